@@ -1,0 +1,291 @@
+"""The neutral nouns: what every cloud has and every front can say.
+
+All are frozen. `native` is the cloud's own id. `ref` is the word that `create` was asked with and that the
+cloud keeps; it is empty for what was made by other means. Sizes are GiB for disks and MiB for memory;
+times are aware and in UTC. `owner` is a native tenant id; empty means the cloud itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ServerState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    ERROR = "error"
+
+
+class VolumeState(StrEnum):
+    CREATING = "creating"
+    AVAILABLE = "available"
+    IN_USE = "in-use"
+    DELETING = "deleting"
+    ERROR = "error"
+
+
+class AttachmentState(StrEnum):
+    ATTACHING = "attaching"
+    ATTACHED = "attached"
+    DETACHING = "detaching"
+
+
+class SnapshotState(StrEnum):
+    PENDING = "pending"
+    COMPLETED = "completed"
+    ERROR = "error"
+
+
+class ImageState(StrEnum):
+    PENDING = "pending"
+    AVAILABLE = "available"
+    ERROR = "error"
+
+
+class ImageKind(StrEnum):
+    MACHINE = "machine"
+    KERNEL = "kernel"
+    RAMDISK = "ramdisk"
+
+
+class Direction(StrEnum):
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A place servers run in; `name` is the cloud's word for it."""
+
+    name: str
+    available: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """A size of server. `memory` in MiB, `disk` in GiB (0: as large as the image)."""
+
+    native: str
+    name: str
+    cpus: int
+    memory: int
+    disk: int = 0
+    architecture: str = "x86_64"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A server's network interface."""
+
+    native: str
+    mac: str
+    address: str
+    subnet: str
+    network: str
+    firewalls: tuple[str, ...] = ()
+    index: int = 0
+    source_check: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    native: str
+    ref: str
+    name: str
+    state: ServerState
+    zone: str
+    flavor: str
+    image: str
+    created: datetime
+    started: datetime
+    """When the server was last started: EC2's launch time."""
+    reason: str = ""
+    """Why the state is what it is, where the cloud says so."""
+    key: str = ""
+    ports: tuple[Port, ...] = ()
+    root_device: str = "/dev/sda1"
+    kernel: str = ""
+    ramdisk: str = ""
+    architecture: str = "x86_64"
+    platform: str = ""
+    """`windows`, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A volume on a server; `device` is the name that was asked for."""
+
+    server: str
+    device: str
+    state: AttachmentState
+    since: datetime
+    delete_with_server: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    native: str
+    ref: str
+    name: str
+    state: VolumeState
+    zone: str
+    size: int
+    type: str
+    created: datetime
+    snapshot: str = ""
+    iops: int = 0
+    encrypted: bool = False
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    native: str
+    ref: str
+    state: SnapshotState
+    volume: str
+    size: int
+    created: datetime
+    owner: str
+    name: str = ""
+    description: str = ""
+    progress: int = 100
+    """Percent."""
+    encrypted: bool = False
+    public: bool = False
+    shared_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDisk:
+    """A disk that a server of this image gets. An empty `snapshot` is a blank disk."""
+
+    device: str
+    size: int
+    snapshot: str = ""
+    type: str = ""
+    delete_with_server: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    native: str
+    ref: str
+    name: str
+    state: ImageState
+    owner: str
+    created: datetime
+    kind: ImageKind = ImageKind.MACHINE
+    description: str = ""
+    architecture: str = "x86_64"
+    platform: str = ""
+    public: bool = False
+    shared_with: tuple[str, ...] = ()
+    root_device: str = "/dev/sda1"
+    disks: tuple[ImageDisk, ...] = ()
+    kernel: str = ""
+    ramdisk: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    native: str
+    ref: str
+    name: str
+    cidr: str
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    native: str
+    ref: str
+    name: str
+    network: str
+    cidr: str
+    zone: str
+    free: int
+    """Addresses that can still be given out."""
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One permission of a firewall: traffic of `protocol` with one peer.
+
+    `protocol` is `tcp`, `udp`, `icmp`, `icmpv6`, an IP protocol number, or `-1` for all. `low` and `high` are
+    ports (for ICMP: type and code, -1 for any). Exactly one of `cidr` and `peer` (a firewall's native id) is set.
+    Two rules are the same if all but their descriptions are.
+    """
+
+    direction: Direction
+    protocol: str
+    low: int = -1
+    high: int = -1
+    cidr: str = ""
+    peer: str = ""
+    description: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, int, int, str, str]:
+        return (self.direction, self.protocol, self.low, self.high, self.cidr, self.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    native: str
+    ref: str
+    name: str
+    description: str
+    network: str
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A public address; `server` is the native id of the server that answers it, or empty."""
+
+    native: str
+    ref: str
+    address: str
+    server: str = ""
+    port: str = ""
+    private: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An SSH public key, in the one-line form of OpenSSH."""
+
+    native: str
+    ref: str
+    name: str
+    public: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The last of what a server printed on its serial console, at most 64 KiB."""
+
+    output: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a running server has used since it was started."""
+
+    at: datetime
+    cpu_seconds: float
+    disk_read_bytes: int
+    disk_written_bytes: int
+    disk_reads: int
+    disk_writes: int

@@ -1,0 +1,320 @@
+"""The contract between Isthmus and a cloud: one Protocol per family, in neutral nouns and native ids.
+
+The rules behind the signatures are numbered in docs/providers.md; each is one test in tests/conformance.
+In short: native ids only; `create_*` is idempotent on `spec.ref`; deleting what is gone succeeds; every call
+returns at once and the state tells the rest; only `Fault`s leave; a `list_*` given natives answers those that
+exist and are the tenant's, and never fails for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from isthmus.model import (
+    Address,
+    Console,
+    Counters,
+    Firewall,
+    Flavor,
+    Image,
+    ImageDisk,
+    ImageKind,
+    Key,
+    Network,
+    Rule,
+    Server,
+    Snapshot,
+    Subnet,
+    Volume,
+    Zone,
+)
+
+
+class Capability(StrEnum):
+    """The fine points on which clouds differ within a family they have."""
+
+    LAUNCH = "launch servers"
+    CONSOLE = "read a server's console"
+    PASSWORD = "read the encrypted administrator password"  # noqa: S105
+    RESIZE = "change a stopped server's flavor"
+    KERNEL = "boot a kernel and ramdisk of the user's choice"
+    PORT_FIREWALLS = "change the firewalls of a server"
+    ATTACH_RUNNING = "attach volumes to running servers"
+    SNAPSHOT_ATTACHED = "snapshot a volume that is attached"
+    VOLUME_RESIZE = "grow a volume"
+    IMAGE_OF_SERVER = "make an image of a server"
+    IMAGE_OF_SNAPSHOT = "make an image of a snapshot"
+    IMAGE_SHARE = "share an image with other tenants"
+    SNAPSHOT_SHARE = "share a snapshot with other tenants"
+    IMAGE_IMPORT = "import an image file"
+    EGRESS_RULES = "filter outgoing traffic by protocol, port and address"
+    PEER_RULES = "let firewalls name each other as peers"
+    ENCRYPTION = "encrypt volumes"
+    MULTI_ATTACH = "attach one volume to several servers"
+    NETWORKS = "make networks and subnets"
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """A disk of a new server. `snapshot` empty and `root` false: a blank disk. `ref` names the volume made for it."""
+
+    ref: str
+    device: str
+    size: int
+    type: str = ""
+    iops: int = 0
+    snapshot: str = ""
+    root: bool = False
+    delete_with_server: bool = True
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    ref: str
+    name: str
+    image: str
+    flavor: str
+    zone: str
+    disks: tuple[DiskSpec, ...]
+    """The root disk first. Its contents are the image's."""
+    subnet: str = ""
+    address: str = ""
+    """The wanted private address; empty leaves the choice to the cloud."""
+    firewalls: tuple[str, ...] = ()
+    key: str = ""
+    """The native id of a key of this cloud, where it has the family `keys`."""
+    public_key: str = ""
+    user_data: bytes = b""
+    kernel: str = ""
+    ramdisk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    ref: str
+    size: int
+    zone: str
+    type: str = ""
+    iops: int = 0
+    snapshot: str = ""
+    encrypted: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSpec:
+    ref: str
+    volume: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """A new image: of `server`, or else of `disks` (whose first is the root, by its snapshot)."""
+
+    ref: str
+    name: str
+    description: str = ""
+    server: str = ""
+    disks: tuple[ImageDisk, ...] = ()
+    """With `server`: what replaces or adds to the server's own disks, by device."""
+    without: tuple[str, ...] = ()
+    """With `server`: devices to leave out."""
+    root_device: str = ""
+    architecture: str = "x86_64"
+    kernel: str = ""
+    ramdisk: str = ""
+    platform: str = ""
+    snapshot_refs: tuple[str, ...] = ()
+    """With `server`: the refs of the snapshots made on the way, in the order of the server's disks by device."""
+    reboot: bool = True
+    """With `server`: stop the file systems first, by a restart where the cloud needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSpec:
+    """An image from a file on this host, already checked: `format` is raw, qcow2, vmdk or vpc."""
+
+    ref: str
+    name: str
+    path: Path
+    format: str
+    kind: ImageKind = ImageKind.MACHINE
+    description: str = ""
+    architecture: str = "x86_64"
+    platform: str = ""
+    public: bool = False
+    kernel: str = ""
+    ramdisk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    ref: str
+    name: str
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetSpec:
+    ref: str
+    name: str
+    network: str
+    cidr: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallSpec:
+    ref: str
+    name: str
+    description: str
+    network: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSpec:
+    ref: str
+    address: str = ""
+    """A wanted address; empty leaves the choice to the cloud."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    ref: str
+    name: str
+    public: str
+
+
+class Compute(Protocol):
+    """Servers and what they are made of."""
+
+    def list_zones(self) -> Sequence[Zone]: ...
+    def list_flavors(self) -> Sequence[Flavor]: ...
+    def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]: ...
+    def create_server(self, spec: ServerSpec) -> Server: ...
+    def start_server(self, native: str) -> None: ...
+    def stop_server(self, native: str, *, force: bool = False) -> None: ...
+    def reboot_server(self, native: str) -> None: ...
+    def delete_server(self, native: str) -> None: ...
+    def resize_server(self, native: str, flavor: str) -> None: ...
+    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None: ...
+    def console_output(self, native: str) -> Console: ...
+    def password_data(self, native: str) -> str: ...
+
+
+class Volumes(Protocol):
+    def list_volumes(self, natives: Collection[str] | None = None) -> Sequence[Volume]: ...
+    def create_volume(self, spec: VolumeSpec) -> Volume: ...
+    def delete_volume(self, native: str) -> None: ...
+    def attach_volume(self, native: str, server: str, device: str) -> None: ...
+    def detach_volume(self, native: str, server: str, *, force: bool = False) -> None: ...
+    def resize_volume(self, native: str, size: int) -> None: ...
+    def set_delete_with_server(self, native: str, server: str, value: bool) -> None: ...
+    def list_snapshots(self, natives: Collection[str] | None = None) -> Sequence[Snapshot]: ...
+    def create_snapshot(self, spec: SnapshotSpec) -> Snapshot: ...
+    def delete_snapshot(self, native: str) -> None: ...
+    def share_snapshot(self, native: str, *, public: bool, tenants: Sequence[str]) -> None: ...
+
+
+class Images(Protocol):
+    """The tenant's images, the public ones, and those shared with the tenant."""
+
+    def list_images(self, natives: Collection[str] | None = None) -> Sequence[Image]: ...
+    def create_image(self, spec: ImageSpec) -> Image: ...
+    def import_image(self, spec: ImportSpec) -> Image: ...
+    def describe_image(self, native: str, description: str) -> None: ...
+    def share_image(self, native: str, *, public: bool, tenants: Sequence[str]) -> None: ...
+    def delete_image(self, native: str) -> None: ...
+
+
+class Networks(Protocol):
+    def list_networks(self) -> Sequence[Network]: ...
+    def create_network(self, spec: NetworkSpec) -> Network: ...
+    def delete_network(self, native: str) -> None: ...
+    def list_subnets(self) -> Sequence[Subnet]: ...
+    def create_subnet(self, spec: SubnetSpec) -> Subnet: ...
+    def delete_subnet(self, native: str) -> None: ...
+
+
+class Firewalls(Protocol):
+    """A tenant always has one firewall named `default` that cannot be deleted."""
+
+    def list_firewalls(self) -> Sequence[Firewall]: ...
+    def create_firewall(self, spec: FirewallSpec) -> Firewall: ...
+    def delete_firewall(self, native: str) -> None: ...
+    def add_rules(self, native: str, rules: Sequence[Rule]) -> None: ...
+    def remove_rules(self, native: str, rules: Sequence[Rule]) -> None: ...
+
+
+class Addresses(Protocol):
+    def list_addresses(self) -> Sequence[Address]: ...
+    def allocate_address(self, spec: AddressSpec) -> Address: ...
+    def release_address(self, native: str) -> None: ...
+    def associate_address(self, native: str, server: str) -> None: ...
+    def disassociate_address(self, native: str) -> None: ...
+
+
+class Keys(Protocol):
+    def list_keys(self) -> Sequence[Key]: ...
+    def import_key(self, spec: KeySpec) -> Key: ...
+    def delete_key(self, native: str) -> None: ...
+
+
+class Metrics(Protocol):
+    def counters(self, native: str) -> Counters: ...
+
+
+class Session(Protocol):
+    """One tenant's view of a cloud. A family that the cloud lacks is None."""
+
+    @property
+    def compute(self) -> Compute | None: ...
+    @property
+    def volumes(self) -> Volumes | None: ...
+    @property
+    def images(self) -> Images | None: ...
+    @property
+    def networks(self) -> Networks | None: ...
+    @property
+    def firewalls(self) -> Firewalls | None: ...
+    @property
+    def addresses(self) -> Addresses | None: ...
+    @property
+    def keys(self) -> Keys | None: ...
+    @property
+    def metrics(self) -> Metrics | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`details` are facts worth showing (the accelerator in use, ...); `degraded` says what does not work and why."""
+
+    details: Mapping[str, str] = field(default_factory=dict)
+    degraded: tuple[str, ...] = ()
+
+
+class Cloud(Protocol):
+    """One configured cloud: makes sessions, and says what it cannot do."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def lacks(self) -> Mapping[Capability, str]:
+        """What the cloud cannot do, each with the reason and what would help."""
+        ...
+
+    def session(self, tenant: str) -> Session: ...
+    def health(self) -> Health: ...
+    def mend(self) -> None:
+        """Repair what a crash left half done. Called at start, and now and then; safe beside everything else."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. What runs in the cloud goes on."""
+        ...
