@@ -1,0 +1,114 @@
+"""Who asks, where, and with what: the one thing passed down every frame."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from isthmus.errors import Unsupported
+
+if TYPE_CHECKING:
+    from isthmus.providers import Cloud, Session
+    from isthmus.store import Store, View
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A zone as clients see it: which cloud it is, and that cloud's own word for it."""
+
+    zone: str
+    cloud: str
+    native: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request or an account may ask for, from the configuration."""
+
+    max_body: int = 4 * 1024 * 1024
+    max_list: int = 1000
+    terminated_visible: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class World:
+    """What all requests of one process share."""
+
+    region: str
+    places: Mapping[str, Place]
+    clouds: Mapping[str, Cloud]
+    store: Store
+    clock: Callable[[], datetime]
+    limits: Limits = field(default_factory=Limits)
+    operator: str = "000000000000"
+    """The account shown as owner of what belongs to a cloud itself."""
+    memo: dict[object, object] = field(default_factory=dict)
+    """Joined listings, each kept while its sources stand; see core/registry.py."""
+
+
+class Seed:
+    """Gives the same series of random words again when it is started with the same text."""
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+        self._count = 0
+
+    def hex(self, digits: int) -> str:
+        if not self._text:
+            return secrets.token_hex((digits + 1) // 2)[:digits]
+        self._count += 1
+        return hashlib.sha256(f"{self._text}/{self._count}".encode()).hexdigest()[:digits]
+
+
+@dataclass(frozen=True)
+class Context:
+    account: str
+    world: World
+    request_id: str = ""
+    access_key: str = ""
+    version: str = ""
+    token: str = ""
+    """The ClientToken, if one was given."""
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Tags for what the request makes, by EC2's word for the resource type."""
+    seed: Seed = field(default_factory=Seed)
+    after: tuple[str, ...] = ()
+    """Where the page begins: listings that can, start behind this key."""
+
+    @property
+    def store(self) -> Store:
+        return self.world.store
+
+    def now(self) -> datetime:
+        return self.world.clock()
+
+    def view(self) -> View:
+        """The account's records as they stand now."""
+        return self.world.store.view(self.account)
+
+    @cached_property
+    def _sessions(self) -> dict[str, Session]:
+        return {}
+
+    def session(self, cloud: str) -> Session:
+        """The tenant's own view of a cloud."""
+        if cloud not in self._sessions:
+            self._sessions[cloud] = self.world.clouds[cloud].session(self.tenant(cloud))
+        return self._sessions[cloud]
+
+    def tenant(self, cloud: str) -> str:
+        """The cloud's id of this account's tenant; by default the account's own number."""
+        return self.world.store.tenant_of(self.account, cloud) or self.account
+
+    def place(self, zone: str = "") -> Place:
+        """The place of a zone, or the first one for none."""
+        if not zone:
+            return next(iter(self.world.places.values()))
+        if zone in self.world.places:
+            return self.world.places[zone]
+        raise Unsupported(f"There is no zone {zone}.")

@@ -1,0 +1,73 @@
+"""The ids that clients see.
+
+`mint()` makes one for what we create: it is also the `ref` the cloud keeps, so the cloud itself says which id a
+thing has. `adopt()` derives one for what was there before, the same in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from enum import StrEnum
+
+from isthmus.context import Seed
+
+
+class Kind(StrEnum):
+    """The kinds of things with ids; the words are those of `Fault.kind` and of records."""
+
+    SERVER = "server"
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+    IMAGE = "image"
+    KERNEL = "kernel"
+    RAMDISK = "ramdisk"
+    NETWORK = "network"
+    SUBNET = "subnet"
+    PORT = "port"
+    ATTACHED_PORT = "attached-port"
+    FIREWALL = "firewall"
+    RULE = "rule"
+    ADDRESS = "address"
+    ASSOCIATION = "association"
+    KEY = "key"
+    RESERVATION = "reservation"
+
+
+PREFIX = {
+    Kind.SERVER: "i",
+    Kind.VOLUME: "vol",
+    Kind.SNAPSHOT: "snap",
+    Kind.IMAGE: "ami",
+    Kind.KERNEL: "aki",
+    Kind.RAMDISK: "ari",
+    Kind.NETWORK: "vpc",
+    Kind.SUBNET: "subnet",
+    Kind.PORT: "eni",
+    Kind.ATTACHED_PORT: "eni-attach",
+    Kind.FIREWALL: "sg",
+    Kind.RULE: "sgr",
+    Kind.ADDRESS: "eipalloc",
+    Kind.ASSOCIATION: "eipassoc",
+    Kind.KEY: "key",
+    Kind.RESERVATION: "r",
+}
+
+_MINTED = re.compile(r"[a-z-]{1,12}-[0-9a-f]{17}")
+_DIGITS = 17
+
+
+def mint(kind: Kind, seed: Seed) -> str:
+    """A new id: the kind's prefix and 17 random hexadecimal digits."""
+    return f"{PREFIX[kind]}-{seed.hex(_DIGITS)}"
+
+
+def adopt(kind: Kind, cloud: str, native: str) -> str:
+    """The id of a thing that carries none of ours: a hash of where it is and what it is called there."""
+    digest = hashlib.sha256(f"{kind}\n{cloud}\n{native}".encode()).hexdigest()
+    return f"{PREFIX[kind]}-{digest[:_DIGITS]}"
+
+
+def minted(kind: Kind, ref: str) -> bool:
+    """Whether a ref is an id of this kind that `mint` could have made."""
+    return ref.startswith(PREFIX[kind] + "-") and _MINTED.fullmatch(ref) is not None

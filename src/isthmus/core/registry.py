@@ -1,0 +1,170 @@
+"""Joins what the clouds have with what the store knows: one rule for every kind of resource.
+
+A listing is kept (`World.memo`) while its sources are the very same objects: providers and the store answer
+the identical tuple or view while nothing changed, so a describe of an unchanged account joins nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from isthmus.context import Context
+from isthmus.core.ids import Kind, adopt, minted
+from isthmus.errors import NotFound, Unsupported
+from isthmus.providers import Session
+from isthmus.store import Record, View
+
+
+class Noun(Protocol):
+    """What every listed thing of a cloud has."""
+
+    @property
+    def native(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+
+
+T = TypeVar("T", bound=Noun)
+F = TypeVar("F")
+R = TypeVar("R")
+
+_executor = ThreadPoolExecutor(max_workers=32, thread_name_prefix="fan-out")
+_NO_TAGS: Mapping[str, str] = {}
+
+
+class Found(NamedTuple, Generic[T]):
+    """A cloud's thing under the id that clients know, with its record and tags if the account has them."""
+
+    id: str
+    account: str
+    cloud: str
+    noun: T
+    record: Record | None
+    tags: Mapping[str, str]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        return self.record.data if self.record else {}
+
+
+@dataclass(frozen=True)
+class Index(Generic[T]):
+    """All of one kind that an account may see, by id and by native id."""
+
+    by_id: Mapping[str, Found[T]]
+    sources: tuple[object, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def by_native(self) -> Mapping[tuple[str, str], Found[T]]:
+        return {(found.cloud, found.noun.native): found for found in self.by_id.values()}
+
+    def __iter__(self) -> Iterator[Found[T]]:
+        return iter(self.by_id.values())
+
+
+def fan_out(cx: Context, read: Callable[[Session], R]) -> list[tuple[str, R]]:
+    """Ask every configured cloud, at the same time if there are several."""
+    names = list(cx.world.clouds)
+    if len(names) == 1:
+        return [(names[0], read(cx.session(names[0])))]
+    sessions = [cx.session(name) for name in names]
+    return list(zip(names, _executor.map(read, sessions), strict=True))
+
+
+def identify(view: View, kind: Kind, cloud: str, noun: Noun) -> str:
+    """The id of a listed thing: its record's, else the one it carries, else one derived from its native id."""
+    if record := view.by_native(cloud, kind, noun.native):
+        return record.id
+    if minted(kind, noun.ref):
+        return noun.ref
+    return adopt(kind, cloud, noun.native)
+
+
+def id_of(cx: Context, kind: Kind, cloud: str, native: str, index: Index[Any] | None = None) -> str:
+    """The id of a thing of which only the native id is known."""
+    if not native:
+        return ""
+    if record := cx.view().by_native(cloud, kind, native):
+        return record.id
+    if index is not None and (found := index.by_native.get((cloud, native))):
+        return found.id
+    return adopt(kind, cloud, native)
+
+
+def join(cx: Context, view: View, kind: Kind, cloud: str, noun: T) -> Found[T]:
+    """One thing with its record and tags."""
+    known = identify(view, kind, cloud, noun)
+    return Found(known, cx.account, cloud, noun, view.records.get(known), view.tags.get(known, _NO_TAGS))
+
+
+def index(cx: Context, kind: Kind, read: Callable[[Session], Sequence[T]]) -> Index[T]:
+    """Everything of a kind, joined; the last answer again if nothing changed since."""
+    view = cx.view()
+    listed = fan_out(cx, read)
+    if _unrecorded(view, kind, listed):
+        view = cx.view()
+    sources = (view, *(nouns for _, nouns in listed))
+    memo = cx.world.memo.get((cx.account, kind))
+    if isinstance(memo, Index) and same(memo.sources, sources):
+        return memo
+    found = (join(cx, view, kind, cloud, noun) for cloud, nouns in listed for noun in nouns)
+    made = Index({one.id: one for one in sorted(found, key=lambda one: one.id)}, sources)
+    cx.world.memo[(cx.account, kind)] = made
+    return made
+
+
+def same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Whether two tuples hold the very same objects."""
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def _unrecorded(view: View, kind: Kind, listed: Iterable[tuple[str, Sequence[Noun]]]) -> bool:
+    """Whether something of ours is newer than the view: records come before what they tell of."""
+    for _, nouns in listed:
+        if nouns and minted(kind, last := nouns[-1].ref) and last not in view.records:
+            return True
+    return False
+
+
+def pick(cx: Context, kind: Kind, ids: Collection[str], everything: Callable[[], Index[T]],
+         some: Callable[[Session, Collection[str]], Sequence[T]] | None = None) -> list[Found[T]]:
+    """The things with these ids, in their order; NotFound names the first that is not there.
+
+    With `some`, those whose native ids are recorded are asked for alone, which spares a cloud the whole listing.
+    """
+    got = _pick_recorded(cx, kind, ids, some) if some else {}
+    if len(got) < len(set(ids)):
+        by_id = everything().by_id
+        got = {one: by_id[one] for one in ids if one in by_id}
+    for one in ids:
+        if one not in got:
+            raise NotFound(kind, one)
+    return [got[one] for one in dict.fromkeys(ids)]
+
+
+def _pick_recorded(cx: Context, kind: Kind, ids: Collection[str],
+                   some: Callable[[Session, Collection[str]], Sequence[T]]) -> dict[str, Found[T]]:
+    view = cx.view()
+    natives: dict[str, list[str]] = {}
+    for one in ids:
+        record = view.records.get(one)
+        if record is None or record.kind != kind or not record.native:
+            return {}
+        natives.setdefault(record.cloud, []).append(record.native)
+    joined = (
+        join(cx, view, kind, cloud, noun)
+        for cloud, wanted in natives.items()
+        for noun in some(cx.session(cloud), wanted)
+    )
+    return {found.id: found for found in joined}
+
+
+def family(given: F | None, name: str) -> F:
+    """A provider's family, or Unsupported where the cloud has none."""
+    if given is None:
+        raise Unsupported(f"This cloud has no {name}.")
+    return given
