@@ -1,0 +1,267 @@
+"""The metadata service: who asks is told by the connection, and what they may read by their Guest.
+
+A listener says who is at the other end (`Identify`), and the rest is the same for all of them. On the Unix socket
+the cloud's relay writes one line first, `ISTHMUS/1 <tenant> <native>`, and plain HTTP follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import secrets
+import socket
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import NamedTuple
+
+from isthmus.imds import wire
+from isthmus.imds.identity import Identity
+from isthmus.imds.tokens import LONGEST, Tokens
+from isthmus.imds.tree import Guest, answer, tree
+from isthmus.imds.wire import Refused, Reply, Request
+
+CONNECTIONS = 64
+"""At most so many at a time for one guest."""
+REQUEST_SECONDS = 15.0
+"""A request must have come in completely so long after the connection was made, or after the last answer."""
+ANSWER_SECONDS = 15.0
+CACHE_SECONDS = 1.0
+"""How old a guest's metadata may be: long enough that the requests of one boot cost one lookup."""
+
+_log = logging.getLogger(__name__)
+_PREAMBLE = re.compile(r"ISTHMUS/1 (\S{1,255}) (\S{1,255})\n")
+_LONGEST_SOCKET_PATH = 107
+_TOKEN = "x-aws-ec2-metadata-token"  # noqa: S105 - a header's name
+_TTL = "x-aws-ec2-metadata-token-ttl-seconds"
+
+
+class Peer(NamedTuple):
+    """A guest as its cloud names it."""
+
+    tenant: str
+    native: str
+
+
+Lookup = Callable[[str, str], Guest | None]
+"""By tenant and native id; called in a thread. None: there is no such guest."""
+
+Identify = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Peer | None]]
+"""Who is at the other end of a new connection; None: not one to talk to."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    guest: Guest
+    leaves: Mapping[str, bytes]
+
+
+class Metadata:
+    """Serves until closed. Belongs to the event loop it was first used in."""
+
+    def __init__(self, lookup: Lookup, tokens: Tokens, identity: Identity) -> None:
+        self._lookup = lookup
+        self._tokens = tokens
+        self._identity = identity
+        self._views: dict[Peer, tuple[float, asyncio.Future[_View | None]]] = {}
+        self._open: Counter[Peer] = Counter()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._servers: list[asyncio.Server] = []
+        self._sockets: dict[Path, int] = {}
+
+    async def serve_unix(self, path: Path) -> None:
+        """Listen on a Unix socket, in place of whatever a process before this one left there. OSError if impossible."""
+        listener, inode = _bind(path)
+        server = await asyncio.start_unix_server(self._handler(_preamble), sock=listener, limit=wire.HEAD_BYTES)
+        self._servers.append(server)
+        self._sockets[path] = inode
+
+    async def close(self) -> None:
+        """Stop listening, remove the sockets that are still ours, and end the connections."""
+        for server in self._servers:
+            server.close()
+        for path, inode in self._sockets.items():
+            with suppress(FileNotFoundError):
+                if path.stat().st_ino == inode:
+                    path.unlink()
+        for writer in self._connections.values():
+            writer.transport.abort()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=5)
+
+    def run_in_thread(self, path: Path) -> Running:
+        """Serve a Unix socket from an event loop in a thread of its own. Listening when this returns."""
+        return Running(self, path)
+
+    def _handler(self, identify: Identify) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - for the type checker
+            self._connections[task] = writer
+            try:
+                await self._greet(identify, reader, writer)
+            except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
+                pass  # the client went away, or was too slow
+            finally:
+                del self._connections[task]
+                writer.close()
+
+        return handle
+
+    async def _greet(self, identify: Identify, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            peer = await identify(reader, writer)
+        if peer is None:
+            return
+        self._open[peer] += 1
+        try:
+            if self._open[peer] > CONNECTIONS:
+                await _send(writer, None, Reply(HTTPStatus.TOO_MANY_REQUESTS))
+            else:
+                await self._converse(peer, reader, writer)
+        finally:
+            self._open[peer] -= 1
+            if not self._open[peer]:
+                del self._open[peer]
+
+    async def _converse(self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    request = await wire.read(reader)
+            except Refused as refused:
+                return await _send(writer, None, Reply(refused.status))
+            await _send(writer, request, await self._reply(peer, request))
+            if not request.keep_alive:
+                return None
+
+    async def _reply(self, peer: Peer, request: Request) -> Reply:
+        try:
+            view = await self._view(peer)
+        except Exception:
+            _log.exception("the metadata of a guest could not be read")
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "1"})
+        return reply(view.guest, view.leaves, self._tokens, request) if view else Reply(HTTPStatus.NOT_FOUND)
+
+    async def _view(self, peer: Peer) -> _View | None:
+        now = asyncio.get_running_loop().time()
+        until, view = self._views.get(peer, (0.0, None))
+        if view is None or (view.done() and until <= now):
+            self._forget(now)
+            view = asyncio.ensure_future(asyncio.to_thread(self._load, peer))
+            self._views[peer] = (now + CACHE_SECONDS, view)
+        return await asyncio.shield(view)
+
+    def _load(self, peer: Peer) -> _View | None:
+        guest = self._lookup(peer.tenant, peer.native)
+        return _View(guest, tree(guest, self._identity.leaves(guest))) if guest else None
+
+    def _forget(self, now: float) -> None:
+        for peer in [peer for peer, (until, view) in self._views.items() if view.done() and until <= now]:
+            del self._views[peer]
+
+
+class Running:
+    """A metadata service in its own thread."""
+
+    def __init__(self, metadata: Metadata, path: Path) -> None:
+        self._metadata = metadata
+        self._path = path
+        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._thread = threading.Thread(target=self._run, name="metadata", daemon=True)
+        self._thread.start()
+        self._loop, self._stop = self._started.result()
+
+    def stop(self) -> None:
+        """Close the service and wait for its thread. A second call does nothing."""
+        if self._thread.is_alive():
+            with suppress(RuntimeError):  # the loop has just ended
+                self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _serve(self) -> None:
+        stop = asyncio.Event()
+        await self._metadata.serve_unix(self._path)
+        self._started.set_result((asyncio.get_running_loop(), stop))
+        await stop.wait()
+        await self._metadata.close()
+
+
+def reply(guest: Guest, leaves: Mapping[str, bytes], tokens: Tokens, request: Request) -> Reply:
+    """What EC2's metadata service says to a request of this guest."""
+    if not guest.http_endpoint:
+        return Reply(HTTPStatus.FORBIDDEN)
+    asks_token = [part for part in request.path.split("/") if part] == ["latest", "api", "token"]
+    if asks_token and request.method == "PUT":
+        return _new_token(guest, tokens, request)
+    if asks_token or request.method not in ("GET", "HEAD"):
+        return Reply(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "PUT" if asks_token else "GET, HEAD"})
+    if not _admitted(guest, tokens, request):
+        return Reply(HTTPStatus.UNAUTHORIZED)
+    body = answer(leaves, request.path)
+    return Reply(HTTPStatus.NOT_FOUND) if body is None else Reply(HTTPStatus.OK, body)
+
+
+def _new_token(guest: Guest, tokens: Tokens, request: Request) -> Reply:
+    if "x-forwarded-for" in request.headers:  # an open proxy in the guest must not hand out tokens
+        return Reply(HTTPStatus.FORBIDDEN)
+    asked = request.headers.get(_TTL, "")
+    if not re.fullmatch(r"[0-9]{1,5}", asked) or not 1 <= int(asked) <= LONGEST:
+        return Reply(HTTPStatus.BAD_REQUEST)
+    token = tokens.issue(guest.instance_id, int(asked))
+    return Reply(HTTPStatus.OK, token.encode(), {"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": asked})
+
+
+def _admitted(guest: Guest, tokens: Tokens, request: Request) -> bool:
+    token = request.headers.get(_TOKEN)
+    if token is None:
+        return guest.http_tokens == "optional"
+    return tokens.valid(guest.instance_id, token)
+
+
+async def _preamble(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> Peer | None:
+    try:
+        line = _PREAMBLE.fullmatch((await reader.readuntil(b"\n")).decode())
+    except (asyncio.LimitOverrunError, UnicodeDecodeError):
+        return None
+    return Peer(line[1], line[2]) if line else None
+
+
+async def _send(writer: asyncio.StreamWriter, request: Request | None, reply: Reply) -> None:
+    writer.write(wire.render(request, reply))
+    async with asyncio.timeout(ANSWER_SECONDS):
+        await writer.drain()
+
+
+def _bind(path: Path) -> tuple[socket.socket, int]:
+    """A listening socket that takes the place of any file at `path` in one step, and its inode."""
+    draft = path.with_name(f".{secrets.token_hex(4)}")
+    if max(len(os.fsencode(each)) for each in (path, draft)) > _LONGEST_SOCKET_PATH:
+        raise OSError(f"{path}: a Unix socket's path has at most {_LONGEST_SOCKET_PATH - 10} characters or so")
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(draft))
+        draft.chmod(0o600)
+        listener.listen(128)
+        inode = draft.stat().st_ino
+        draft.rename(path)
+    except BaseException:
+        listener.close()
+        draft.unlink(missing_ok=True)
+        raise
+    return listener, inode
