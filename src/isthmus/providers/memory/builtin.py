@@ -1,0 +1,83 @@
+"""What a simulated cloud has from the start: flavors, and public images that belong to the cloud itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from isthmus.model import Flavor, Image, ImageDisk, ImageKind, ImageState, Snapshot, SnapshotState
+from isthmus.providers.memory.world import World
+
+FLAVORS = (
+    Flavor("m1.tiny", "m1.tiny", cpus=1, memory=512),
+    Flavor("m1.small", "m1.small", cpus=1, memory=2048),
+    Flavor("m1.medium", "m1.medium", cpus=2, memory=4096),
+)
+
+KERNEL = "kernel-isthmus-tiny"
+RAMDISK = "ramdisk-isthmus-tiny"
+
+# name, description, platform, GiB, kernel, ramdisk
+MACHINES = (
+    ("isthmus-tiny", "A simulated small Linux", "", 1, KERNEL, RAMDISK),
+    ("isthmus-windows", "A simulated Windows", "windows", 30, "", ""),
+)
+# native, kind, description
+LOADABLES = (
+    (KERNEL, ImageKind.KERNEL, "The kernel of the simulated small Linux"),
+    (RAMDISK, ImageKind.RAMDISK, "The ramdisk of the simulated small Linux"),
+)
+
+
+def furnish(world: World) -> None:
+    """Put the built-in images, and the snapshots behind them, into the world."""
+    with world as now:
+        for native, kind, description in LOADABLES:
+            world.images.put(_loadable(native, kind, description, now))
+        for name, description, platform, size, kernel, ramdisk in MACHINES:
+            snapshot = world.snapshots.put(_snapshot(name, size, now))
+            world.images.put(
+                Image(
+                    native=f"image-{name}",
+                    ref="",
+                    name=name,
+                    state=ImageState.AVAILABLE,
+                    owner="",
+                    created=now,
+                    description=description,
+                    platform=platform,
+                    public=True,
+                    disks=(ImageDisk("/dev/sda1", size, snapshot.native),),
+                    kernel=kernel,
+                    ramdisk=ramdisk,
+                )
+            )
+
+
+def _loadable(native: str, kind: ImageKind, description: str, now: datetime) -> Image:
+    return Image(
+        native=native,
+        ref="",
+        name=native,
+        state=ImageState.AVAILABLE,
+        owner="",
+        created=now,
+        kind=kind,
+        description=description,
+        public=True,
+        root_device="",
+    )
+
+
+def _snapshot(name: str, size: int, now: datetime) -> Snapshot:
+    return Snapshot(
+        native=f"snapshot-{name}",
+        ref="",
+        state=SnapshotState.COMPLETED,
+        volume="",
+        size=size,
+        created=now,
+        owner="",
+        name=name,
+        description=f"The root disk of {name}",
+        public=True,
+    )

@@ -1,0 +1,103 @@
+"""Firewalls and their rules, which nothing ever meets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from ipaddress import ip_network
+
+from isthmus.errors import Conflict, Denied, Invalid, NotFound
+from isthmus.model import Firewall, Rule
+from isthmus.providers import FirewallSpec
+from isthmus.providers.memory.world import EVERYTHING_OUT, Tenant, World
+
+# protocol -> the largest value of `low` and `high`
+RANGES = {"tcp": 65535, "udp": 65535, "icmp": 255, "icmpv6": 255}
+WITH_PORTS = ("tcp", "udp")
+
+
+class MemoryFirewalls:
+    def __init__(self, world: World, tenant: Tenant) -> None:
+        self._world = world
+        self._tenant = tenant
+
+    def list_firewalls(self) -> Sequence[Firewall]:
+        with self._world:
+            return self._tenant.firewalls.listing()
+
+    def create_firewall(self, spec: FirewallSpec) -> Firewall:
+        with self._world:
+            tenant = self._tenant
+            if found := tenant.firewalls.by_ref(spec.ref):
+                return found
+            if not spec.ref or not spec.name:
+                raise Invalid("a firewall needs a ref and a name", "name" if spec.ref else "ref")
+            network = tenant.networks.get(spec.network or tenant.default_network).native
+            if any(other.name == spec.name and other.network == network for other in tenant.firewalls):
+                raise Conflict("firewall", spec.name, f"there is a firewall {spec.name!r}", code="duplicate")
+            self._world.room("firewall", len(tenant.firewalls))
+            native = self._world.native("firewall")
+            return tenant.firewalls.put(
+                Firewall(native, spec.ref, spec.name, spec.description, network, (EVERYTHING_OUT,))
+            )
+
+    def delete_firewall(self, native: str) -> None:
+        with self._world:
+            tenant = self._tenant
+            if tenant.firewalls.find(native) is None:
+                return
+            if native == tenant.default_firewall:
+                raise Denied("the default firewall cannot be deleted")
+            others = (other for other in tenant.firewalls if other.native != native)
+            if tenant.guarded[native] or any(rule.peer == native for other in others for rule in other.rules):
+                raise Conflict("firewall", native, f"the firewall {native} is in use", code="in-use")
+            tenant.firewalls.drop(native)
+            del tenant.guarded[native]
+
+    def add_rules(self, native: str, rules: Sequence[Rule]) -> None:
+        with self._world:
+            firewall = self._tenant.firewalls.get(native)
+            known = {rule.key for rule in firewall.rules}
+            for rule in rules:
+                self._check(rule)
+                if rule.key in known:
+                    raise Conflict("rule", native, f"the firewall {native} has this rule", code="duplicate")
+                known.add(rule.key)
+            self._tenant.firewalls.put(replace(firewall, rules=(*firewall.rules, *rules)))
+
+    def remove_rules(self, native: str, rules: Sequence[Rule]) -> None:
+        with self._world:
+            firewall = self._tenant.firewalls.get(native)
+            going = {rule.key for rule in rules}
+            if going - {rule.key for rule in firewall.rules}:
+                raise NotFound("rule", native, f"the firewall {native} has no such rule")
+            left = tuple(rule for rule in firewall.rules if rule.key not in going)
+            self._tenant.firewalls.put(replace(firewall, rules=left))
+
+    def _check(self, rule: Rule) -> None:
+        _check_protocol(rule)
+        if bool(rule.cidr) == bool(rule.peer):
+            raise Invalid("a rule names either a range of addresses or a firewall", "cidr")
+        if rule.peer:
+            self._tenant.firewalls.get(rule.peer)
+        else:
+            _check_cidr(rule.cidr)
+
+
+def _check_protocol(rule: Rule) -> None:
+    number = rule.protocol.isascii() and rule.protocol.isdigit() and int(rule.protocol) < 256
+    if rule.protocol not in RANGES and rule.protocol != "-1" and not number:
+        raise Invalid(f"there is no protocol {rule.protocol!r}", "protocol")
+    most = RANGES.get(rule.protocol, -1)
+    least = 0 if rule.protocol in WITH_PORTS else -1
+    if not (least <= rule.low <= most and least <= rule.high <= most):
+        raise Invalid(f"{rule.low} to {rule.high} is no range of the protocol {rule.protocol}", "low")
+    if rule.protocol in WITH_PORTS and rule.low > rule.high:
+        raise Invalid(f"{rule.low} to {rule.high} is no range of ports", "low")
+
+
+def _check_cidr(cidr: str) -> None:
+    try:
+        ip_network(cidr)
+    except ValueError:
+        raise Invalid(f"{cidr!r} is not a range of addresses", "cidr") from None

@@ -1,0 +1,35 @@
+"""Taking snapshots, for the families volumes and images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from isthmus.model import Snapshot, SnapshotState, Volume
+from isthmus.providers.memory.world import Tenant, World
+
+
+def take(world: World, tenant: Tenant, volume: Volume, ref: str, description: str, now: datetime) -> Snapshot:
+    """A snapshot that is pending now and completed when settled."""
+    snapshot = world.snapshots.put(
+        Snapshot(
+            native=world.native("snapshot"),
+            ref=ref,
+            state=SnapshotState.PENDING,
+            volume=volume.native,
+            size=volume.size,
+            created=now,
+            owner=tenant.name,
+            description=description,
+            progress=0,
+            encrypted=volume.encrypted,
+        )
+    )
+
+    def completed(_: datetime) -> None:
+        current = world.snapshots.raw(snapshot.native)
+        if current is not None:
+            world.snapshots.put(replace(current, state=SnapshotState.COMPLETED, progress=100))
+
+    world.later(now, completed)
+    return snapshot
