@@ -16,16 +16,24 @@ NO_NAMES: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of a structure, or the element of a list; `location` and `query` are names on the wire, if given."""
+    """One member of a structure, or the element of a list.
+
+    `shape` names its shape, of the type `type_name`, and `metadata` holds that shape's `min` and `max`, if it has
+    any. `location` and `query` are names on the wire, if they are given.
+    """
 
     name: str
     shape: str
+    type_name: str
+    metadata: Mapping[str, float]
     location: str = ""
     query: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
+    """A type of the model; there is one object of each, so that caches may be keyed by it."""
+
     name: str
     type: str
     members: Mapping[str, Member]
@@ -67,18 +75,29 @@ class Model:
     def names(self) -> list[str]:
         return list(self._operations)
 
+    def element(self, shape: Shape) -> Member:
+        """What a list is made of."""
+        if shape.element is None:
+            raise TypeError(f"{shape.name} is no list")
+        return shape.element
+
     def _shape(self, name: str) -> Shape:
         raw = self._shapes[name]
         element = raw.get("member")
         return Shape(
             name=name,
             type=raw["type"],
-            members={key: _member(key, value) for key, value in raw.get("members", {}).items()},
-            element=_member("", element) if element else None,
+            members={key: self._member(key, value) for key, value in raw.get("members", {}).items()},
+            element=self._member("", element) if element else None,
             required=frozenset(raw.get("required", ())),
             enum=frozenset(raw.get("enum", ())),
             flattened=raw.get("flattened", False),
         )
+
+    def _member(self, name: str, raw: Mapping[str, Any]) -> Member:
+        shape = self._shapes[raw["shape"]]
+        bounds = {key: shape[key] for key in ("min", "max") if key in shape}
+        return Member(name, raw["shape"], shape["type"], bounds, raw.get("locationName", ""), raw.get("queryName", ""))
 
     def _operation(self, name: str) -> Operation:
         raw = self._operations[name]
@@ -91,12 +110,8 @@ class Model:
         )
 
 
-def _member(name: str, raw: Mapping[str, Any]) -> Member:
-    return Member(name, raw["shape"], raw.get("locationName", ""), raw.get("queryName", ""))
-
-
 def _load(service: str) -> dict[str, Any]:
-    """The newest model that the installed botocore carries. Read as a file: importing botocore costs 0.1 s and 15 MB."""
+    """The newest model that botocore carries, read as a file: to import botocore costs 0.1 s and 15 MB."""
     spec = find_spec("botocore")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("botocore is not installed")
