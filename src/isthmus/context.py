@@ -50,6 +50,11 @@ class World:
     memo: dict[object, object] = field(default_factory=dict)
     """Joined listings, each kept while its sources stand; see core/registry.py."""
 
+    def place_of(self, cloud: str, native: str) -> Place:
+        """The place of a cloud's own zone; the cloud's first place for a zone that is not configured."""
+        of_cloud = [place for place in self.places.values() if place.cloud == cloud]
+        return next((place for place in of_cloud if place.native == native), of_cloud[0])
+
 
 class Seed:
     """Gives the same series of random words again when it is started with the same text."""

@@ -33,7 +33,7 @@ F = TypeVar("F")
 R = TypeVar("R")
 
 _executor = ThreadPoolExecutor(max_workers=32, thread_name_prefix="fan-out")
-_NO_TAGS: Mapping[str, str] = {}
+NO_TAGS: Mapping[str, str] = {}
 
 
 class Found(NamedTuple, Generic[T]):
@@ -98,20 +98,26 @@ def id_of(cx: Context, kind: Kind, cloud: str, native: str, index: Index[Any] | 
 def join(cx: Context, view: View, kind: Kind, cloud: str, noun: T) -> Found[T]:
     """One thing with its record and tags."""
     known = identify(view, kind, cloud, noun)
-    return Found(known, cx.account, cloud, noun, view.records.get(known), view.tags.get(known, _NO_TAGS))
+    return Found(known, cx.account, cloud, noun, view.records.get(known), view.tags.get(known, NO_TAGS))
 
 
-def index(cx: Context, kind: Kind, read: Callable[[Session], Sequence[T]]) -> Index[T]:
-    """Everything of a kind, joined; the last answer again if nothing changed since."""
+def index(
+    cx: Context, kind: Kind, read: Callable[[Session], Sequence[T]], kind_of: Callable[[T], Kind] | None = None
+) -> Index[T]:
+    """Everything of a kind, joined; the last answer again if nothing changed since.
+
+    `kind_of` tells apart what one listing mixes.
+    """
+    say = kind_of or (lambda _: kind)
     view = cx.view()
     listed = fan_out(cx, read)
-    if _unrecorded(view, kind, listed):
+    if _unrecorded(view, listed):
         view = cx.view()
     sources = (view, *(nouns for _, nouns in listed))
     memo = cx.world.memo.get((cx.account, kind))
     if isinstance(memo, Index) and same(memo.sources, sources):
         return memo
-    found = (join(cx, view, kind, cloud, noun) for cloud, nouns in listed for noun in nouns)
+    found = (join(cx, view, say(noun), cloud, noun) for cloud, nouns in listed for noun in nouns)
     made = Index({one.id: one for one in sorted(found, key=lambda one: one.id)}, sources)
     cx.world.memo[(cx.account, kind)] = made
     return made
@@ -122,45 +128,22 @@ def same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
-def _unrecorded(view: View, kind: Kind, listed: Iterable[tuple[str, Sequence[Noun]]]) -> bool:
-    """Whether something of ours is newer than the view: records come before what they tell of."""
-    for _, nouns in listed:
-        if nouns and minted(kind, last := nouns[-1].ref) and last not in view.records:
-            return True
-    return False
+def _unrecorded(view: View, listed: Iterable[tuple[str, Sequence[Noun]]]) -> bool:
+    """Whether the newest thing listed may be younger than the view: records are written before what they tell of."""
+    return any(nouns and nouns[-1].ref and nouns[-1].ref not in view.records for _, nouns in listed)
 
 
-def pick(cx: Context, kind: Kind, ids: Collection[str], everything: Callable[[], Index[T]],
-         some: Callable[[Session, Collection[str]], Sequence[T]] | None = None) -> list[Found[T]]:
-    """The things with these ids, in their order; NotFound names the first that is not there.
-
-    With `some`, those whose native ids are recorded are asked for alone, which spares a cloud the whole listing.
-    """
-    got = _pick_recorded(cx, kind, ids, some) if some else {}
-    if len(got) < len(set(ids)):
-        by_id = everything().by_id
-        got = {one: by_id[one] for one in ids if one in by_id}
+def pick(everything: Index[T], kind: Kind, ids: Collection[str]) -> list[Found[T]]:
+    """The things with these ids, in their order; NotFound names the first that is not there."""
     for one in ids:
-        if one not in got:
+        if one not in everything.by_id:
             raise NotFound(kind, one)
-    return [got[one] for one in dict.fromkeys(ids)]
+    return [everything.by_id[one] for one in dict.fromkeys(ids)]
 
 
-def _pick_recorded(cx: Context, kind: Kind, ids: Collection[str],
-                   some: Callable[[Session, Collection[str]], Sequence[T]]) -> dict[str, Found[T]]:
-    view = cx.view()
-    natives: dict[str, list[str]] = {}
-    for one in ids:
-        record = view.records.get(one)
-        if record is None or record.kind != kind or not record.native:
-            return {}
-        natives.setdefault(record.cloud, []).append(record.native)
-    joined = (
-        join(cx, view, kind, cloud, noun)
-        for cloud, wanted in natives.items()
-        for noun in some(cx.session(cloud), wanted)
-    )
-    return {found.id: found for found in joined}
+def find(everything: Index[T], kind: Kind, ids: Collection[str] | None = None) -> Sequence[Found[T]]:
+    """The things with these ids, or all of them."""
+    return pick(everything, kind, ids) if ids else list(everything)
 
 
 def family(given: F | None, name: str) -> F:
@@ -168,3 +151,8 @@ def family(given: F | None, name: str) -> F:
     if given is None:
         raise Unsupported(f"This cloud has no {name}.")
     return given
+
+
+def gather(act: Callable[[F], R], things: Sequence[F]) -> list[R]:
+    """Do one thing for each, at the same time if there are several."""
+    return [act(things[0])] if len(things) == 1 else list(_executor.map(act, things))

@@ -1,0 +1,1 @@
+"""The AWS front: signatures, wire formats and actions."""

@@ -1,0 +1,94 @@
+"""Public addresses (EC2: elastic IPs)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from isthmus.context import Context
+from isthmus.core.ids import Kind, adopt, mint
+from isthmus.core.records import creating, forget
+from isthmus.core.registry import Found, Index, family, find, join, pick
+from isthmus.core.registry import index as joined
+from isthmus.errors import Conflict, Invalid, NotFound
+from isthmus.model import Address
+from isthmus.providers import Addresses, AddressSpec, Session
+
+
+def api(session: Session) -> Addresses:
+    return family(session.addresses, "public addresses")
+
+
+def index(cx: Context) -> Index[Address]:
+    return joined(cx, Kind.ADDRESS, _addresses)
+
+
+def find_addresses(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Address]]:
+    return find(index(cx), Kind.ADDRESS, ids)
+
+
+def one(cx: Context, allocation: str) -> Found[Address]:
+    return pick(index(cx), Kind.ADDRESS, [allocation])[0]
+
+
+def at(cx: Context, address: str) -> Found[Address]:
+    """The account's public address by its number."""
+    for found in index(cx):
+        if found.noun.address == address:
+            return found
+    raise NotFound(Kind.ADDRESS, address, f"Address '{address}' not found.")
+
+
+def associated(cx: Context, association: str) -> Found[Address]:
+    """The address by the id of its association."""
+    for found in index(cx):
+        if found.noun.server and association_id(found) == association:
+            return found
+    raise NotFound(Kind.ASSOCIATION, association)
+
+
+def association_id(found: Found[Address]) -> str:
+    """The id of an address's present association; empty without one."""
+    if not found.noun.server:
+        return ""
+    return adopt(Kind.ASSOCIATION, found.cloud, f"{found.noun.native}\n{found.noun.server}")
+
+
+def allocate(cx: Context, address: str = "") -> Found[Address]:
+    cloud = cx.place().cloud
+    ref = mint(Kind.ADDRESS, cx.seed)
+    with creating(cx, Kind.ADDRESS, ref, cloud, tags=cx.tags.get("elastic-ip")) as made:
+        noun = made(api(cx.session(cloud)).allocate_address(AddressSpec(ref, address)))
+    return join(cx, cx.view(), Kind.ADDRESS, cloud, noun)
+
+
+def release(cx: Context, found: Found[Address]) -> None:
+    """Give an address back. Raises Conflict (`in-use`) while a server answers it."""
+    if found.noun.server:
+        raise Conflict(Kind.ADDRESS, found.id, f"Address {found.noun.address} is in use.", "in-use")
+    api(cx.session(found.cloud)).release_address(found.noun.native)
+    forget(cx, found.id)
+
+
+def associate(cx: Context, found: Found[Address], cloud: str, server: str, *, again: bool = True) -> Found[Address]:
+    """Let a server answer an address. Without `again`, Conflict (`associated`) if another one does."""
+    if found.cloud != cloud:
+        raise Invalid(f"The address {found.noun.address} is in another zone than the instance.", "zone")
+    addresses = api(cx.session(cloud))
+    if found.noun.server and found.noun.server != server:
+        if not again:
+            reason = f"resource {found.id} is already associated with associate-id {association_id(found)}"
+            raise Conflict(Kind.ADDRESS, found.id, reason, "associated")
+        addresses.disassociate_address(found.noun.native)
+    for other in index(cx):
+        if other.cloud == cloud and other.noun.server == server and other.id != found.id:
+            addresses.disassociate_address(other.noun.native)
+    addresses.associate_address(found.noun.native, server)
+    return one(cx, found.id)
+
+
+def disassociate(cx: Context, found: Found[Address]) -> None:
+    api(cx.session(found.cloud)).disassociate_address(found.noun.native)
+
+
+def _addresses(session: Session) -> Sequence[Address]:
+    return session.addresses.list_addresses() if session.addresses else ()

@@ -1,0 +1,118 @@
+"""Firewalls (EC2: security groups) and their rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from isthmus.context import Context
+from isthmus.core import networks
+from isthmus.core.ids import Kind, adopt, mint
+from isthmus.core.records import creating
+from isthmus.core.registry import Found, Index, family, find, join, pick
+from isthmus.core.registry import index as joined
+from isthmus.errors import Conflict, Invalid, NotFound
+from isthmus.model import Direction, Firewall, Rule, Subnet
+from isthmus.providers import Firewalls, FirewallSpec, Session
+
+DEFAULT = "default"
+
+
+def api(session: Session) -> Firewalls:
+    return family(session.firewalls, "security groups")
+
+
+def index(cx: Context) -> Index[Firewall]:
+    return joined(cx, Kind.FIREWALL, _firewalls)
+
+
+def find_firewalls(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Firewall]]:
+    return find(index(cx), Kind.FIREWALL, ids)
+
+
+def one(cx: Context, group: str) -> Found[Firewall]:
+    return pick(index(cx), Kind.FIREWALL, [group])[0]
+
+
+def named(cx: Context, name: str, cloud: str = "") -> Found[Firewall]:
+    """The firewall of the default network with this name."""
+    for found in index(cx):
+        if found.noun.name == name and cloud in ("", found.cloud):
+            return found
+    raise NotFound(Kind.FIREWALL, name, f"The security group '{name}' does not exist")
+
+
+def for_launch(
+    cx: Context, cloud: str, subnet: Found[Subnet] | None, groups: Sequence[str]
+) -> Sequence[Found[Firewall]]:
+    """The firewalls a new server gets: those asked for, by id, or the default one of its network."""
+    found = [one(cx, group) for group in groups]
+    for group in found:
+        if group.cloud != cloud or (subnet and group.noun.network not in ("", subnet.noun.network)):
+            raise Invalid(f"Security group {group.id} and the subnet belong to different networks.", "firewalls")
+    if found:
+        return found
+    network = subnet.noun.network if subnet else ""
+    return [
+        group
+        for group in index(cx)
+        if group.cloud == cloud and group.noun.name == DEFAULT and group.noun.network in ("", network)
+    ]
+
+
+def create(cx: Context, name: str, description: str, network: str = "") -> Found[Firewall]:
+    """Make a firewall in a network, by default the default one. Raises Conflict (`duplicate`) for a name in use."""
+    if network:
+        [within] = pick(networks.networks(cx), Kind.NETWORK, [network])
+    else:
+        within = networks.default_network(cx, cx.place().cloud)
+    for found in index(cx):
+        if found.noun.name == name and (found.cloud, found.noun.network) == (within.cloud, within.noun.native):
+            reason = f"The security group '{name}' already exists for VPC '{within.id}'"
+            raise Conflict(Kind.FIREWALL, found.id, reason, "duplicate")
+    ref = mint(Kind.FIREWALL, cx.seed)
+    with creating(cx, Kind.FIREWALL, ref, within.cloud, tags=cx.tags.get("security-group")) as made:
+        spec = FirewallSpec(ref, name, description, within.noun.native)
+        noun = made(api(cx.session(within.cloud)).create_firewall(spec))
+    return join(cx, cx.view(), Kind.FIREWALL, within.cloud, noun)
+
+
+def delete(cx: Context, group: str) -> None:
+    found = one(cx, group)
+    api(cx.session(found.cloud)).delete_firewall(found.noun.native)
+
+
+def add_rules(cx: Context, group: Found[Firewall], rules: Sequence[Rule]) -> None:
+    """Permit more. Raises Conflict (`duplicate`) if one of them is permitted already; then none is added."""
+    known = {rule.key for rule in group.noun.rules}
+    for rule in rules:
+        if rule.key in known:
+            reason = f"the specified rule \"{_say(rule)}\" already exists"
+            raise Conflict(Kind.RULE, "", reason, "duplicate")
+        known.add(rule.key)
+    api(cx.session(group.cloud)).add_rules(group.noun.native, rules)
+
+
+def remove_rules(cx: Context, group: Found[Firewall], rules: Sequence[Rule]) -> list[Rule]:
+    """Permit less. Raises NotFound if one of them is not there; then none is removed. Those removed are the answer."""
+    known = {rule.key: rule for rule in group.noun.rules}
+    for rule in rules:
+        if rule.key not in known:
+            raise NotFound(Kind.RULE, "", "The specified rule does not exist in this security group.")
+    api(cx.session(group.cloud)).remove_rules(group.noun.native, rules)
+    return [known[rule.key] for rule in rules]
+
+
+def rule_id(group: Found[Firewall], rule: Rule) -> str:
+    """The id of a rule: derived from its firewall and what it permits."""
+    return adopt(Kind.RULE, group.cloud, "\n".join(map(str, (group.noun.native, *rule.key))))
+
+
+def _say(rule: Rule) -> str:
+    ports = "" if rule.low < 0 else f", from port: {rule.low}, to port: {rule.high}"
+    peer = rule.cidr or "a security group"
+    allow = "ALLOW" if rule.direction is Direction.INGRESS else "ALLOW, egress"
+    return f"peer: {peer}, {rule.protocol}{ports}, {allow}"
+
+
+def _firewalls(session: Session) -> Sequence[Firewall]:
+    return session.firewalls.list_firewalls() if session.firewalls else ()

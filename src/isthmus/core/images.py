@@ -1,0 +1,101 @@
+"""Images: the account's own, the public ones, and those shared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from isthmus.context import Context
+from isthmus.core.ids import Kind, mint
+from isthmus.core.instances import Instance
+from isthmus.core.records import creating
+from isthmus.core.registry import Found, Index, family, find, join, pick
+from isthmus.core.registry import index as joined
+from isthmus.errors import Conflict, Denied, NotFound
+from isthmus.model import Image, ImageKind
+from isthmus.providers import Images, ImageSpec, Session
+
+_KINDS = {ImageKind.MACHINE: Kind.IMAGE, ImageKind.KERNEL: Kind.KERNEL, ImageKind.RAMDISK: Kind.RAMDISK}
+
+
+def api(session: Session) -> Images:
+    return family(session.images, "images")
+
+
+def index(cx: Context) -> Index[Image]:
+    """Machine, kernel and ramdisk images."""
+    return joined(cx, Kind.IMAGE, _images, lambda image: _KINDS[image.kind])
+
+
+def find_images(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Image]]:
+    return find(index(cx), Kind.IMAGE, ids)
+
+
+def one_image(cx: Context, image: str) -> Found[Image]:
+    """A machine image."""
+    [found] = pick(index(cx), Kind.IMAGE, [image])
+    if found.noun.kind is not ImageKind.MACHINE:
+        raise NotFound(Kind.IMAGE, image)
+    return found
+
+
+def own_image(cx: Context, image: str) -> Found[Image]:
+    """An image that the account may change. Raises Denied for one that it merely sees."""
+    [found] = find_images(cx, [image])
+    if found.noun.owner != cx.tenant(found.cloud):
+        raise Denied(f"You do not have permission to change the image {image}.")
+    return found
+
+
+def boot_part(cx: Context, cloud: str, kind: Kind, image: str) -> str:
+    """The native id of a kernel or ramdisk image of this cloud; empty for none asked."""
+    if not image:
+        return ""
+    [found] = pick(index(cx), kind, [image])
+    if found.cloud != cloud or _KINDS[found.noun.kind] is not kind:
+        raise NotFound(kind, image)
+    return found.noun.native
+
+
+def create(cx: Context, cloud: str, spec: ImageSpec, snapshots: int = 0) -> Found[Image]:
+    """Make an image under a new id. Raises Conflict (`duplicate`) for a name the account has already."""
+    tenant = cx.tenant(cloud)
+    for found in index(cx):
+        if found.noun.owner == tenant and found.noun.name == spec.name:
+            reason = f"AMI name {spec.name} is already in use by AMI {found.id}"
+            raise Conflict(Kind.IMAGE, found.id, reason, "duplicate")
+    ref = mint(Kind.IMAGE, cx.seed)
+    refs = tuple(mint(Kind.SNAPSHOT, cx.seed) for _ in range(snapshots))
+    with creating(cx, Kind.IMAGE, ref, cloud, tags=cx.tags.get("image")) as made:
+        noun = made(api(cx.session(cloud)).create_image(replace(spec, ref=ref, snapshot_refs=refs)))
+    if refs and (tags := cx.tags.get("snapshot")):
+        with cx.store.change(cx.account) as change:
+            change.tag(refs, tags)
+    return join(cx, cx.view(), Kind.IMAGE, cloud, noun)
+
+
+def create_of(cx: Context, instance: Instance, spec: ImageSpec) -> Found[Image]:
+    """Make an image of an instance and all its disks."""
+    spec = replace(spec, server=instance.server.native)
+    return create(cx, instance.cloud, spec, len(instance.disks))
+
+
+def delete(cx: Context, image: str) -> None:
+    found = own_image(cx, image)
+    api(cx.session(found.cloud)).delete_image(found.noun.native)
+
+
+def describe(cx: Context, image: str, description: str) -> None:
+    found = own_image(cx, image)
+    api(cx.session(found.cloud)).describe_image(found.noun.native, description)
+
+
+def share(cx: Context, image: str, *, public: bool, accounts: Collection[str]) -> None:
+    """Say who may launch an image: everyone, and these accounts."""
+    found = own_image(cx, image)
+    tenants = [replace(cx, account=account).tenant(found.cloud) for account in accounts]
+    api(cx.session(found.cloud)).share_image(found.noun.native, public=public, tenants=tenants)
+
+
+def _images(session: Session) -> Sequence[Image]:
+    return session.images.list_images() if session.images else ()

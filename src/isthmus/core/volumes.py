@@ -1,0 +1,140 @@
+"""Volumes and snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from isthmus.context import Context
+from isthmus.core.ids import Kind, mint
+from isthmus.core.records import creating
+from isthmus.core.registry import Found, Index, family, find, join, pick
+from isthmus.core.registry import index as joined
+from isthmus.errors import Conflict, Invalid, NotFound
+from isthmus.model import AttachmentState, Snapshot, SnapshotState, Volume, VolumeState
+from isthmus.providers import Session, SnapshotSpec, VolumeSpec, Volumes
+
+
+@dataclass(frozen=True)
+class VolumeOrder:
+    """What a front asks for; `size` 0 is the snapshot's, `snapshot` is an id."""
+
+    zone: str
+    size: int = 0
+    type: str = ""
+    iops: int = 0
+    snapshot: str = ""
+    encrypted: bool = False
+
+
+def api(session: Session) -> Volumes:
+    return family(session.volumes, "volumes")
+
+
+def index(cx: Context) -> Index[Volume]:
+    return joined(cx, Kind.VOLUME, _volumes)
+
+
+def snapshots(cx: Context) -> Index[Snapshot]:
+    """The account's snapshots, the public ones, and those shared with it."""
+    return joined(cx, Kind.SNAPSHOT, _snapshots)
+
+
+def find_volumes(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Volume]]:
+    return find(index(cx), Kind.VOLUME, ids)
+
+
+def one_volume(cx: Context, volume: str) -> Found[Volume]:
+    return pick(index(cx), Kind.VOLUME, [volume])[0]
+
+
+def one_snapshot(cx: Context, snapshot: str) -> Found[Snapshot]:
+    return pick(snapshots(cx), Kind.SNAPSHOT, [snapshot])[0]
+
+
+def own_snapshot(cx: Context, snapshot: str) -> Found[Snapshot]:
+    """A snapshot that the account may change: one of another owner is not there."""
+    found = one_snapshot(cx, snapshot)
+    if found.noun.owner != cx.tenant(found.cloud):
+        raise NotFound(Kind.SNAPSHOT, snapshot)
+    return found
+
+
+def create(cx: Context, order: VolumeOrder) -> Found[Volume]:
+    """Make a volume. Raises Invalid for a size below the snapshot's, NotFound for a snapshot of another cloud."""
+    place = cx.place(order.zone)
+    size, native = order.size, ""
+    if order.snapshot:
+        source = one_snapshot(cx, order.snapshot)
+        if source.cloud != place.cloud:
+            raise NotFound(Kind.SNAPSHOT, order.snapshot)
+        if source.noun.state is not SnapshotState.COMPLETED:
+            raise Conflict(Kind.SNAPSHOT, order.snapshot, f"The snapshot {order.snapshot} is not completed.")
+        size, native = size or source.noun.size, source.noun.native
+        if size < source.noun.size:
+            raise Invalid(f"The volume size {size} GiB is smaller than the snapshot's {source.noun.size} GiB.", "size")
+    volumes = api(cx.session(place.cloud))
+    ref = mint(Kind.VOLUME, cx.seed)
+    spec = VolumeSpec(ref, size, place.native, order.type, order.iops, native, order.encrypted)
+    with creating(cx, Kind.VOLUME, ref, place.cloud, tags=cx.tags.get("volume")) as made:
+        noun = made(volumes.create_volume(spec))
+    return join(cx, cx.view(), Kind.VOLUME, place.cloud, noun)
+
+
+def delete(cx: Context, volume: str) -> None:
+    found = one_volume(cx, volume)
+    if found.noun.attachments:
+        raise Conflict(Kind.VOLUME, volume, f"The volume {volume} is attached.", "in-use")
+    api(cx.session(found.cloud)).delete_volume(found.noun.native)
+
+
+def resize(cx: Context, volume: str, size: int) -> None:
+    found = one_volume(cx, volume)
+    api(cx.session(found.cloud)).resize_volume(found.noun.native, size)
+
+
+def attach(cx: Context, volume: str, cloud: str, server: str, device: str) -> Found[Volume]:
+    """Attach to the server with this native id. Raises Conflict (`in-use`) for a volume that is attached."""
+    found = one_volume(cx, volume)
+    if found.cloud != cloud:
+        raise Invalid(f"The volume {volume} is in another zone than the instance.", "zone")
+    if found.noun.attachments:
+        raise Conflict(Kind.VOLUME, volume, f"{volume} is already attached to an instance", "in-use")
+    if found.noun.state is not VolumeState.AVAILABLE:
+        raise Conflict(Kind.VOLUME, volume, f"{volume} is not 'available'.")
+    api(cx.session(cloud)).attach_volume(found.noun.native, server, device)
+    return one_volume(cx, volume)
+
+
+def detach(cx: Context, volume: str, server: str = "", *, force: bool = False) -> Found[Volume]:
+    """Detach from the server with this native id, or from the only one. The volume as it was is the answer."""
+    found = one_volume(cx, volume)
+    held = [one for one in found.noun.attachments if server in ("", one.server)]
+    if not held:
+        raise Conflict(Kind.VOLUME, volume, f"The volume {volume} is in the 'available' state.", "not-attached")
+    if held[0].state is not AttachmentState.DETACHING or force:
+        api(cx.session(found.cloud)).detach_volume(found.noun.native, held[0].server, force=force)
+    return found
+
+
+def create_snapshot(cx: Context, volume: str, description: str) -> Found[Snapshot]:
+    found = one_volume(cx, volume)
+    ref = mint(Kind.SNAPSHOT, cx.seed)
+    data = {"volume": volume}
+    with creating(cx, Kind.SNAPSHOT, ref, found.cloud, data, cx.tags.get("snapshot")) as made:
+        spec = SnapshotSpec(ref, found.noun.native, description)
+        noun = made(api(cx.session(found.cloud)).create_snapshot(spec))
+    return join(cx, cx.view(), Kind.SNAPSHOT, found.cloud, noun)
+
+
+def delete_snapshot(cx: Context, snapshot: str) -> None:
+    found = own_snapshot(cx, snapshot)
+    api(cx.session(found.cloud)).delete_snapshot(found.noun.native)
+
+
+def _volumes(session: Session) -> Sequence[Volume]:
+    return session.volumes.list_volumes() if session.volumes else ()
+
+
+def _snapshots(session: Session) -> Sequence[Snapshot]:
+    return session.volumes.list_snapshots() if session.volumes else ()
