@@ -1,0 +1,137 @@
+"""One QEMU machine: its command line. Nothing here reads or changes state."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+QEMU = "qemu-system-x86_64"
+RELAY = Path(__file__).with_name("relay.py")
+METADATA = "169.254.169.254"
+NETWORK = "168.0.0.0/5"
+"""The narrowest network that holds both 172.31.0.0/16 and the metadata address: slirp forwards only inside its own."""
+ACCELERATORS = {
+    "tcg": ("tcg,tb-size=32", "max,la57=off"),
+    "kvm": ("kvm", "host"),
+}
+"""tb-size: the default code cache is several times as large as a small guest. la57: emulated, it costs a fifth."""
+NICS = {"": "virtio-net-pci", "windows": "e1000"}
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A qcow2 file as a disk; `node` names it in the monitor, `serial` in the guest."""
+
+    node: str
+    path: Path
+    serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    mac: str
+    address: str
+    gateway: str
+    resolver: str
+    restricted: bool
+    """Nothing may leave but answers, and what goes to the metadata service."""
+    metadata_socket: Path
+    tenant: str
+    model: str = NICS[""]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    kernel: Path
+    ramdisk: Path | None
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    native: str
+    name: str
+    """The process's name, by which a machine is found again."""
+    directory: Path
+    cpus: int
+    memory: int
+    accelerator: str
+    uuid: str
+    product: str
+    drives: tuple[Drive, ...]
+    nic: Nic
+    kernel: Kernel | None
+
+
+def escape(text: str) -> str:
+    """QEMU's option lists are separated by commas; a doubled one is part of a value."""
+    return text.replace(",", ",,")
+
+
+def command(machine: Machine) -> list[str]:
+    """The command that starts a machine in the background, to be run in the machine's directory."""
+    return [QEMU, *_base(machine), *_kernel(machine), *_drives(machine), *_network(machine), *_control(machine)]
+
+
+def _base(machine: Machine) -> Iterator[str]:
+    accelerator, cpu = ACCELERATORS[machine.accelerator]
+    yield from ("-name", f"guest={machine.name}", "-machine", "pc", "-accel", accelerator, "-cpu", cpu)
+    yield from ("-smp", str(machine.cpus), "-m", f"{machine.memory}M")
+    yield from ("-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc")
+    yield from ("-sandbox", "on,obsolete=deny,resourcecontrol=deny")
+    identity = f"uuid={machine.uuid},serial={machine.uuid}"
+    yield from ("-smbios", f"type=1,manufacturer=Amazon EC2,product={escape(machine.product)},{identity}")
+    yield from ("-device", "virtio-rng-pci")
+    if machine.kernel is None:
+        yield from ("-vga", "std")  # boot loaders of imported images may insist on a screen
+
+
+def _kernel(machine: Machine) -> Iterator[str]:
+    if kernel := machine.kernel:
+        yield from ("-kernel", str(kernel.kernel), "-append", kernel.arguments)
+        if kernel.ramdisk:
+            yield from ("-initrd", escape(str(kernel.ramdisk)))
+
+
+def blockdev(drive: Drive) -> dict[str, object]:
+    """The drive as QMP's `blockdev-add` takes it."""
+    file = {"driver": "file", "filename": str(drive.path)}
+    return {"driver": "qcow2", "node-name": drive.node, "discard": "unmap", "file": file}
+
+
+def device(drive: Drive) -> dict[str, object]:
+    """The drive's controller as QMP's `device_add` takes it: NVMe, as on EC2, which every system has a driver for."""
+    return {"driver": "nvme", "id": drive.node, "drive": drive.node, "serial": drive.serial}
+
+
+def _drives(machine: Machine) -> Iterator[str]:
+    for index, drive in enumerate(machine.drives):
+        file = f"file.driver=file,file.filename={escape(str(drive.path))}"
+        yield from ("-blockdev", f"driver=qcow2,node-name={drive.node},discard=unmap,{file}")
+        options = ",".join(f"{key}={value}" for key, value in device(drive).items())
+        yield from ("-device", options + (",bootindex=0" if index == 0 and machine.kernel is None else ""))
+
+
+def _network(machine: Machine) -> Iterator[str]:
+    nic = machine.nic
+    python = (sys.executable, "-S", "-E", "-I", str(RELAY))
+    relay = shlex.join([*python, str(nic.metadata_socket), nic.tenant, machine.native])
+    options = [
+        f"user,id=net0,ipv6=off,net={NETWORK},host={nic.gateway},dns={nic.resolver},dhcpstart={nic.address}",
+        f"restrict={'on' if nic.restricted else 'off'}",
+        f"guestfwd=tcp:{METADATA}:80-cmd:{escape(relay)}",
+    ]
+    yield from ("-netdev", ",".join(options))
+    yield from ("-device", f"{nic.model},netdev=net0,mac={nic.mac},romfile=")
+
+
+def _control(machine: Machine) -> Iterator[str]:
+    """All paths are relative: a socket's path may be at most 107 bytes long."""
+    yield from ("-chardev", "socket,id=console,path=console.sock,server=on,wait=off,logfile=console.log,logappend=on")
+    yield from ("-serial", "chardev:console")
+    for name in ("qmp", "rescue"):
+        yield from ("-qmp", f"unix:{name}.sock,server=on,wait=off")
+    yield from ("-pidfile", str(machine.directory / "qemu.pid"), "-daemonize")

@@ -1,0 +1,82 @@
+"""QEMU's monitor protocol over a Unix socket: one connection, one command at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class QmpError(Exception):
+    """QEMU refused a command, or is not there. `name` is QEMU's error class."""
+
+    def __init__(self, text: str, name: str = "") -> None:
+        super().__init__(text)
+        self.name = name
+
+
+@contextmanager
+def short(path: Path) -> Iterator[str]:
+    """A name of at most 107 bytes for a socket whose path may be longer."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
+class Qmp:
+    """A connected monitor. A socket serves one client at a time: hold the server's lock while connected."""
+
+    def __init__(self, path: Path, timeout: float = 10) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        self._timeout = timeout
+        try:
+            with short(path) as name:
+                self._socket.connect(name)
+            self._lines = self._socket.makefile("rb")
+            self._read()
+            self("qmp_capabilities")
+        except (OSError, QmpError) as error:
+            self._socket.close()
+            raise QmpError(f"the machine's monitor does not answer: {error}") from error
+
+    def __enter__(self) -> Qmp:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def __call__(self, command: str, **arguments: Any) -> Any:
+        """The command's answer; `_` in names stands for QMP's `-`."""
+        words = {name.replace("_", "-"): value for name, value in arguments.items()}
+        deadline = time.monotonic() + self._timeout
+        try:
+            self._socket.sendall(json.dumps({"execute": command, "arguments": words}).encode() + b"\n")
+            while "return" not in (answer := self._read()):
+                if "error" in answer:
+                    raise QmpError(f"{command}: {answer['error'].get('desc')}", answer["error"].get("class", ""))
+                if time.monotonic() > deadline:
+                    raise QmpError(f"{command}: no answer")
+        except OSError as error:
+            raise QmpError(f"{command}: {error}") from error
+        return answer["return"]
+
+    def human(self, line: str) -> str:
+        """What the human monitor prints for `line`; for what QMP has no command for."""
+        return str(self("human-monitor-command", command_line=line))
+
+    def _read(self) -> dict[str, Any]:
+        line = self._lines.readline()
+        if not line:
+            raise QmpError("the machine has gone")
+        answer: dict[str, Any] = json.loads(line)
+        return answer

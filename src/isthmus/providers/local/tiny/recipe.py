@@ -1,0 +1,81 @@
+"""What the tiny image is made of, and where a built one is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+GUEST = HERE / "guest"
+KERNEL_META = "linux-image-cloud-amd64"
+"""Debian's meta package that depends on the newest kernel for virtual machines."""
+PACKAGES = ("busybox-static", "dropbear-bin", "libtomcrypt1", "libtommath1", "libgmp10", "zlib1g", "libcrypt1", "libc6")
+LIBRARIES = (
+    "libtomcrypt.so.1",
+    "libtommath.so.1",
+    "libgmp.so.10",
+    "libz.so.1",
+    "libcrypt.so.1",
+    "libc.so.6",
+    "ld-linux-x86-64.so.2",
+)
+MODULES = ("virtio_pci", "virtio_net", "virtio_rng", "virtio_blk", "button", "evdev")
+DISK_MIB = 1024
+NEEDS = {
+    "apt-get": "apt",
+    "apt-cache": "apt",
+    "dpkg-deb": "dpkg",
+    "mke2fs": "e2fsprogs",
+    "qemu-img": "qemu-utils",
+}
+"""The programs that a build runs, each with its Debian package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiny:
+    """A built image: a directory with a kernel, a ramdisk, a root disk and a manifest."""
+
+    path: Path
+
+    @property
+    def kernel(self) -> Path:
+        return self.path / "vmlinuz"
+
+    @property
+    def ramdisk(self) -> Path:
+        return self.path / "initrd.gz"
+
+    @property
+    def disk(self) -> Path:
+        return self.path / "root.qcow2"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+
+def digest() -> str:
+    """The hash of the recipe: what is built changes with it, and only with it (but for Debian's own updates)."""
+    files = sorted([*GUEST.iterdir(), HERE / "recipe.py", HERE / "build.py"])
+    total = hashlib.sha256()
+    for file in files:
+        content = file.read_bytes()
+        total.update(f"{file.name} {len(content)}\n".encode())
+        total.update(content)
+    return total.hexdigest()[:12]
+
+
+def cached() -> Path:
+    """The shared place for the built image: $XDG_CACHE_HOME/isthmus/tiny-HASH."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "isthmus" / f"tiny-{digest()}"
+
+
+def find(*places: Path) -> Tiny | None:
+    """The first built image among `places` and the shared cache."""
+    for place in (*places, cached()):
+        if (place / "manifest.json").is_file():
+            return Tiny(place)
+    return None
