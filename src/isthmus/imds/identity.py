@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
@@ -40,11 +41,8 @@ class Identity:
 
         OSError when it cannot be written, ValueError when what is there is not an RSA key and its certificate.
         """
-        content = keep(directory / _BOTH, _make)
-        key = serialization.load_pem_private_key(content, None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise ValueError(f"{directory / _BOTH}: not an RSA key")
-        identity = cls(key, x509.load_pem_x509_certificate(content))
+        path = directory / _BOTH
+        identity = _load(keep(path, _make), path)
         keep(directory / CERTIFICATE, lambda: identity.certificate, 0o644)
         return identity
 
@@ -66,6 +64,17 @@ class Identity:
         builder = builder.add_signer(self._certificate, self._key, hashes.SHA256())
         options = [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoCapabilities]
         return builder.sign(serialization.Encoding.DER, options)
+
+
+def _load(content: bytes, path: Path) -> Identity:
+    try:
+        key = serialization.load_pem_private_key(content, None)
+        certificate = x509.load_pem_x509_certificate(content)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        raise ValueError(f"{path}: does not hold a private key and its certificate in PEM") from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != certificate.public_key():
+        raise ValueError(f"{path}: the key is not RSA, or the certificate is not the key's")
+    return Identity(key, certificate)
 
 
 def document(guest: Guest) -> bytes:

@@ -252,7 +252,7 @@ def _bind(path: Path) -> tuple[socket.socket, int]:
     """A listening socket that takes the place of any file at `path` in one step, and its inode."""
     draft = path.with_name(f".{secrets.token_hex(4)}")
     if max(len(os.fsencode(each)) for each in (path, draft)) > _LONGEST_SOCKET_PATH:
-        raise OSError(f"{path}: a Unix socket's path has at most {_LONGEST_SOCKET_PATH - 10} characters or so")
+        raise OSError(f"{path}: too long; a Unix socket's path has at most {_LONGEST_SOCKET_PATH} bytes")
     listener = socket.socket(socket.AF_UNIX)
     try:
         listener.bind(str(draft))

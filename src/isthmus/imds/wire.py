@@ -15,7 +15,7 @@ BODY_BYTES = 4 * 1024
 """A request's body means nothing here; a larger one is refused, a smaller one read and forgotten."""
 
 _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) ([!-~]{1,4096}) HTTP/1\.([01])")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
 _TARGET = re.compile(r"(?:http://[^/?#]+)?(/[^?#]*|(?=\?|$))(?:\?[^#]*)?", re.IGNORECASE)
 _LENGTH = re.compile(r"[0-9]{1,9}")
 
@@ -97,7 +97,8 @@ def _headers(lines: list[str]) -> dict[str, str]:
         if not header:
             raise Refused(HTTPStatus.BAD_REQUEST)
         name = header[1].lower()
-        headers[name] = f"{headers[name]}, {header[2]}" if name in headers else header[2]
+        value = header[2].strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
 
