@@ -1,0 +1,9 @@
+"""What only the API knows: accounts, ids, tags, tokens. Losing it loses those, never a machine."""
+
+from isthmus.store.accounts import Account, Credential, CredentialInfo, Tenant
+from isthmus.store.changes import Change
+from isthmus.store.errors import StoreError
+from isthmus.store.store import Store
+from isthmus.store.views import Record, View
+
+__all__ = ["Account", "Change", "Credential", "CredentialInfo", "Record", "Store", "StoreError", "Tenant", "View"]

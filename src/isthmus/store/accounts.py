@@ -1,0 +1,243 @@
+"""Accounts, their credentials, their tenants on the clouds, and random values that all processes share."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import string
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import delete, select
+
+from isthmus.store.database import Database
+from isthmus.store.errors import StoreError
+from isthmus.store.secrets import Vault
+from isthmus.store.tables import accounts, credentials, settings, tenants
+
+_REMEMBERED_SECONDS = 1.0
+_REMEMBERED_COUNT = 10_000
+_KEY_LETTERS = string.ascii_uppercase + "234567"
+_SECRET_LETTERS = string.ascii_letters + string.digits + "+/"
+_ACCESS_KEY = re.compile(r"[A-Za-z0-9_.@:-]{1,128}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`id` is 12 digits."""
+
+    id: str
+    name: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    access_key: str
+    account: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialInfo:
+    """A credential as it may be shown: without its secret."""
+
+    access_key: str
+    account: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What an account is on a cloud; `settings` may hold the tenant's own secrets there."""
+
+    account: str
+    cloud: str
+    tenant: str
+    settings: Mapping[str, Any] = field(repr=False)
+
+
+class Remembered(Generic[T]):
+    """Answers of at most a second ago. What is forgotten while it is being looked up is not remembered."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[object, tuple[float, T]] = {}
+        self._forgotten = 0
+
+    def get(self, key: object) -> T | None:
+        until, value = self._known.get(key, (0.0, None))
+        return value if time.monotonic() < until else None
+
+    def mark(self) -> int:
+        """To be taken before a look-up, and given to `keep` with what was found."""
+        return self._forgotten
+
+    def keep(self, key: object, value: T, mark: int) -> None:
+        with self._lock:
+            if len(self._known) >= _REMEMBERED_COUNT:
+                self._known.clear()
+            if mark == self._forgotten:
+                self._known[key] = (time.monotonic() + _REMEMBERED_SECONDS, value)
+
+    def forget(self, key: object) -> None:
+        with self._lock:
+            self._forgotten += 1
+            self._known.pop(key, None)
+
+
+class Accounts:
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+        self._credentials: Remembered[Credential] = Remembered()
+        self._tenants: Remembered[str] = Remembered()
+        self._settings: dict[str, bytes] = {}
+
+    def create_account(self, name: str) -> Account:
+        made = Account(f"{secrets.randbelow(9 * 10**11) + 10**11}", _stored(name), datetime.now(UTC))
+        with self._database.writing() as connection:
+            values = {"id": made.id, "name": made.name, "created": made.created}
+            connection.execute(accounts.insert(), values)
+        return made
+
+    def accounts(self) -> Sequence[Account]:
+        with self._database.reading() as connection:
+            rows = connection.execute(select(accounts).order_by(accounts.c.created, accounts.c.id))
+            return [Account(*row) for row in rows]
+
+    def account(self, known: str) -> Account | None:
+        if not _ACCOUNT.fullmatch(known):
+            return None
+        with self._database.reading() as connection:
+            row = connection.execute(select(accounts).where(accounts.c.id == known)).one_or_none()
+        return Account(*row) if row else None
+
+    def create_credential(self, account: str) -> Credential:
+        access_key = "AKIA" + "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
+        secret = "".join(secrets.choice(_SECRET_LETTERS) for _ in range(40))
+        return self.import_credential(account, access_key, secret)
+
+    def import_credential(self, account: str, access_key: str, secret: str) -> Credential:
+        """Raises StoreError for an unknown account, a bad access key, or one that is there already."""
+        if not self.account(account):
+            raise StoreError(f"There is no account {account}.")
+        if not _ACCESS_KEY.fullmatch(access_key):
+            raise StoreError("An access key has 1 to 128 letters, digits and characters of _.@:- only.")
+        if not secret:
+            raise StoreError("The secret is empty.")
+        row = {
+            "access_key": access_key,
+            "account": account,
+            "secret": self._vault.lock(secret.encode(), f"credential {access_key}"),
+            "created": datetime.now(UTC),
+        }
+        with self._database.writing() as connection:
+            insert = self._database.insert(credentials).on_conflict_do_nothing()
+            if connection.scalar(insert.returning(credentials.c.access_key), row) is None:
+                raise StoreError(f"There is a credential {access_key} already.")
+        return Credential(access_key, account, secret)
+
+    def credentials(self, account: str | None = None) -> Sequence[CredentialInfo]:
+        table = credentials.c
+        query = select(table.access_key, table.account, table.created).order_by(table.created, table.access_key)
+        if account is not None:
+            query = query.where(table.account == _stored(account))
+        with self._database.reading() as connection:
+            return [CredentialInfo(*row) for row in connection.execute(query)]
+
+    def revoke(self, access_key: str) -> bool:
+        """Whether there was such a credential. This process knows at once, others within a second."""
+        if not _ACCESS_KEY.fullmatch(access_key):
+            return False
+        with self._database.writing() as connection:
+            found = connection.execute(delete(credentials).where(credentials.c.access_key == access_key)).rowcount
+        self._credentials.forget(access_key)
+        return found == 1
+
+    def credential(self, access_key: str) -> Credential | None:
+        """The credential with its secret. Found ones are remembered for a second, others are not."""
+        if known := self._credentials.get(access_key):
+            return known
+        if not _ACCESS_KEY.fullmatch(access_key):
+            return None
+        mark = self._credentials.mark()
+        query = select(credentials.c.account, credentials.c.secret).where(credentials.c.access_key == access_key)
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        secret = self._vault.unlock(bytes(row.secret), f"credential {access_key}").decode()
+        found = Credential(access_key, row.account, secret)
+        self._credentials.keep(access_key, found, mark)
+        return found
+
+    def set_tenant(self, account: str, cloud: str, tenant: str, given: Mapping[str, Any] | None = None) -> None:
+        """Says which tenant of a cloud an account is. Raises StoreError for an unknown account."""
+        if not self.account(account):
+            raise StoreError(f"There is no account {account}.")
+        text = json.dumps(dict(given or {})).encode()
+        insert = self._database.insert(tenants)
+        statement = insert.on_conflict_do_update(
+            index_elements=["account", "cloud"],
+            set_={"tenant": insert.excluded.tenant, "settings": insert.excluded.settings},
+        )
+        locked = self._vault.lock(text, f"tenant {account} {cloud}")
+        with self._database.writing() as connection:
+            row = {"account": account, "cloud": cloud, "tenant": tenant, "settings": locked}
+            connection.execute(statement, row)
+        self._tenants.forget((account, cloud))
+
+    def tenant(self, account: str, cloud: str) -> Tenant | None:
+        query = select(tenants.c.tenant, tenants.c.settings)
+        query = query.where(tenants.c.account == _stored(account), tenants.c.cloud == _stored(cloud))
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        text = self._vault.unlock(bytes(row.settings), f"tenant {account} {cloud}")
+        return Tenant(account, cloud, row.tenant, json.loads(text))
+
+    def tenant_of(self, account: str, cloud: str) -> str:
+        """The native id of the account's tenant, or empty; remembered for a second."""
+        if (known := self._tenants.get((account, cloud))) is not None:
+            return known
+        mark = self._tenants.mark()
+        query = select(tenants.c.tenant).where(tenants.c.account == account, tenants.c.cloud == cloud)
+        with self._database.reading() as connection:
+            found = connection.scalar(query) or ""
+        self._tenants.keep((account, cloud), found, mark)
+        return found
+
+    def setting(self, name: str) -> bytes:
+        """32 random bytes, the same in every process on this store; made at the first call."""
+        if name not in self._settings:
+            self._settings[name] = self._vault.unlock(self._locked_setting(name), f"setting {name}")
+        return self._settings[name]
+
+    def _locked_setting(self, name: str) -> bytes:
+        query = select(settings.c.value).where(settings.c.name == f"setting {name}")
+        with self._database.reading() as connection:
+            found = connection.scalar(query)
+        if found is None:
+            value = self._vault.lock(secrets.token_bytes(32), f"setting {name}")
+            insert = self._database.insert(settings).on_conflict_do_nothing()
+            with self._database.writing() as connection:
+                connection.execute(insert, {"name": f"setting {name}", "value": value})
+                found = connection.scalar(query)
+        return bytes(found or b"")
+
+
+def _stored(word: str) -> str:
+    """The word, if both databases can hold it. Raises StoreError."""
+    if "\0" in word or not word.isprintable():
+        raise StoreError("A name has characters that cannot be stored.")
+    return word

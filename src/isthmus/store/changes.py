@@ -1,0 +1,136 @@
+"""One account's change: a transaction that gives each row it touches the account's next generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, select, update
+
+from isthmus.store.database import Database
+from isthmus.store.tables import generations, records, tags
+from isthmus.store.views import Record, View
+
+_CHANGEABLE = [column.name for column in records.columns if column.name not in ("id", "account")]
+
+
+class Statements:
+    """What a change says to the database, compiled once."""
+
+    def __init__(self, database: Database) -> None:
+        insert = database.insert
+        first = insert(generations).values(account=bindparam("account"), generation=1, floor=0)
+        self.begin = first.on_conflict_do_update(
+            index_elements=["account"], set_={"generation": generations.c.generation + 1}
+        ).returning(generations.c.generation)
+        put = insert(records)
+        self.put = put.on_conflict_do_update(
+            index_elements=["id"],
+            set_={name: put.excluded[name] for name in _CHANGEABLE},
+            where=records.c.account == put.excluded.account,
+        ).returning(records.c.id)
+        tag = insert(tags)
+        self.tag = tag.on_conflict_do_update(
+            index_elements=["account", "resource"],
+            set_={name: tag.excluded[name] for name in ("tags", "dropped", "generation")},
+        )
+
+
+_MINE = and_(records.c.id == bindparam("known"), records.c.account == bindparam("mine"), records.c.dropped.is_(False))
+_UPDATE = update(records).where(_MINE)
+_DROP = _UPDATE.values(dropped=True, data={}, generation=bindparam("generation"))
+_TAGS = select(tags.c.resource, tags.c.tags).where(
+    tags.c.account == bindparam("account"), tags.c.resource.in_(bindparam("ids", expanding=True))
+)
+
+
+class Change:
+    """What is done is committed together at the end. Meanwhile the account is locked: never call a cloud in here."""
+
+    def __init__(
+        self, connection: Connection, statements: Statements, account: str, view: Callable[[str], View]
+    ) -> None:
+        self._connection = connection
+        self._say = statements
+        self._account = account
+        self._view = view
+        self._generation = connection.scalar(statements.begin, {"account": account})
+
+    @cached_property
+    def view(self) -> View:
+        """The account as it was before this change; nobody else changes it until the end."""
+        return self._view(self._account)
+
+    def put(self, record: Record) -> None:
+        """Writes a new record, or all of a known one. Raises ValueError for another account's."""
+        values = {
+            "id": record.id,
+            "account": record.account,
+            "kind": record.kind,
+            "cloud": record.cloud,
+            "native": record.native,
+            "data": dict(record.data),
+            "created": record.created,
+            "gone": record.gone,
+            "dropped": False,
+            "generation": self._generation,
+        }
+        if record.account != self._account or self._connection.scalar(self._say.put, values) is None:
+            raise ValueError(f"{record.id} is the record of another account")
+
+    def update(
+        self,
+        known: str,
+        *,
+        native: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        gone: datetime | None = None,
+    ) -> None:
+        """Sets what is given. Raises KeyError if there is no such record."""
+        given = {"native": native, "data": None if data is None else dict(data), "gone": gone}
+        values = {name: value for name, value in given.items() if value is not None}
+        statement = _UPDATE.values(**values, generation=self._generation)
+        if self._connection.execute(statement, {"known": known, "mine": self._account}).rowcount != 1:
+            raise KeyError(known)
+
+    def drop(self, known: str) -> None:
+        """Forgets a record and its tags; that there is none is fine."""
+        values = {"known": known, "mine": self._account, "generation": self._generation}
+        self._connection.execute(_DROP, values)
+        self.untag([known])
+
+    def tag(self, ids: Iterable[str], given: Mapping[str, str]) -> None:
+        """Adds tags to resources; a key that is there gets the new value and keeps its place."""
+        before = self._tags(list(ids))
+        self._write({resource: {**now, **given} for resource, now in before.items()}, before)
+
+    def untag(self, ids: Iterable[str], keys: Iterable[str] | None = None) -> None:
+        """Takes tags away: those of some keys, or all."""
+        before = self._tags(list(ids))
+        taken = None if keys is None else frozenset(keys)
+        after = {
+            resource: {} if taken is None else {key: value for key, value in now.items() if key not in taken}
+            for resource, now in before.items()
+        }
+        self._write(after, before)
+
+    def _tags(self, ids: list[str]) -> dict[str, dict[str, str]]:
+        found = self._connection.execute(_TAGS, {"account": self._account, "ids": ids})
+        return {**{one: {} for one in ids}, **{row.resource: row.tags for row in found}}
+
+    def _write(self, after: Mapping[str, Mapping[str, str]], before: Mapping[str, Mapping[str, str]]) -> None:
+        rows = [
+            {
+                "account": self._account,
+                "resource": resource,
+                "tags": now,
+                "dropped": not now,
+                "generation": self._generation,
+            }
+            for resource, now in after.items()
+            if list(now.items()) != list(before[resource].items())
+        ]
+        if rows:
+            self._connection.execute(self._say.tag, rows)
