@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from isthmus.aws.time import iso8601, parse_iso8601
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]{1,32}\.?[0-9]{0,32}|\.[0-9]{1,32})(?:[eE][+-]?[0-9]{1,3})?")
 _SPACE = re.compile(r"\s+")
@@ -54,8 +56,7 @@ def timestamp(text: str) -> datetime:
     try:
         if _FLOAT.fullmatch(text):
             return datetime.fromtimestamp(float(text), UTC)
-        value = datetime.fromisoformat(text.strip())
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return parse_iso8601(text)
     except (OverflowError, OSError) as error:
         raise ValueError("not a time") from error
 
@@ -73,13 +74,6 @@ READ: MappingProxyType[str, tuple[Callable[[str], Any], str]] = MappingProxyType
     }
 )
 """How each type of scalar is read, and what it must be. The readers raise ValueError."""
-
-
-def iso8601(value: datetime) -> str:
-    """A time as AWS writes it, in milliseconds; without a zone it is taken as UTC."""
-    if value.tzinfo is not UTC:
-        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return value.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def plain(value: object) -> str:
