@@ -1,0 +1,112 @@
+"""What all commands share: their options, and how they get at the store and the clouds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isthmus import config
+from isthmus.config import Settings
+from isthmus.errors import Fault
+from isthmus.options import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from isthmus.gateway import Gateway
+    from isthmus.store import Account, Store
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings in TOML; see isthmus.example.toml.")
+]
+State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Where Isthmus keeps what it knows.")]
+
+
+class Failure(Exception):
+    """What keeps a command from being done, in one sentence for its user."""
+
+
+def explained() -> tuple[type[Exception], ...]:
+    """The exceptions whose text is such a sentence."""
+    store = sys.modules.get("isthmus.store.errors")
+    return (ConfigError, Fault, *((store.StoreError,) if store else ()))
+
+
+def settings(file: Path | None, state: Path | None) -> Settings:
+    return config.load(file, flags(state=state))
+
+
+def flags(**given: object) -> Mapping[str, object]:
+    """Options of the command line under their names in the settings; paths as texts, as a file would have them."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+
+
+@contextmanager
+def store(known: Settings) -> Iterator[Store]:
+    """The store, opened; made if there is none."""
+    from isthmus import welcome
+    from isthmus.store import Store
+
+    welcome.prepare(known)
+    opened = Store.open(known.store_url, config.master_key(known))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def gateway(known: Settings) -> Iterator[Gateway]:
+    """The store and all clouds, opened."""
+    from isthmus import welcome
+    from isthmus.gateway import Gateway
+
+    welcome.prepare(known)
+    opened = Gateway.open(known)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def find_account(opened: Store, word: str) -> Account:
+    """An account by its number or its name. Without a word: the one named default, or the only one there is."""
+    everybody = opened.accounts()
+    if not word:
+        found = [one for one in everybody if one.name == "default"] or (everybody if len(everybody) == 1 else [])
+        if not found:
+            raise Failure("Say which account is meant: --account NAME. isthmus account list shows them all.")
+    else:
+        found = [one for one in everybody if word in (one.id, one.name)]
+    if len(found) > 1:
+        raise Failure(f"Several accounts are named {word}: say its number instead.")
+    if not found:
+        raise Failure(f"There is no account {word}.{_like(word, everybody)}")
+    return found[0]
+
+
+def _like(word: str, everybody: object) -> str:
+    from isthmus.options import nearest
+
+    return nearest(word, {one.name: one for one in everybody})  # type: ignore[attr-defined]
+
+
+def table(*columns: str) -> Table:
+    """A table without frills, that a person and awk can read."""
+    from rich.table import Table
+
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+
+
+def show(made: Table) -> None:
+    from rich.console import Console
+
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    console.print(
+        made, crop=False, overflow="fold" if sys.stdout.isatty() else "ignore", no_wrap=not sys.stdout.isatty()
+    )

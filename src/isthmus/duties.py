@@ -1,0 +1,102 @@
+"""What one process of a host does for all: it mends records and serves the guests' metadata."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from isthmus.config import Settings, metadata_socket
+from isthmus.gateway import Gateway
+
+log = logging.getLogger("isthmus.duties")
+
+_ASK_SECONDS = 1.0
+"""How soon another process takes over when the one that does the duties dies."""
+_END_SECONDS = 10.0
+"""How long a duty that is being done may hold up the end of the process."""
+_AGAIN_SECONDS = 5.0
+"""How long to wait after a duty failed."""
+
+
+class Duties:
+    """A thread that waits for its turn, then does the duties until it is stopped."""
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="duties", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop, and wait for what is being done right now."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_END_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with turn(self._settings.run / "leader") as mine:
+                    if mine:
+                        log.info("process %d does the background duties", os.getpid())
+                        self._lead()
+            except Exception:
+                log.exception("the background duties failed; they are taken up again in a moment")
+                self._stop.wait(_AGAIN_SECONDS)
+            self._stop.wait(_ASK_SECONDS)
+
+    def _lead(self) -> None:
+        with ExitStack() as stack:
+            for cloud in self._settings.clouds.values():
+                socket = metadata_socket(self._settings, cloud.name)
+                if cloud.kind == "local" and socket:
+                    stack.callback(self._serve_metadata(cloud.name, socket))
+            self._gateway.reconciler.run(self._stop, self._settings.background.reconcile_seconds)
+
+    def _serve_metadata(self, cloud: str, socket: Path) -> Callable[[], None]:
+        """Answer the guests of a cloud; returns what ends that."""
+        from isthmus.imds.guests import lookup
+        from isthmus.imds.identity import Identity
+        from isthmus.imds.server import Metadata
+        from isthmus.imds.tokens import Tokens
+
+        kept = self._settings.state / "metadata"
+        kept.mkdir(mode=0o700, exist_ok=True)
+        metadata = Metadata(lookup(self._gateway.world, cloud), Tokens.kept_in(kept), Identity.kept_in(kept))
+        return metadata.run_in_thread(socket).stop
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[bool]:
+    """Whether it is this process's turn: the lock is nobody else's, and stays ours to the end."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process is in here, and keep others out."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

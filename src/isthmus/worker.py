@@ -1,0 +1,35 @@
+"""A worker process, as the supervisor starts it: orders on standard input, `first` or `ready` on standard output."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from pathlib import Path
+
+from isthmus import config
+from isthmus.options import Merged
+
+
+def main() -> int:
+    order = json.loads(sys.stdin.buffer.readline())
+    bound = socket.socket(fileno=order["socket"])
+    bound.set_inheritable(False)
+    settings = config.build(Merged(order["values"], order["source"], order["origins"]))
+
+    from isthmus import serve
+    from isthmus.store import StoreError
+
+    def ready(first: bool) -> None:
+        sys.stdout.write("first\n" if first else "ready\n")
+        sys.stdout.flush()
+
+    serve.watch(sys.stdin.fileno())
+    try:
+        return serve.run(settings, bound, ready, Path(order["shared"]))
+    except (config.ConfigError, StoreError) as error:
+        serve.fail(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
