@@ -1,0 +1,129 @@
+"""Filters whose names do not say where in the item their values are, by shape.
+
+A name that ends in a dot stands for all names that begin with it. A member that begins with `_` is no part of the
+answer: listings put it into an item for its filters alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+ITEM_SHAPES: Mapping[str, str] = MappingProxyType({"DescribeInstances": "Instance"})
+"""What a listing yields, where it is not what its answer's list is made of."""
+
+_EBS = {
+    "attach-time": ("Ebs", "AttachTime"),
+    "delete-on-termination": ("Ebs", "DeleteOnTermination"),
+    "encrypted": ("Ebs", "Encrypted"),
+    "snapshot-id": ("Ebs", "SnapshotId"),
+    "status": ("Ebs", "Status"),
+    "volume-id": ("Ebs", "VolumeId"),
+    "volume-size": ("Ebs", "VolumeSize"),
+    "volume-type": ("Ebs", "VolumeType"),
+}
+
+_GROUPS = {"group-id": ("Groups", "GroupId"), "group-name": ("Groups", "GroupName")}
+
+_STATE_REASON = {
+    "product-code": ("ProductCodes", "ProductCodeId"),
+    "state-reason-code": ("StateReason", "Code"),
+    "state-reason-message": ("StateReason", "Message"),
+}
+
+_SUMMARY = {"reachability": ("Details", "Status")}
+
+_INSTANCE = {
+    **_STATE_REASON,
+    "affinity": ("Placement", "Affinity"),
+    "availability-zone": ("Placement", "AvailabilityZone"),
+    "availability-zone-id": ("Placement", "AvailabilityZoneId"),
+    "group-id": ("SecurityGroups", "GroupId"),
+    "group-name": ("SecurityGroups", "GroupName"),
+    "host-id": ("Placement", "HostId"),
+    "instance-state-code": ("State", "Code"),
+    "instance-state-name": ("State", "Name"),
+    "instance.group-id": ("SecurityGroups", "GroupId"),
+    "instance.group-name": ("SecurityGroups", "GroupName"),
+    "launch-index": ("AmiLaunchIndex",),
+    "metadata-options.http-protocol-ipv4": ("MetadataOptions", "HttpEndpoint"),
+    "monitoring-state": ("Monitoring", "State"),
+    "network-interface.attachment.instance-id": ("InstanceId",),
+    "network-interface.attachment.instance-owner-id": ("_OwnerId",),
+    "network-interface.availability-zone": ("Placement", "AvailabilityZone"),
+    "network-interface.outpost-arn": ("OutpostArn",),
+    "owner-id": ("_OwnerId",),
+    "placement-group-name": ("Placement", "GroupName"),
+    "placement-partition-number": ("Placement", "PartitionNumber"),
+    "requester-id": ("_RequesterId",),
+    "reservation-id": ("_ReservationId",),
+    "tenancy": ("Placement", "Tenancy"),
+}
+
+_INSTANCE_INTERFACE = {
+    **_GROUPS,
+    "addresses.": ("PrivateIpAddresses",),
+    "deny-all-igw-traffic": ("_DenyAllIgwTraffic",),
+    "ipv6-address": ("Ipv6Addresses", "Ipv6Address"),
+    "ipv6-native": ("_Ipv6Native",),
+    "public-dns-name": ("Association", "PublicDnsName"),
+    "requester-id": ("_RequesterId",),
+    "requester-managed": ("_RequesterManaged",),
+    "tag-key": ("_TagSet", "Key"),
+    "tag-value": ("_TagSet", "Value"),
+}
+
+EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "AvailabilityZone": {"message": ("Messages", "Message")},
+        "BlockDeviceMapping": _EBS,
+        "Image": {
+            **_STATE_REASON,
+            "instance-type-specification.supported-instance-type": (
+                "InstanceTypeSpecification",
+                "SupportedInstanceTypes",
+                "InstanceType",
+            ),
+            "instance-type-specification.unsupported-instance-type": (
+                "InstanceTypeSpecification",
+                "UnsupportedInstanceTypes",
+                "InstanceType",
+            ),
+            "manifest-location": ("ImageLocation",),
+            "owner-alias": ("ImageOwnerAlias",),
+        },
+        "InstanceBlockDeviceMapping": _EBS,
+        "Instance": _INSTANCE,
+        "InstanceNetworkInterface": _INSTANCE_INTERFACE,
+        "InstanceNetworkInterfaceAssociation": {
+            "allocation-id": ("_AllocationId",),
+            "association-id": ("_AssociationId",),
+        },
+        "InstanceStatus": {
+            "instance-state-code": ("InstanceState", "Code"),
+            "instance-state-name": ("InstanceState", "Name"),
+        },
+        "InstanceStatusSummary": _SUMMARY,
+        "InstanceTypeInfo": {"supported-usage-class": ("SupportedUsageClasses",)},
+        "IpPermission": {
+            "cidr": ("IpRanges", "CidrIp"),
+            "group-id": ("UserIdGroupPairs", "GroupId"),
+            "group-name": ("UserIdGroupPairs", "GroupName"),
+            "ipv6-cidr": ("Ipv6Ranges", "CidrIpv6"),
+            "prefix-list-id": ("PrefixListIds", "PrefixListId"),
+            "protocol": ("IpProtocol",),
+            "user-id": ("UserIdGroupPairs", "UserId"),
+        },
+        "KeyPairInfo": {"fingerprint": ("KeyFingerprint",)},
+        "NetworkAclAssociation": {"association-id": ("NetworkAclAssociationId",)},
+        "NetworkAclEntry": {"cidr": ("CidrBlock",), "icmp.": ("IcmpTypeCode",), "ipv6-cidr": ("Ipv6CidrBlock",)},
+        "NetworkInterface": {**_GROUPS, "addresses.": ("PrivateIpAddresses",)},
+        "NetworkInterfaceAssociation": {"owner-id": ("IpOwnerId",)},
+        "SecurityGroup": {"egress.ip-permission.": ("IpPermissionsEgress",)},
+        "Subnet": {"cidr": ("CidrBlock",)},
+        "SubnetIpv6CidrBlockAssociation": {"state": ("Ipv6CidrBlockState", "State")},
+        "Vpc": {"cidr": ("CidrBlock",)},
+        "VpcCidrBlockAssociation": {"state": ("CidrBlockState", "State")},
+        "VpcIpv6CidrBlockAssociation": {"state": ("Ipv6CidrBlockState", "State")},
+    }
+)
