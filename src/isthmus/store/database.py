@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    cast,
+    create_engine,
+    event,
+    extract,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
@@ -23,6 +35,10 @@ DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgresql+p
 Insert = sqlite.Insert | postgresql.Insert
 INSERT: Mapping[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
+_CLOCK: Mapping[str, ColumnElement[int]] = {
+    "sqlite": cast(func.strftime("%s", "now"), BigInteger),
+    "postgresql": cast(extract("epoch", func.clock_timestamp()), BigInteger),
+}
 _PULSE = {
     "sqlite": "SELECT generation FROM generations WHERE account = ?",
     "postgresql": "SELECT generation FROM generations WHERE account = %s",
@@ -37,6 +53,7 @@ class Database:
         self.dialect = url.get_backend_name()
         self.where = _where(url)
         self.insert = INSERT[self.dialect]
+        self.clock = _CLOCK[self.dialect]
         self._writer = make_engine(url)
         self._reader = make_engine(url, isolation_level="AUTOCOMMIT")
         self._pulse = make_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=False)

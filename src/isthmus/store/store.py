@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, delete, select, update
 from isthmus.store import schema
 from isthmus.store.accounts import Account, Accounts, Credential, CredentialInfo, Tenant
 from isthmus.store.changes import Change, Statements
+from isthmus.store.claims import Claims
 from isthmus.store.database import Database, parse
 from isthmus.store.secrets import Vault
 from isthmus.store.tables import generations, records, tags
@@ -26,6 +27,7 @@ class Store:
         self._accounts = Accounts(database, vault)
         self._views = Views(database)
         self._statements = Statements(database)
+        self.claims = Claims(database)
 
     @classmethod
     def open(cls, url: str, key: bytes) -> Store:
@@ -43,6 +45,7 @@ class Store:
         return cls(database, vault)
 
     def close(self) -> None:
+        self.claims.close()
         self._database.close()
 
     def view(self, account: str) -> View:
@@ -87,12 +90,13 @@ class Store:
         with self._database.reading() as connection:
             return [record_of(row) for row in connection.execute(query.order_by(records.c.created, records.c.id))]
 
-    def purge(self) -> None:
-        """Removes what is left of dropped records and tags; who has not read of them yet reads all anew."""
+    def purge(self, now: datetime) -> None:
+        """Removes old claims, and what is left of dropped records and tags. To be called now and then."""
+        self.claims.purge(now)
         for account in self._accounts_with_tombstones():
             with self._database.writing() as connection:
                 mine = generations.c.account == account
-                # Locks the account, so that no change of it lies between the tombstones and the floor.
+                # Locks the account. Who has not read of these tombstones yet, sees the floor and reads all anew.
                 connection.execute(update(generations).where(mine).values(floor=generations.c.generation))
                 connection.execute(delete(records).where(records.c.account == account, records.c.dropped.is_(True)))
                 connection.execute(delete(tags).where(tags.c.account == account, tags.c.dropped.is_(True)))

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision under migrations/versions."""
 
 
@@ -119,4 +119,20 @@ tags = Table(
     Column("dropped", Boolean, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Index("tags_changed", "account", "generation"),
+)
+
+# Requests that must be done only once. `token` is a hash; `holder` names the process at work, and is empty when none
+# is; `lease` is in seconds of the database's own clock, on which all processes agree.
+claims = Table(
+    "claims",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("action", Text, primary_key=True),
+    Column("token", String(64), primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("seed", String(32), nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("lease", BigInteger, nullable=False),
+    Column("answer", Text),
+    Column("created", Time, nullable=False, index=True),
 )
