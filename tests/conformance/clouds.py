@@ -1,0 +1,51 @@
+"""The clouds that the suite can be run against: how each is made, and how patient one has to be with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from isthmus.model import Flavor
+from isthmus.providers import Capability, Cloud
+from isthmus.providers.memory import Memory
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`limit` is how many seconds anything may take, `pause` how many lie between two looks."""
+
+    make: Callable[[Path], Cloud]
+    limit: float
+    pause: float
+    tenants: tuple[str, str] = ("conformance-a", "conformance-b")
+    boots: bool = False
+    """Real guests run: its tests are marked `qemu`."""
+
+
+def _memory(_: Path) -> Cloud:
+    return Memory("memory", settle=timedelta(seconds=0.02))
+
+
+def _local(state: Path) -> Cloud:
+    local = pytest.importorskip(
+        "isthmus.providers.local", reason="the local cloud cannot be imported", exc_type=ImportError
+    )
+    if not hasattr(local, "Local"):
+        pytest.skip("the local cloud is not there")
+    flavors = (Flavor("nano", "nano", cpus=1, memory=128), Flavor("micro", "micro", cpus=1, memory=160))
+    cloud: Cloud = local.Local("local", state, zones=("local-a",), flavors=flavors)
+    if reason := cloud.lacks.get(Capability.LAUNCH):
+        cloud.close()
+        pytest.skip(f"the local cloud cannot launch servers here: {reason}")
+    return cloud
+
+
+CLOUDS = {
+    "memory": Candidate(_memory, limit=10, pause=0.005),
+    "local": Candidate(_local, limit=180, pause=0.2, boots=True),
+}
+DEFAULT = ("memory", "local")
