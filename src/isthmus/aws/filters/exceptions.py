@@ -12,15 +12,19 @@ from types import MappingProxyType
 ITEM_SHAPES: Mapping[str, str] = MappingProxyType({"DescribeInstances": "Instance"})
 """What a listing yields, where it is not what its answer's list is made of."""
 
-_EBS = {
-    "attach-time": ("Ebs", "AttachTime"),
+_IMAGE_DISK = {
     "delete-on-termination": ("Ebs", "DeleteOnTermination"),
     "encrypted": ("Ebs", "Encrypted"),
     "snapshot-id": ("Ebs", "SnapshotId"),
-    "status": ("Ebs", "Status"),
-    "volume-id": ("Ebs", "VolumeId"),
     "volume-size": ("Ebs", "VolumeSize"),
     "volume-type": ("Ebs", "VolumeType"),
+}
+
+_INSTANCE_DISK = {
+    "attach-time": ("Ebs", "AttachTime"),
+    "delete-on-termination": ("Ebs", "DeleteOnTermination"),
+    "status": ("Ebs", "Status"),
+    "volume-id": ("Ebs", "VolumeId"),
 }
 
 _GROUPS = {"group-id": ("Groups", "GroupId"), "group-name": ("Groups", "GroupName")}
@@ -76,7 +80,7 @@ _INSTANCE_INTERFACE = {
 EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "AvailabilityZone": {"message": ("Messages", "Message")},
-        "BlockDeviceMapping": _EBS,
+        "BlockDeviceMapping": _IMAGE_DISK,
         "Image": {
             **_STATE_REASON,
             "instance-type-specification.supported-instance-type": (
@@ -92,7 +96,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "manifest-location": ("ImageLocation",),
             "owner-alias": ("ImageOwnerAlias",),
         },
-        "InstanceBlockDeviceMapping": _EBS,
+        "InstanceBlockDeviceMapping": _INSTANCE_DISK,
         "Instance": _INSTANCE,
         "InstanceNetworkInterface": _INSTANCE_INTERFACE,
         "InstanceNetworkInterfaceAssociation": {

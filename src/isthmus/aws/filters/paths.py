@@ -57,7 +57,7 @@ def shape_at(codec: Codec, shape: str, path: Path) -> Shape:
 
 
 def _member(shape: Shape, word: str) -> str | None:
-    for member in shape.members.values():
+    for member in shape.members.values() if word else ():
         if word in _spellings(member.name, member.location):
             return member.name
     return None
