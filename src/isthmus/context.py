@@ -33,6 +33,11 @@ class Limits:
     max_body: int = 4 * 1024 * 1024
     max_list: int = 1000
     terminated_visible: timedelta = timedelta(hours=1)
+    instances: int = 1000
+    """Live instances of an account."""
+    addresses: int = 100
+    """Elastic addresses of an account."""
+    groups_per_server: int = 16
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,12 @@ class World:
         """The place of a cloud's own zone; the cloud's first place for a zone that is not configured."""
         of_cloud = [place for place in self.places.values() if place.cloud == cloud]
         return next((place for place in of_cloud if place.native == native), of_cloud[0])
+
+    def zone_id(self, zone: str) -> str:
+        """A zone's id in AWS's form (`use1-az1`): the region in short and the zone's place in the configuration."""
+        area, *rest = self.region.split("-")
+        short = area + "".join(word if word.isdigit() else word[:1] for word in rest)
+        return f"{short}-az{list(self.places).index(zone) + 1}"
 
 
 class Seed:
@@ -77,6 +88,8 @@ class Context:
     request_id: str = ""
     access_key: str = ""
     version: str = ""
+    endpoint: str = ""
+    """The host the client speaks to."""
     token: str = ""
     """The ClientToken, if one was given."""
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

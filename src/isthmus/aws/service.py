@@ -53,7 +53,9 @@ class Action:
 
 
 class Service:
-    def __init__(self, name: str, faults: Callable[[Fault], AwsError], check: Callable[[str, Any, Any], None]) -> None:
+    def __init__(
+        self, name: str, faults: Callable[[Fault], AwsError], check: Callable[[Codec, str, Mapping[str, Any]], None]
+    ) -> None:
         self.name = name
         self.actions: dict[str, Action] = {}
         self.unsupported: dict[str, str] = {}
@@ -118,7 +120,7 @@ class Service:
 
     def _run(self, cx: Context, action: Action, request: dict[str, Any]) -> Answer:
         dry_run = request.pop("DryRun", False)
-        self._check(action.name, self.codec.operations[action.name].input, request)
+        self._check(self.codec, action.name, request)
         for parameter, reason in action.refuses.items():
             if request.get(parameter):
                 raise AwsError("UnsupportedOperation", f"The parameter {parameter} is not supported. {reason}")
@@ -168,13 +170,15 @@ class Service:
 
     def _bounds(self, name: str) -> tuple[int, int]:
         """The smallest and largest page, from the model where it says so."""
-        size = self.codec.operations[name].input.members.get("MaxResults")
-        said = size.metadata if size is not None else {}
-        return said.get("min", 1), min(said.get("max", _LARGEST), _LARGEST)
+        shape = self.codec.operations[name].input
+        size = shape.members.get("MaxResults") if shape else None
+        said = size.metadata if size else {}
+        return int(said.get("min", 1)), int(min(said.get("max", _LARGEST), _LARGEST))
 
     def _list_member(self, name: str) -> str:
         output = self.codec.operations[name].output
-        return next(member for member, shape in output.members.items() if shape.type_name == "list")
+        members = output.members.items() if output else ()
+        return next(member for member, shape in members if shape.type_name == "list")
 
 
 def _key(listing: Listing, item: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
-from isthmus.errors import Conflict, Invalid, NotFound
+from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Address
 from isthmus.providers import Addresses, AddressSpec, Session
 
@@ -55,6 +55,9 @@ def association_id(found: Found[Address]) -> str:
 
 def allocate(cx: Context, address: str = "") -> Found[Address]:
     cloud = cx.place().cloud
+    most = cx.world.limits.addresses
+    if len(index(cx).by_id) >= most:
+        raise QuotaExceeded(Kind.ADDRESS, "", f"The maximum number of addresses has been reached: {most}.")
     ref = mint(Kind.ADDRESS, cx.seed)
     with creating(cx, Kind.ADDRESS, ref, cloud, tags=cx.tags.get("elastic-ip")) as made:
         noun = made(api(cx.session(cloud)).allocate_address(AddressSpec(ref, address)))

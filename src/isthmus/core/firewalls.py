@@ -86,7 +86,7 @@ def add_rules(cx: Context, group: Found[Firewall], rules: Sequence[Rule]) -> Non
     known = {rule.key for rule in group.noun.rules}
     for rule in rules:
         if rule.key in known:
-            reason = f"the specified rule \"{_say(rule)}\" already exists"
+            reason = f'the specified rule "{_say(rule)}" already exists'
             raise Conflict(Kind.RULE, "", reason, "duplicate")
         known.add(rule.key)
     api(cx.session(group.cloud)).add_rules(group.noun.native, rules)

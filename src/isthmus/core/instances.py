@@ -135,6 +135,13 @@ def index(cx: Context) -> Instances:
     return result
 
 
+def young(cx: Context, cloud: str, servers: Sequence[Server]) -> list[Instance]:
+    """Servers just made: nothing hangs on them yet, so nothing else is asked for."""
+    view = cx.view()
+    parts: tuple[Index[Volume], Index[Address], Index[Firewall]] = (Index({}), Index({}), firewalls.index(cx))
+    return _Join(cx, view, parts, None).these(cloud, servers)
+
+
 def _servers(session: Session) -> Sequence[Server]:
     return session.compute.list_servers() if session.compute else ()
 
@@ -166,10 +173,13 @@ class _Join:
         self._public = {(one.cloud, one.noun.server): one for one in public if one.noun.server}
 
     def all(self, listed: Sequence[tuple[str, Sequence[Server]]]) -> list[Instance]:
-        made = [self._one(cloud, server) for cloud, servers in listed for server in servers]
+        made = [one for cloud, servers in listed for one in self.these(cloud, servers)]
         there = {one.id for one in made}
         absent = (record for known, record in self._view.of_kind(Kind.SERVER).items() if known not in there)
         return made + [one for record in absent if (one := self._terminated(record))]
+
+    def these(self, cloud: str, servers: Sequence[Server]) -> list[Instance]:
+        return [self._one(cloud, server) for server in servers]
 
     def _one(self, cloud: str, server: Server) -> Instance:
         known = identify(self._view, Kind.SERVER, cloud, server)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from isthmus.context import Context, Place
 from isthmus.core import firewalls, images, keys, networks
 from isthmus.core.ids import Kind, mint
-from isthmus.core.instances import Instance, Launch, index, pick
+from isthmus.core.instances import Instance, Launch, index, pick, young
 from isthmus.core.nouns import dump_server
 from isthmus.core.records import forget
 from isthmus.core.registry import Found, family, gather
-from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, Unavailable
+from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, QuotaExceeded, Unavailable
 from isthmus.model import Console, Flavor, Image, ImageState, Server, ServerState, Subnet
 from isthmus.providers import Compute, DiskSpec, ServerSpec, Session
 from isthmus.store import Record
@@ -72,6 +72,7 @@ def launch(cx: Context, order: Order) -> tuple[str, list[Instance]]:
     reservation = mint(Kind.RESERVATION, cx.seed)
     specs = [plan.spec(cx) for _ in range(order.most)]
     known = cx.view().records
+    _demand_room(cx, sum(spec.ref not in known for spec in specs))
     fresh = [spec for spec in specs if spec.ref not in known or not known[spec.ref].native]
     _record(cx, plan, order, reservation, specs, fresh)
     made, refusal = _create(cx, plan, fresh)
@@ -79,7 +80,17 @@ def launch(cx: Context, order: Order) -> tuple[str, list[Instance]]:
         _undo(cx, plan, made, fresh)
         raise refusal
     _settle(cx, plan, made, fresh)
-    return reservation, pick(cx, [spec.ref for spec in specs if spec not in fresh or spec.ref in made])
+    before = pick(cx, [spec.ref for spec in specs if spec not in fresh]) if len(fresh) < len(specs) else []
+    return reservation, [*before, *young(cx, plan.place.cloud, list(made.values()))]
+
+
+def _demand_room(cx: Context, more: int) -> None:
+    """Raises QuotaExceeded if the account would have more live servers than it may."""
+    most = cx.world.limits.instances
+    live = sum(record.gone is None for record in cx.view().of_kind(Kind.SERVER).values())
+    if live + more > most:
+        reason = f"You have requested more instances ({live + more}) than your current instance limit of {most} allows."
+        raise QuotaExceeded(Kind.SERVER, "", reason)
 
 
 @dataclass(frozen=True)

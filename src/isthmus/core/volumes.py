@@ -12,7 +12,7 @@ from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import AttachmentState, Snapshot, SnapshotState, Volume, VolumeState
-from isthmus.providers import Session, SnapshotSpec, VolumeSpec, Volumes
+from isthmus.providers import Session, SnapshotSpec, Volumes, VolumeSpec
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ def snapshots(cx: Context) -> Index[Snapshot]:
 
 def find_volumes(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Volume]]:
     return find(index(cx), Kind.VOLUME, ids)
+
+
+def find_snapshots(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Snapshot]]:
+    return find(snapshots(cx), Kind.SNAPSHOT, ids)
 
 
 def one_volume(cx: Context, volume: str) -> Found[Volume]:

@@ -27,6 +27,9 @@ TYPES: MappingProxyType[str, tuple[type, ...]] = MappingProxyType(
 OPEN_ENUMS = frozenset({"InstanceType"})
 """Enums that a private cloud may widen: its instance types are named by its operator."""
 
+ALSO = frozenset({("PlatformValues", "windows")})
+"""Values that EC2 really answers and its model spells otherwise."""
+
 
 def validate(model: Model, operation: Operation, answer: Mapping[str, Any]) -> list[str]:
     """What is wrong with an answer, each with the path to it; empty if all is well."""
@@ -45,10 +48,14 @@ def _problems(model: Model, shape: Shape, value: Any, path: str) -> Iterator[str
         element = model.shape(shape.element.shape)
         for index, item in enumerate(value):
             yield from _problems(model, element, item, f"{path}[{index}]")
-    elif shape.enum and value not in shape.enum and shape.name not in OPEN_ENUMS:
+    elif shape.enum and value not in shape.enum and not _also(shape, value):
         yield f"{path}: {value!r} is none of {shape.name}'s values"
     elif isinstance(value, datetime) and value.tzinfo is None:
         yield f"{path}: a time without a zone"
+
+
+def _also(shape: Shape, value: Any) -> bool:
+    return shape.name in OPEN_ENUMS or (shape.name, value) in ALSO
 
 
 def _members(model: Model, shape: Shape, value: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -1,0 +1,22 @@
+"""EC2: one module per resource family. Importing the package serves them all."""
+
+from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
+    account,
+    addresses,
+    attributes,
+    groups,
+    images,
+    instances,
+    keys,
+    launch,
+    networks,
+    refused,
+    snapshots,
+    tags,
+    types,
+    volumes,
+    zones,
+)
+from isthmus.aws.ec2.api import ec2
+
+__all__ = ["ec2"]

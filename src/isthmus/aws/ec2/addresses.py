@@ -1,0 +1,149 @@
+"""Elastic IP addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.faces import Look
+from isthmus.aws.errors import AwsError
+from isthmus.aws.tagging import tag_set
+from isthmus.context import Context
+from isthmus.core import addresses, instances
+from isthmus.core.ids import Kind
+from isthmus.core.instances import Instance
+from isthmus.core.registry import Found
+from isthmus.errors import Conflict, NotFound
+from isthmus.model import Address, ServerState
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import (
+        AllocateAddressRequestTypeDef,
+        AssociateAddressRequestTypeDef,
+        DescribeAddressesAttributeRequestTypeDef,
+        DescribeAddressesRequestTypeDef,
+        DisassociateAddressRequestTypeDef,
+        ReleaseAddressRequestTypeDef,
+    )
+
+_NO_POOLS = "Addresses come from the cloud's own pool."
+
+
+@ec2.listing("DescribeAddresses", key="AllocationId")
+def describe_addresses(cx: Context, req: DescribeAddressesRequestTypeDef) -> Iterator[Mapping[str, Any]]:
+    numbers = req.get("PublicIps", ())
+    for number in numbers:
+        addresses.at(cx, number)
+    look = Look(cx)
+    for found in addresses.find_addresses(cx, req.get("AllocationIds")):
+        if not numbers or found.noun.address in numbers:
+            yield render(cx, look, found)
+
+
+@ec2.listing("DescribeAddressesAttribute", key="AllocationId")
+def describe_addresses_attribute(
+    cx: Context, req: DescribeAddressesAttributeRequestTypeDef
+) -> Iterator[Mapping[str, Any]]:
+    """The only attribute is the domain name of reverse lookups, which no address has here."""
+    for found in addresses.find_addresses(cx, req.get("AllocationIds")):
+        yield {"PublicIp": found.noun.address, "AllocationId": found.id}
+
+
+@ec2.action(
+    "AllocateAddress",
+    makes=["elastic-ip"],
+    refuses={"PublicIpv4Pool": _NO_POOLS, "CustomerOwnedIpv4Pool": _NO_POOLS, "IpamPoolId": _NO_POOLS},
+)
+def allocate_address(cx: Context, req: AllocateAddressRequestTypeDef) -> Mapping[str, Any]:
+    if req.get("Domain", "vpc") not in ("vpc", "standard"):
+        raise AwsError("InvalidParameterValue", f"Invalid value '{req['Domain']}' for domain.")
+    if req.get("NetworkBorderGroup", cx.world.region) != cx.world.region:
+        raise AwsError("InvalidParameterValue", "There is one network border group, the region.")
+    found = addresses.allocate(cx, req.get("Address", ""))
+    return {
+        "AllocationId": found.id,
+        "PublicIp": found.noun.address,
+        "Domain": "vpc",
+        "PublicIpv4Pool": "amazon",
+        "NetworkBorderGroup": cx.world.region,
+    }
+
+
+@ec2.action("ReleaseAddress")
+def release_address(cx: Context, req: ReleaseAddressRequestTypeDef) -> Mapping[str, Any]:
+    addresses.release(cx, _address(cx, req))
+    return {}
+
+
+@ec2.action("AssociateAddress")
+def associate_address(cx: Context, req: AssociateAddressRequestTypeDef) -> Mapping[str, Any]:
+    found = _address(cx, req)
+    one = _server(cx, req)
+    if one.server.state not in (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPED, ServerState.STOPPING):
+        raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in a valid state for this operation.")
+    private = req.get("PrivateIpAddress")
+    if private and private not in {port.address for port in one.server.ports}:
+        raise AwsError("InvalidParameterValue", f"The address {private} is not one of {one.id}.")
+    again = req.get("AllowReassociation", not req.get("AllocationId"))
+    after = addresses.associate(cx, found, one.cloud, one.server.native, again=again)
+    return {"AssociationId": addresses.association_id(after)}
+
+
+@ec2.action("DisassociateAddress")
+def disassociate_address(cx: Context, req: DisassociateAddressRequestTypeDef) -> Mapping[str, Any]:
+    if association := req.get("AssociationId"):
+        found = addresses.associated(cx, association)
+    elif number := req.get("PublicIp"):
+        found = addresses.at(cx, number)
+    else:
+        raise AwsError("MissingParameter", "Either public IP or association id must be specified")
+    addresses.disassociate(cx, found)
+    return {}
+
+
+def render(cx: Context, look: Look, found: Found[Address]) -> dict[str, Any]:
+    """An Address of the model."""
+    said: dict[str, Any] = {
+        "AllocationId": found.id,
+        "PublicIp": found.noun.address,
+        "Domain": "vpc",
+        "PublicIpv4Pool": "amazon",
+        "NetworkBorderGroup": cx.world.region,
+    }
+    one = instances.index(cx).by_native.get((found.cloud, found.noun.server))
+    if one and one.server.ports:
+        face = look.face(one)
+        said |= {
+            "AssociationId": addresses.association_id(found),
+            "InstanceId": one.id,
+            "NetworkInterfaceId": face.port,
+            "NetworkInterfaceOwnerId": cx.account,
+            "PrivateIpAddress": found.noun.private or face.private_address,
+        }
+    return {**said, "Tags": tag_set(found.tags)} if found.tags else said
+
+
+def _address(cx: Context, req: Mapping[str, Any]) -> Found[Address]:
+    if allocation := req.get("AllocationId"):
+        return addresses.one(cx, allocation)
+    if number := req.get("PublicIp"):
+        try:
+            return addresses.at(cx, number)
+        except NotFound:
+            raise AwsError("InvalidAddress.NotFound", f"Address '{number}' not found.") from None
+    raise AwsError("MissingParameter", "Either allocation id or public IP must be specified")
+
+
+def _server(cx: Context, req: AssociateAddressRequestTypeDef) -> Instance:
+    """The server, by its id or by that of its interface."""
+    if known := req.get("InstanceId"):
+        return instances.pick(cx, [known])[0]
+    wanted = req.get("NetworkInterfaceId", "")
+    if not wanted:
+        raise AwsError("MissingParameter", "Either instance ID or network interface id must be specified")
+    look = Look(cx)
+    for one in instances.find(cx):
+        if one.server.ports and look.face(one).port == wanted:
+            return one
+    raise NotFound(Kind.PORT, wanted)

@@ -1,0 +1,98 @@
+"""How EC2 says what a cloud refuses: one table. Codes and texts follow the EC2 API's "Error codes" page."""
+
+from __future__ import annotations
+
+from isthmus.aws.errors import AwsError
+from isthmus.errors import (
+    Conflict,
+    Denied,
+    Fault,
+    Invalid,
+    NoCapacity,
+    NotFound,
+    QuotaExceeded,
+    Unavailable,
+    Unsupported,
+)
+
+_NOT_FOUND = {
+    "server": ("InvalidInstanceID.NotFound", "The instance ID '{}' does not exist"),
+    "volume": ("InvalidVolume.NotFound", "The volume '{}' does not exist."),
+    "snapshot": ("InvalidSnapshot.NotFound", "The snapshot '{}' does not exist."),
+    "image": ("InvalidAMIID.NotFound", "The image id '[{}]' does not exist"),
+    "kernel": ("InvalidAMIID.NotFound", "The kernel '{}' does not exist"),
+    "ramdisk": ("InvalidAMIID.NotFound", "The ramdisk '{}' does not exist"),
+    "network": ("InvalidVpcID.NotFound", "The vpc ID '{}' does not exist"),
+    "subnet": ("InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist"),
+    "port": ("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist"),
+    "firewall": ("InvalidGroup.NotFound", "The security group '{}' does not exist"),
+    "rule": ("InvalidPermission.NotFound", "The specified rule does not exist in this security group."),
+    "rule-id": ("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '{}' does not exist"),
+    "address": ("InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist"),
+    "association": ("InvalidAssociationID.NotFound", "The association ID '{}' does not exist"),
+    "key": ("InvalidKeyPair.NotFound", "The key pair '{}' does not exist"),
+    "zone": ("InvalidParameterValue", "Invalid availability zone: [{}]"),
+    "flavor": ("InvalidParameterValue", "Invalid value '{}' for InstanceType."),
+    "resource": ("InvalidID", "The ID '{}' is not valid"),
+}
+_CONFLICT = {
+    ("server", "state"): "IncorrectInstanceState",
+    ("volume", "state"): "IncorrectState",
+    ("volume", "in-use"): "VolumeInUse",
+    ("volume", "not-attached"): "IncorrectState",
+    ("volume", "device"): "InvalidParameterValue",
+    ("snapshot", "in-use"): "InvalidSnapshot.InUse",
+    ("snapshot", "state"): "IncorrectState",
+    ("image", "state"): "InvalidAMIID.Unavailable",
+    ("image", "duplicate"): "InvalidAMIName.Duplicate",
+    ("firewall", "in-use"): "DependencyViolation",
+    ("firewall", "duplicate"): "InvalidGroup.Duplicate",
+    ("firewall", "state"): "CannotDelete",
+    ("rule", "duplicate"): "InvalidPermission.Duplicate",
+    ("address", "in-use"): "InvalidIPAddress.InUse",
+    ("address", "associated"): "Resource.AlreadyAssociated",
+    ("key", "duplicate"): "InvalidKeyPair.Duplicate",
+    ("network", "in-use"): "DependencyViolation",
+    ("subnet", "in-use"): "DependencyViolation",
+}
+_QUOTA = {
+    "server": "InstanceLimitExceeded",
+    "volume": "VolumeLimitExceeded",
+    "snapshot": "SnapshotLimitExceeded",
+    "image": "AMILimitExceeded",
+    "address": "AddressLimitExceeded",
+    "firewall": "SecurityGroupLimitExceeded",
+    "rule": "RulesPerSecurityGroupLimitExceeded",
+    "key": "KeyPairLimitExceeded",
+    "network": "VpcLimitExceeded",
+    "subnet": "SubnetLimitExceeded",
+    "tag": "TagLimitExceeded",
+}
+_CAPACITY = {
+    "server": "InsufficientInstanceCapacity",
+    "volume": "InsufficientVolumeCapacity",
+    "address": "InsufficientAddressCapacity",
+}
+
+
+def say(fault: Fault) -> AwsError:
+    """The EC2 error for a fault. Native ids are not repeated."""
+    match fault:
+        case NotFound():
+            code, text = _NOT_FOUND.get(fault.kind, ("InvalidID", "The ID '{}' is not valid"))
+            return AwsError(code, fault.reason or text.format(fault.native))
+        case Conflict():
+            return AwsError(_CONFLICT.get((fault.kind, fault.code), "IncorrectState"), str(fault))
+        case QuotaExceeded():
+            return AwsError(_QUOTA.get(fault.kind, "ResourceLimitExceeded"), str(fault))
+        case NoCapacity():
+            return AwsError(_CAPACITY.get(fault.kind, "InsufficientCapacity"), str(fault), 500)
+        case Invalid():
+            return AwsError("InvalidParameterValue", str(fault))
+        case Denied():
+            return AwsError("OperationNotPermitted", str(fault))
+        case Unsupported():
+            return AwsError("UnsupportedOperation", str(fault))
+        case Unavailable():
+            return AwsError("Unavailable", str(fault), 503)
+    return AwsError("InternalError", "An internal error has occurred.", 500)

@@ -1,0 +1,337 @@
+"""Security groups and their rules."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from isthmus.aws.codec import Item
+from isthmus.aws.ec2.api import ec2
+from isthmus.aws.errors import AwsError
+from isthmus.aws.rendered import rendered
+from isthmus.aws.tagging import tag_set
+from isthmus.context import Context
+from isthmus.core import firewalls, networks
+from isthmus.core.ids import Kind, adopt
+from isthmus.core.registry import NO_TAGS, Found
+from isthmus.errors import NotFound
+from isthmus.model import Direction, Firewall, Rule
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import (
+        CreateSecurityGroupRequestTypeDef,
+        DeleteSecurityGroupRequestTypeDef,
+        DescribeSecurityGroupRulesRequestTypeDef,
+        DescribeSecurityGroupsRequestTypeDef,
+    )
+
+_NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
+_WITH_PORTS = frozenset({"tcp", "udp"})
+_ICMP = frozenset({"icmp", "icmpv6"})
+
+
+class Face(NamedTuple):
+    id: str
+    account: str
+    found: Found[Firewall]
+    network: str
+    peers: tuple[tuple[str, str], ...]
+    """Native ids of the groups that rules name, with the ids clients know."""
+    region: str
+
+
+@ec2.listing("DescribeSecurityGroups", key="GroupId", exclusive="GroupIds")
+def describe_security_groups(cx: Context, req: DescribeSecurityGroupsRequestTypeDef) -> Iterator[Item]:
+    names = req.get("GroupNames", ())
+    for name in names:
+        firewalls.named(cx, name)
+    for found in firewalls.find_firewalls(cx, req.get("GroupIds")):
+        if not names or found.noun.name in names:
+            yield render(_face(cx, found))
+
+
+@ec2.action("CreateSecurityGroup", makes=["security-group"])
+def create_security_group(cx: Context, req: CreateSecurityGroupRequestTypeDef) -> Mapping[str, Any]:
+    name, description = req["GroupName"], req["Description"]
+    for text, what in ((name, "GroupName"), (description, "GroupDescription")):
+        if not 1 <= len(text) <= 255 or not all(char.isprintable() for char in text):
+            raise AwsError("InvalidParameterValue", f"{what} has between 1 and 255 printable characters.")
+    if name.startswith("sg-"):
+        raise AwsError("InvalidParameterValue", "Invalid value for group name: it may not begin with sg-.")
+    if name == firewalls.DEFAULT:
+        raise AwsError("InvalidGroup.Reserved", "The security group 'default' is reserved")
+    found = firewalls.create(cx, name, description, req.get("VpcId", ""))
+    answer = {"GroupId": found.id, "SecurityGroupArn": _arn(cx.world.region, cx.account, found.id)}
+    return {**answer, "Tags": tag_set(found.tags)} if found.tags else answer
+
+
+@ec2.action("DeleteSecurityGroup")
+def delete_security_group(cx: Context, req: DeleteSecurityGroupRequestTypeDef) -> Mapping[str, Any]:
+    found = _group(cx, req)
+    if found.noun.name == firewalls.DEFAULT:
+        raise AwsError("CannotDelete", f'the specified group: "{found.id}" name: "default" cannot be deleted by a user')
+    for other in firewalls.index(cx):
+        if other.id != found.id and any(rule.peer == found.noun.native for rule in other.noun.rules):
+            raise AwsError("DependencyViolation", f"resource {found.id} has a dependent object")
+    firewalls.delete(cx, found.id)
+    return {"Return": True, "GroupId": found.id}
+
+
+@ec2.action("AuthorizeSecurityGroupIngress", makes=["security-group-rule"])
+def authorize_security_group_ingress(cx: Context, req: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _authorize(cx, req, Direction.INGRESS)
+
+
+@ec2.action("AuthorizeSecurityGroupEgress", makes=["security-group-rule"])
+def authorize_security_group_egress(cx: Context, req: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _authorize(cx, req, Direction.EGRESS)
+
+
+@ec2.action("RevokeSecurityGroupIngress")
+def revoke_security_group_ingress(cx: Context, req: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _revoke(cx, req, Direction.INGRESS)
+
+
+@ec2.action("RevokeSecurityGroupEgress")
+def revoke_security_group_egress(cx: Context, req: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _revoke(cx, req, Direction.EGRESS)
+
+
+@ec2.listing("DescribeSecurityGroupRules", key="SecurityGroupRuleId", exclusive="SecurityGroupRuleIds")
+def describe_security_group_rules(
+    cx: Context, req: DescribeSecurityGroupRulesRequestTypeDef
+) -> Iterator[Mapping[str, Any]]:
+    tags = cx.view().tags
+    every = {
+        (said := _rule_said(face, rule, tags))["SecurityGroupRuleId"]: said
+        for found in firewalls.index(cx)
+        if (face := _face(cx, found))
+        for rule in found.noun.rules
+    }
+    wanted = req.get("SecurityGroupRuleIds") or list(every)
+    for one in wanted:
+        if one not in every:
+            raise NotFound("rule-id", one)
+    return iter([every[one] for one in wanted])
+
+
+@rendered
+def render(face: Face) -> dict[str, Any]:
+    """A SecurityGroup of the model."""
+    wall = face.found.noun
+    ingress = [rule for rule in wall.rules if rule.direction is Direction.INGRESS]
+    egress = [rule for rule in wall.rules if rule.direction is Direction.EGRESS]
+    said: dict[str, Any] = {
+        "GroupId": face.id,
+        "GroupName": wall.name,
+        "Description": wall.description,
+        "OwnerId": face.account,
+        "VpcId": face.network,
+        "SecurityGroupArn": _arn(face.region, face.account, face.id),
+        "IpPermissions": _permissions(face, ingress),
+        "IpPermissionsEgress": _permissions(face, egress),
+    }
+    return {**said, "Tags": tag_set(face.found.tags)} if face.found.tags else said
+
+
+def _face(cx: Context, found: Found[Firewall]) -> Face:
+    walls = firewalls.index(cx).by_native
+    natives = {rule.peer for rule in found.noun.rules if rule.peer}
+    peers = tuple(
+        (
+            native,
+            walls[found.cloud, native].id
+            if (found.cloud, native) in walls
+            else adopt(Kind.FIREWALL, found.cloud, native),
+        )
+        for native in sorted(natives)
+    )
+    network = networks.networks(cx).by_native.get((found.cloud, found.noun.network))
+    known = network.id if network else networks.default_network(cx, found.cloud).id
+    return Face(found.id, found.account, found, known, peers, cx.world.region)
+
+
+def _arn(region: str, account: str, group: str) -> str:
+    return f"arn:aws:ec2:{region}:{account}:security-group/{group}"
+
+
+def _permissions(face: Face, rules: Sequence[Rule]) -> list[dict[str, Any]]:
+    """Rules as EC2 groups them: one IpPermission for each protocol and port range."""
+    held: dict[tuple[str, int, int], list[Rule]] = {}
+    for rule in rules:
+        held.setdefault((rule.protocol, rule.low, rule.high), []).append(rule)
+    return [_permission(face, *key, same) for key, same in held.items()]
+
+
+def _permission(face: Face, protocol: str, low: int, high: int, rules: Sequence[Rule]) -> dict[str, Any]:
+    peers = dict(face.peers)
+    said: dict[str, Any] = {
+        "IpProtocol": protocol,
+        "IpRanges": [_with({"CidrIp": rule.cidr}, rule) for rule in rules if rule.cidr and ":" not in rule.cidr],
+        "Ipv6Ranges": [_with({"CidrIpv6": rule.cidr}, rule) for rule in rules if ":" in rule.cidr],
+        "PrefixListIds": [],
+        "UserIdGroupPairs": [
+            _with({"UserId": face.account, "GroupId": peers[rule.peer]}, rule) for rule in rules if rule.peer
+        ],
+    }
+    if protocol in _WITH_PORTS | _ICMP:
+        said["FromPort"], said["ToPort"] = low, high
+    return said
+
+
+def _with(said: dict[str, Any], rule: Rule) -> dict[str, Any]:
+    return {**said, "Description": rule.description} if rule.description else said
+
+
+def _rule_said(face: Face, rule: Rule, tags: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """A SecurityGroupRule of the model."""
+    known = firewalls.rule_id(face.found, rule)
+    peers = dict(face.peers)
+    said: dict[str, Any] = {
+        "SecurityGroupRuleId": known,
+        "GroupId": face.id,
+        "GroupOwnerId": face.account,
+        "IsEgress": rule.direction is Direction.EGRESS,
+        "IpProtocol": rule.protocol,
+        "FromPort": rule.low,
+        "ToPort": rule.high,
+        "SecurityGroupRuleArn": f"arn:aws:ec2:{face.region}:{face.account}:security-group-rule/{known}",
+        "Tags": tag_set(tags.get(known, NO_TAGS)),
+    }
+    if rule.cidr:
+        said["CidrIpv6" if ":" in rule.cidr else "CidrIpv4"] = rule.cidr
+    else:
+        said["ReferencedGroupInfo"] = {"GroupId": peers[rule.peer], "UserId": face.account}
+    return _with(said, rule)
+
+
+def _authorize(cx: Context, req: Mapping[str, Any], direction: Direction) -> Mapping[str, Any]:
+    found = _group(cx, req)
+    rules = _rules(cx, found, req, direction)
+    firewalls.add_rules(cx, found, rules)
+    ids = [firewalls.rule_id(found, rule) for rule in rules]
+    if tags := cx.tags.get("security-group-rule"):
+        with cx.store.change(cx.account) as change:
+            change.tag(ids, tags)
+    after = _face(cx, firewalls.one(cx, found.id))
+    said = [_rule_said(after, rule, cx.view().tags) for rule in rules]
+    return {"Return": True, "SecurityGroupRules": said}
+
+
+def _revoke(cx: Context, req: Mapping[str, Any], direction: Direction) -> Mapping[str, Any]:
+    found = _group(cx, req)
+    if wanted := req.get("SecurityGroupRuleIds"):
+        by_id = {firewalls.rule_id(found, rule): rule for rule in found.noun.rules if rule.direction is direction}
+        for one in wanted:
+            if one not in by_id:
+                raise NotFound("rule-id", one)
+        rules = [by_id[one] for one in wanted]
+    else:
+        rules = _rules(cx, found, req, direction)
+    face = _face(cx, found)
+    revoked = firewalls.remove_rules(cx, found, rules)
+    said = [_revoked(_rule_said(face, rule, {})) for rule in revoked]
+    return {"Return": True, "RevokedSecurityGroupRules": said, "UnknownIpPermissions": []}
+
+
+def _revoked(said: dict[str, Any]) -> dict[str, Any]:
+    """A RevokedSecurityGroupRule: the same with fewer members."""
+    peer = said.pop("ReferencedGroupInfo", None)
+    names = ("SecurityGroupRuleArn", "Tags", "GroupOwnerId")
+    cut = {name: value for name, value in said.items() if name not in names}
+    return {**cut, "ReferencedGroupId": peer["GroupId"]} if peer else cut
+
+
+def _group(cx: Context, req: Mapping[str, Any]) -> Found[Firewall]:
+    if group := req.get("GroupId"):
+        return firewalls.one(cx, group)
+    if name := req.get("GroupName"):
+        return firewalls.named(cx, name)
+    raise AwsError("MissingParameter", "The request must contain the parameter groupName or groupId")
+
+
+def _rules(cx: Context, found: Found[Firewall], req: Mapping[str, Any], direction: Direction) -> list[Rule]:
+    """The rules a request names, in the new spelling or the flat old one."""
+    permissions = list(req.get("IpPermissions", ()))
+    if flat := _flat(req):
+        if permissions:
+            raise AwsError("InvalidParameterCombination", "Rules are given by IpPermissions or singly, not both.")
+        permissions = [flat]
+    if not permissions:
+        raise AwsError("MissingParameter", "Either 'ipPermissions' or 'securityGroupRuleIds' should be provided.")
+    rules = [rule for permission in permissions for rule in _of(cx, found, permission, direction)]
+    if len({rule.key for rule in rules}) < len(rules):
+        raise AwsError("InvalidParameterValue", "The same permission must not appear multiple times")
+    return rules
+
+
+def _flat(req: Mapping[str, Any]) -> dict[str, Any]:
+    permission = {name: req[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in req}
+    if req.get("CidrIp"):
+        permission["IpRanges"] = [{"CidrIp": req["CidrIp"]}]
+    if req.get("SourceSecurityGroupName"):
+        pair = {"GroupName": req["SourceSecurityGroupName"], "UserId": req.get("SourceSecurityGroupOwnerId", "")}
+        permission = {"IpProtocol": "-1", **permission, "UserIdGroupPairs": [pair]}
+    return permission
+
+
+def _of(cx: Context, found: Found[Firewall], permission: Mapping[str, Any], direction: Direction) -> Iterator[Rule]:
+    """The rules of one IpPermission. Raises AwsError for what no firewall understands."""
+    if permission.get("PrefixListIds"):
+        raise AwsError("UnsupportedOperation", "There are no prefix lists.")
+    protocol, low, high = _ports(permission)
+    peers = [
+        *((_cidr(item.get("CidrIp", ""), 4), "", item) for item in permission.get("IpRanges", ())),
+        *((_cidr(item.get("CidrIpv6", ""), 6), "", item) for item in permission.get("Ipv6Ranges", ())),
+        *(("", _peer(cx, found, item), item) for item in permission.get("UserIdGroupPairs", ())),
+    ]
+    if not peers:
+        raise AwsError("InvalidParameterValue", "A permission needs at least one range or group.")
+    for cidr, peer, item in peers:
+        yield Rule(direction, protocol, low, high, cidr, peer, _description(item.get("Description", "")))
+
+
+def _ports(permission: Mapping[str, Any]) -> tuple[str, int, int]:
+    said = str(permission.get("IpProtocol", "")).lower()
+    protocol = _NUMBERS.get(said, said)
+    low, high = permission.get("FromPort"), permission.get("ToPort")
+    if protocol in _WITH_PORTS:
+        if low is None or high is None:
+            raise AwsError("MissingParameter", f"Missing port range for protocol {protocol}")
+        if not 0 <= low <= high <= 65535:
+            raise AwsError("InvalidParameterValue", f"Invalid TCP/UDP port range ({low}:{high})")
+        return protocol, low, high
+    if protocol in _ICMP:
+        low, high = -1 if low is None else low, -1 if high is None else high
+        if not (-1 <= low <= 255 and -1 <= high <= 255):
+            raise AwsError("InvalidParameterValue", f"Invalid ICMP type or code ({low}:{high})")
+        return protocol, low, high
+    if protocol == "-1" or (protocol.isascii() and protocol.isdigit() and 0 <= int(protocol) <= 255):
+        return protocol, -1, -1
+    raise AwsError("InvalidParameterValue", f"Invalid IP protocol: {said!r}")
+
+
+def _cidr(text: str, version: int) -> str:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    if network is None or network.version != version or "/" not in text:
+        raise AwsError("InvalidParameterValue", f"CIDR block {text} is malformed")
+    return str(network)
+
+
+def _peer(cx: Context, found: Found[Firewall], item: Mapping[str, Any]) -> str:
+    owner = item.get("UserId", "")
+    if owner and owner != cx.account:
+        raise NotFound(Kind.FIREWALL, item.get("GroupId") or item.get("GroupName", ""))
+    if item.get("GroupId"):
+        return firewalls.one(cx, item["GroupId"]).noun.native
+    return firewalls.named(cx, item.get("GroupName", ""), found.cloud).noun.native
+
+
+def _description(text: str) -> str:
+    if len(text) > 255 or not text.isprintable():
+        raise AwsError("InvalidParameterValue", "A rule's description has at most 255 printable characters.")
+    return text

@@ -1,0 +1,343 @@
+"""Images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from isthmus.aws.codec import Item
+from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.launch import disk_order
+from isthmus.aws.ec2.owners import ALIAS, account_of, is_self
+from isthmus.aws.ec2.states import IMAGE
+from isthmus.aws.errors import AwsError
+from isthmus.aws.rendered import rendered
+from isthmus.aws.tagging import tag_set
+from isthmus.context import Context
+from isthmus.core import images, instances, volumes
+from isthmus.core.ids import Kind, adopt
+from isthmus.core.registry import Found
+from isthmus.model import Image, ImageDisk
+from isthmus.providers import ImageSpec
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import (
+        CreateImageRequestTypeDef,
+        DeregisterImageRequestTypeDef,
+        DescribeImageAttributeRequestTypeDef,
+        DescribeImagesRequestTypeDef,
+        ModifyImageAttributeRequestTypeDef,
+        RegisterImageRequestTypeDef,
+    )
+
+
+class Face(NamedTuple):
+    id: str
+    account: str
+    found: Found[Image]
+    owner: str
+    alias: str
+    kernel: str
+    ramdisk: str
+    snapshots: tuple[str, ...]
+    """Of the image's disks, in their order."""
+
+
+@ec2.listing("DescribeImages", key="ImageId", exclusive="ImageIds")
+def describe_images(cx: Context, req: DescribeImagesRequestTypeDef) -> Iterator[Item]:
+    """IncludeDeprecated and IncludeDisabled change nothing: images are neither."""
+    owners, users = req.get("Owners"), req.get("ExecutableUsers")
+    look = _Look(cx)
+    for found in images.find_images(cx, req.get("ImageIds")):
+        face = look.face(found)
+        if owners and not any(is_self(cx, said, face.owner) for said in owners):
+            continue
+        if users and not any(_executable(cx, found, said) for said in users):
+            continue
+        yield render(face)
+
+
+@ec2.action("CreateImage", makes=["image", "snapshot"], refuses={"SnapshotLocation": "There are no Local Zones."})
+def create_image(cx: Context, req: CreateImageRequestTypeDef) -> Mapping[str, Any]:
+    [one] = instances.pick(cx, [req["InstanceId"]])
+    orders = [disk_order(item) for item in req.get("BlockDeviceMappings", ())]
+    held = {attachment.device: disk for disk in one.disks for attachment in disk.noun.attachments}
+    disks = []
+    for order in orders:
+        if order.without:
+            continue
+        size = order.size or (held[order.device].noun.size if order.device in held else 0)
+        if not size and not order.snapshot:
+            raise AwsError("MissingParameter", f"The device {order.device} needs a VolumeSize or a SnapshotId")
+        disks.append(_disk(cx, order.device, size, order.snapshot, order.type, order.delete_with_server))
+    spec = ImageSpec(
+        ref="",
+        name=_name(req["Name"]),
+        description=req.get("Description", ""),
+        disks=tuple(disks),
+        without=tuple(order.device for order in orders if order.without),
+        reboot=not req.get("NoReboot", False),
+        architecture=one.server.architecture,
+        platform=one.server.platform,
+    )
+    return {"ImageId": images.create_of(cx, one, spec).id}
+
+
+@ec2.action(
+    "RegisterImage",
+    makes=["image", "snapshot"],
+    refuses={
+        "ImageLocation": "There are no S3 manifests; register a snapshot, or use `isthmus image import`.",
+        "BillingProducts": "There is no marketplace.",
+        "TpmSupport": "There is no TPM.",
+        "UefiData": "Guests boot with a BIOS.",
+        "SriovNetSupport": "There is no SR-IOV.",
+    },
+)
+def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str, Any]:
+    if req.get("VirtualizationType", "hvm") != "hvm":
+        raise AwsError("UnsupportedOperation", "Images are of the virtualization type hvm.")
+    if req.get("BootMode", "legacy-bios") != "legacy-bios":
+        raise AwsError("UnsupportedOperation", "Guests boot with a BIOS.")
+    if req.get("ImdsSupport"):
+        raise AwsError("UnsupportedOperation", "The metadata options are an instance's own.")
+    orders = [disk_order(item) for item in req.get("BlockDeviceMappings", ())]
+    root = req.get("RootDeviceName") or next((order.device for order in orders if order.snapshot), "")
+    source = next((order for order in orders if order.device == root and order.snapshot), None)
+    if source is None:
+        raise AwsError("InvalidBlockDeviceMapping", "The root device must be mapped to a snapshot.")
+    cloud = volumes.one_snapshot(cx, source.snapshot).cloud
+    disks = [
+        _disk(cx, order.device, order.size or 0, order.snapshot, order.type, order.delete_with_server)
+        for order in sorted(orders, key=lambda order: order is not source)
+        if not order.without
+    ]
+    spec = ImageSpec(
+        ref="",
+        name=_name(req.get("Name", "")),
+        description=req.get("Description", ""),
+        disks=tuple(disks),
+        root_device=root,
+        architecture=req.get("Architecture", "x86_64"),
+        kernel=images.boot_part(cx, cloud, Kind.KERNEL, req.get("KernelId", "")),
+        ramdisk=images.boot_part(cx, cloud, Kind.RAMDISK, req.get("RamdiskId", "")),
+    )
+    return {"ImageId": images.create(cx, cloud, spec).id}
+
+
+@ec2.action("DeregisterImage")
+def deregister_image(cx: Context, req: DeregisterImageRequestTypeDef) -> Mapping[str, Any]:
+    found = images.own_image(cx, req["ImageId"])
+    snapshots = [disk.snapshot for disk in found.noun.disks if disk.snapshot]
+    images.delete(cx, found.id)
+    results = []
+    if req.get("DeleteAssociatedSnapshots"):
+        by_native = volumes.snapshots(cx).by_native
+        for native in snapshots:
+            if source := by_native.get((found.cloud, native)):
+                volumes.delete_snapshot(cx, source.id)
+                results.append({"SnapshotId": source.id, "ReturnCode": "success"})
+    return {"Return": True, "DeleteSnapshotResults": results}
+
+
+@ec2.action("DescribeImageAttribute")
+def describe_image_attribute(cx: Context, req: DescribeImageAttributeRequestTypeDef) -> Mapping[str, Any]:
+    name = req["Attribute"]
+    if name not in _READ:
+        raise AwsError(
+            "InvalidParameterValue", f"Value ({name}) for parameter attribute is invalid. Unknown attribute."
+        )
+    [found] = images.find_images(cx, [req["ImageId"]])
+    face = _Look(cx).face(found)
+    if name == "launchPermission" and face.owner != cx.account:
+        raise AwsError("AuthFailure", f"Not authorized for image:{face.id}", 403)
+    member, read = _READ[name]
+    return {"ImageId": face.id, member: read(cx, face)}
+
+
+@ec2.action(
+    "ModifyImageAttribute",
+    refuses={
+        "ProductCodes": "There is no marketplace.",
+        "OrganizationArns": "There are no organizations.",
+        "OrganizationalUnitArns": "There are no organizations.",
+        "ImdsSupport": "The metadata options are an instance's own.",
+    },
+)
+def modify_image_attribute(cx: Context, req: ModifyImageAttributeRequestTypeDef) -> Mapping[str, Any]:
+    image, said = req["ImageId"], req.get("Attribute", "")
+    if "Description" in req or said == "description":
+        images.describe(cx, image, req.get("Description", {}).get("Value", req.get("Value", "")))
+        return {}
+    add, remove = _permissions(req)
+    if not add and not remove:
+        raise AwsError("MissingParameter", "The request must contain the parameter LaunchPermission or Description")
+    found = images.own_image(cx, image)
+    accounts = {account_of(cx, found.cloud, tenant) for tenant in found.noun.shared_with}
+    public = (found.noun.public or "all" in add) and "all" not in remove
+    accounts = (accounts | {one for one in add if one != "all"}) - set(remove)
+    for one in add:
+        if one != "all" and not (one.isdigit() and len(one) == 12):
+            raise AwsError(
+                "InvalidAMIAttributeItemValue", f'Invalid attribute item value "{one}" for userId item type.'
+            )
+    images.share(cx, image, public=public, accounts=sorted(accounts))
+    return {}
+
+
+@rendered
+def render(face: Face) -> dict[str, Any]:
+    """An Image of the model."""
+    image = face.found.noun
+    said: dict[str, Any] = {
+        "ImageId": face.id,
+        "ImageLocation": f"{face.owner}/{image.name}",
+        "State": IMAGE[image.state],
+        "OwnerId": face.owner,
+        "Public": image.public,
+        "Architecture": image.architecture,
+        "ImageType": image.kind.value,
+        "Name": image.name,
+        "CreationDate": f"{image.created:%Y-%m-%dT%H:%M:%S}.000Z",
+        "Hypervisor": "xen",
+        "VirtualizationType": "hvm",
+        "ProductCodes": [],
+        "RootDeviceType": "ebs",
+        "RootDeviceName": image.root_device,
+        "BlockDeviceMappings": mappings(face),
+        "EnaSupport": True,
+        "BootMode": "legacy-bios",
+        "PlatformDetails": "Windows" if image.platform else "Linux/UNIX",
+        "UsageOperation": "RunInstances",
+    }
+    optional = {
+        "Description": image.description,
+        "Platform": image.platform,
+        "ImageOwnerAlias": face.alias,
+        "KernelId": face.kernel,
+        "RamdiskId": face.ramdisk,
+        "Tags": tag_set(face.found.tags),
+        "StateReason": {"Code": "Server.InternalError", "Message": image.reason} if image.reason else None,
+    }
+    return {**said, **{name: value for name, value in optional.items() if value}}
+
+
+def mappings(face: Face) -> list[dict[str, Any]]:
+    """The BlockDeviceMappings of an image."""
+    return [
+        {
+            "DeviceName": disk.device,
+            "Ebs": {
+                **({"SnapshotId": snapshot} if snapshot else {}),
+                "VolumeSize": disk.size,
+                "VolumeType": disk.type or "gp2",
+                "DeleteOnTermination": disk.delete_with_server,
+                "Encrypted": False,
+            },
+        }
+        for disk, snapshot in zip(face.found.noun.disks, face.snapshots, strict=True)
+    ]
+
+
+class _Look:
+    """Ids for the native ones that images name."""
+
+    def __init__(self, cx: Context) -> None:
+        self._cx = cx
+        self._images = images.index(cx).by_native
+        self._snapshots = volumes.snapshots(cx).by_native
+
+    def face(self, found: Found[Image]) -> Face:
+        image, cloud = found.noun, found.cloud
+        return Face(
+            found.id,
+            found.account,
+            found,
+            account_of(self._cx, cloud, image.owner),
+            "" if image.owner else ALIAS,
+            self._image(Kind.KERNEL, cloud, image.kernel),
+            self._image(Kind.RAMDISK, cloud, image.ramdisk),
+            tuple(self._snapshot(cloud, disk) for disk in image.disks),
+        )
+
+    def _image(self, kind: Kind, cloud: str, native: str) -> str:
+        if not native:
+            return ""
+        found = self._images.get((cloud, native))
+        return found.id if found else adopt(kind, cloud, native)
+
+    def _snapshot(self, cloud: str, disk: ImageDisk) -> str:
+        if not disk.snapshot:
+            return ""
+        found = self._snapshots.get((cloud, disk.snapshot))
+        return found.id if found else adopt(Kind.SNAPSHOT, cloud, disk.snapshot)
+
+
+def _disk(cx: Context, device: str, size: int, snapshot: str, kind: str, delete: bool | None) -> ImageDisk:
+    source = volumes.one_snapshot(cx, snapshot).noun if snapshot else None
+    if source and size and size < source.size:
+        raise AwsError("InvalidBlockDeviceMapping", f"{device} is smaller than its snapshot of {source.size} GiB.")
+    size = size or (source.size if source else 0)
+    return ImageDisk(device, size, source.native if source else "", kind, delete is not False)
+
+
+def _name(name: str) -> str:
+    if not name:
+        raise AwsError("MissingParameter", "The request must contain the parameter name")
+    allowed = set("()[] ./-'@_")
+    if not 3 <= len(name) <= 128 or not all((char.isalnum() and char.isascii()) or char in allowed for char in name):
+        raise AwsError(
+            "InvalidAMIName.Malformed",
+            "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, and ()[] ./-'@_",
+        )
+    return name
+
+
+def _executable(cx: Context, found: Found[Image], said: str) -> bool:
+    """Whether an image is open to whom ExecutableUsers names: `all`, `self` or an account."""
+    if said == "all":
+        return found.noun.public
+    wanted = cx.account if said == "self" else said
+    return wanted in {account_of(cx, found.cloud, tenant) for tenant in found.noun.shared_with}
+
+
+def _permissions(req: ModifyImageAttributeRequestTypeDef) -> tuple[list[str], list[str]]:
+    """Who may launch from now on and who no longer, in either spelling; `all` is everyone."""
+    change: Mapping[str, Any] = req.get("LaunchPermission", {})
+    add, remove = ([_who(item) for item in change.get(side, ())] for side in ("Add", "Remove"))
+    users = [*req.get("UserIds", ()), *req.get("UserGroups", ())]
+    if users:
+        operation = req.get("OperationType", "")
+        if operation not in ("add", "remove"):
+            raise AwsError("InvalidParameterValue", f"Value ({operation}) for parameter operationType is invalid.")
+        (add if operation == "add" else remove).extend(users)
+    return add, remove
+
+
+def _who(item: Mapping[str, Any]) -> str:
+    for name in ("OrganizationArn", "OrganizationalUnitArn"):
+        if item.get(name):
+            raise AwsError("UnsupportedOperation", "There are no organizations.")
+    return str(item.get("UserId") or item.get("Group") or "")
+
+
+def _shared(cx: Context, face: Face) -> list[dict[str, str]]:
+    users = [{"UserId": account_of(cx, face.found.cloud, one)} for one in face.found.noun.shared_with]
+    return [*([{"Group": "all"}] if face.found.noun.public else []), *users]
+
+
+# attribute -> the member of the answer and what stands in it
+_READ: Mapping[str, tuple[str, Callable[[Context, Face], Any]]] = {
+    "description": ("Description", lambda cx, face: {"Value": face.found.noun.description}),
+    "kernel": ("KernelId", lambda cx, face: {"Value": face.kernel} if face.kernel else {}),
+    "ramdisk": ("RamdiskId", lambda cx, face: {"Value": face.ramdisk} if face.ramdisk else {}),
+    "launchPermission": ("LaunchPermissions", _shared),
+    "productCodes": ("ProductCodes", lambda cx, face: []),
+    "blockDeviceMapping": ("BlockDeviceMappings", lambda cx, face: mappings(face)),
+    "sriovNetSupport": ("SriovNetSupport", lambda cx, face: {}),
+    "bootMode": ("BootMode", lambda cx, face: {"Value": "legacy-bios"}),
+    "tpmSupport": ("TpmSupport", lambda cx, face: {}),
+    "uefiData": ("UefiData", lambda cx, face: {}),
+    "imdsSupport": ("ImdsSupport", lambda cx, face: {}),
+    "deregistrationProtection": ("DeregistrationProtection", lambda cx, face: {"Value": "disabled"}),
+}

@@ -1,0 +1,268 @@
+"""Instances: what they are, and starting and stopping them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from isthmus.aws.codec import Item
+from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.faces import Face, faces
+from isthmus.aws.ec2.states import state
+from isthmus.aws.rendered import rendered
+from isthmus.aws.tagging import tag_set
+from isthmus.context import Context
+from isthmus.core import servers
+from isthmus.core.instances import Instance
+from isthmus.model import ServerState
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import (
+        DescribeInstancesRequestTypeDef,
+        DescribeInstanceStatusRequestTypeDef,
+        GetConsoleOutputRequestTypeDef,
+        GetPasswordDataRequestTypeDef,
+        InstanceStatusTypeDef,
+        RebootInstancesRequestTypeDef,
+        StartInstancesRequestTypeDef,
+        StopInstancesRequestTypeDef,
+        TerminateInstancesRequestTypeDef,
+    )
+
+
+def fold(items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Instances by reservation."""
+    return {
+        "Reservations": [
+            {"ReservationId": one, "OwnerId": held[0]["_OwnerId"], "Groups": [], "Instances": held}
+            for one, group in groupby(items, key=lambda item: str(item["_ReservationId"]))
+            if (held := list(group))
+        ]
+    }
+
+
+@ec2.listing(
+    "DescribeInstances", key=("_ReservationId", "InstanceId"), ordered=True, fold=fold, exclusive="InstanceIds"
+)
+def describe_instances(cx: Context, req: DescribeInstancesRequestTypeDef) -> Iterator[Item]:
+    return (render(face) for face in faces(cx, req.get("InstanceIds")))
+
+
+@ec2.listing("DescribeInstanceStatus", key="InstanceId", exclusive="InstanceIds")
+def describe_instance_status(cx: Context, req: DescribeInstanceStatusRequestTypeDef) -> Iterator[InstanceStatusTypeDef]:
+    for face in faces(cx, req.get("InstanceIds")):
+        if face.server.state is ServerState.RUNNING or req.get("IncludeAllInstances"):
+            yield status(face)
+
+
+@ec2.action("StartInstances", refuses={"AdditionalInfo": "It is reserved by AWS."})
+def start_instances(cx: Context, req: StartInstancesRequestTypeDef) -> Mapping[str, Any]:
+    return {"StartingInstances": [change(*one) for one in servers.start(cx, req["InstanceIds"])]}
+
+
+@ec2.action("StopInstances", refuses={"Hibernate": "Memory is not kept over a stop."})
+def stop_instances(cx: Context, req: StopInstancesRequestTypeDef) -> Mapping[str, Any]:
+    force = req.get("Force", False) or req.get("SkipOsShutdown", False)
+    return {"StoppingInstances": [change(*one) for one in servers.stop(cx, req["InstanceIds"], force=force)]}
+
+
+@ec2.action("RebootInstances")
+def reboot_instances(cx: Context, req: RebootInstancesRequestTypeDef) -> Mapping[str, Any]:
+    servers.reboot(cx, req["InstanceIds"])
+    return {}
+
+
+@ec2.action("TerminateInstances")
+def terminate_instances(cx: Context, req: TerminateInstancesRequestTypeDef) -> Mapping[str, Any]:
+    """Force and SkipOsShutdown change nothing: the operating system is never waited for."""
+    return {"TerminatingInstances": [change(*one) for one in servers.delete(cx, req["InstanceIds"])]}
+
+
+@ec2.action("GetConsoleOutput")
+def get_console_output(cx: Context, req: GetConsoleOutputRequestTypeDef) -> Mapping[str, Any]:
+    """The newest output always, so Latest changes nothing."""
+    console = servers.console(cx, req["InstanceId"])
+    output = base64.b64encode(console.output).decode()
+    return {"InstanceId": req["InstanceId"], "Timestamp": console.at, "Output": output}
+
+
+@ec2.action("GetPasswordData")
+def get_password_data(cx: Context, req: GetPasswordDataRequestTypeDef) -> Mapping[str, Any]:
+    password = servers.password(cx, req["InstanceId"])
+    return {"InstanceId": req["InstanceId"], "Timestamp": cx.now(), "PasswordData": password}
+
+
+def change(before: Instance, after: Instance) -> dict[str, Any]:
+    """An InstanceStateChange."""
+    return {
+        "InstanceId": before.id,
+        "CurrentState": state(after.server.state),
+        "PreviousState": state(before.server.state),
+    }
+
+
+def status(face: Face) -> InstanceStatusTypeDef:
+    running = face.server.state is ServerState.RUNNING
+    checks: Any = {"Status": "not-applicable", "Details": []}
+    if running:
+        checks = {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
+    return {
+        "InstanceId": face.id,
+        "AvailabilityZone": face.zone,
+        "InstanceState": state(face.server.state),  # type: ignore[typeddict-item]
+        "InstanceStatus": checks,
+        "SystemStatus": checks,
+        "Events": [],
+    }
+
+
+@rendered
+def render(face: Face) -> dict[str, Any]:
+    """An Instance of the model; what a reservation says of it too stands under names with a `_`."""
+    server, launch = face.server, face.instance.launch
+    live = server.state is not ServerState.DELETED
+    said: dict[str, Any] = {
+        "_OwnerId": face.account,
+        "_ReservationId": launch.reservation,
+        "InstanceId": face.id,
+        "ImageId": face.image,
+        "State": state(server.state),
+        "PrivateDnsName": face.private_name if live else "",
+        "PublicDnsName": face.public_name if live else "",
+        "StateTransitionReason": server.reason if server.state in _EXPLAINED else "",
+        "AmiLaunchIndex": launch.index,
+        "ProductCodes": [],
+        "InstanceType": face.flavor,
+        "LaunchTime": server.started,
+        "Placement": {"AvailabilityZone": face.zone, "GroupName": "", "Tenancy": "default"},
+        "Monitoring": {"State": "enabled" if launch.monitored else "disabled"},
+        "Architecture": server.architecture,
+        "RootDeviceType": "ebs",
+        "RootDeviceName": server.root_device,
+        "BlockDeviceMappings": [mapping(face, disk) for disk in face.instance.disks],
+        "VirtualizationType": "hvm",
+        "Hypervisor": "xen",
+        "ClientToken": launch.token,
+        "EbsOptimized": launch.ebs_optimized,
+        "EnaSupport": True,
+        "SourceDestCheck": launch.source_check,
+        "SecurityGroups": [{"GroupId": one.id, "GroupName": one.noun.name} for one in face.instance.groups],
+        "NetworkInterfaces": [interface(face)] if server.ports else [],
+        "CpuOptions": {"CoreCount": face.cpus, "ThreadsPerCore": 1},
+        "MetadataOptions": metadata(face.instance),
+        "HibernationOptions": {"Configured": False},
+        "EnclaveOptions": {"Enabled": False},
+        "MaintenanceOptions": {"AutoRecovery": "disabled", "RebootMigration": "disabled"},
+        "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
+        "BootMode": "legacy-bios",
+        "CurrentInstanceBootMode": "legacy-bios",
+        "UsageOperation": "RunInstances",
+        "UsageOperationUpdateTime": server.created,
+        "PlatformDetails": "Windows" if server.platform else "Linux/UNIX",
+        "PrivateDnsNameOptions": _NAMES,
+    }
+    optional = {
+        "Platform": server.platform,
+        "KeyName": launch.key or server.key,
+        "KernelId": face.kernel,
+        "RamdiskId": face.ramdisk,
+        "Tags": tag_set(face.instance.tags),
+        **(_network(face) if live else {}),
+    }
+    said.update({name: value for name, value in optional.items() if value})
+    if reason := _REASONS.get(server.state):
+        said["StateReason"] = {"Code": reason[0], "Message": server.reason or reason[1]}
+    return said
+
+
+_NAMES = {
+    "HostnameType": "ip-name",
+    "EnableResourceNameDnsARecord": False,
+    "EnableResourceNameDnsAAAARecord": False,
+}
+_EXPLAINED = frozenset({ServerState.STOPPED, ServerState.STOPPING, ServerState.DELETING, ServerState.DELETED})
+_REASONS = {
+    ServerState.STOPPED: ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"),
+    ServerState.DELETING: ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"),
+    ServerState.DELETED: ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"),
+    ServerState.ERROR: ("Server.InternalError", "Server.InternalError: the server could not be started"),
+}
+
+
+def _network(face: Face) -> dict[str, Any]:
+    return {
+        "PrivateIpAddress": face.private_address,
+        "PublicIpAddress": face.public_address,
+        "SubnetId": face.subnet,
+        "VpcId": face.network,
+    }
+
+
+def metadata(instance: Instance) -> dict[str, Any]:
+    """An InstanceMetadataOptionsResponse."""
+    launch = instance.launch
+    return {
+        "State": "applied",
+        "HttpTokens": launch.http_tokens,
+        "HttpPutResponseHopLimit": launch.hop_limit,
+        "HttpEndpoint": launch.http_endpoint,
+        "HttpProtocolIpv6": "disabled",
+        "InstanceMetadataTags": launch.metadata_tags,
+    }
+
+
+def mapping(face: Face, disk: Any) -> dict[str, Any]:
+    """An InstanceBlockDeviceMapping."""
+    held = next(one for one in disk.noun.attachments if one.server == face.server.native)
+    return {
+        "DeviceName": held.device,
+        "Ebs": {
+            "VolumeId": disk.id,
+            "Status": held.state.value,
+            "AttachTime": held.since,
+            "DeleteOnTermination": held.delete_with_server,
+        },
+    }
+
+
+def interface(face: Face) -> dict[str, Any]:
+    """An InstanceNetworkInterface."""
+    port = face.server.ports[0]
+    addresses: dict[str, Any] = {
+        "Primary": True,
+        "PrivateIpAddress": face.private_address,
+        "PrivateDnsName": face.private_name,
+    }
+    said: dict[str, Any] = {
+        "NetworkInterfaceId": face.port,
+        "OwnerId": face.account,
+        "Status": "in-use",
+        "Description": "",
+        "InterfaceType": "interface",
+        "MacAddress": port.mac,
+        "PrivateIpAddress": face.private_address,
+        "PrivateDnsName": face.private_name,
+        "SubnetId": face.subnet,
+        "VpcId": face.network,
+        "SourceDestCheck": face.instance.launch.source_check,
+        "Groups": [{"GroupId": one.id, "GroupName": one.noun.name} for one in face.instance.groups],
+        "Ipv6Addresses": [],
+        "Attachment": {
+            "AttachmentId": face.attachment,
+            "AttachTime": face.server.created,
+            "DeleteOnTermination": True,
+            "DeviceIndex": port.index,
+            "NetworkCardIndex": 0,
+            "Status": "attached",
+        },
+    }
+    if face.public_address:
+        public = {
+            "IpOwnerId": face.account,
+            "PublicDnsName": face.public_name,
+            "PublicIp": face.public_address,
+        }
+        said["Association"] = addresses["Association"] = public
+    return {**said, "PrivateIpAddresses": [addresses]}

@@ -1,0 +1,238 @@
+"""RunInstances."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.faces import Look
+from isthmus.aws.ec2.instances import render
+from isthmus.aws.errors import AwsError
+from isthmus.context import Context
+from isthmus.core import firewalls, keys, servers
+from isthmus.core.instances import Launch
+from isthmus.core.servers import DiskOrder, Order
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import BlockDeviceMappingTypeDef, RunInstancesRequestTypeDef
+
+_USER_DATA = 16 * 1024
+_MOST = 1000
+VOLUME_TYPES = frozenset({"standard", "gp2", "gp3", "io1", "io2", "sc1", "st1"})
+_REFUSES = {
+    "ElasticGpuSpecification": "AWS retired Elastic Graphics.",
+    "ElasticInferenceAccelerators": "AWS retired Elastic Inference.",
+    "LaunchTemplate": "There are no launch templates yet.",
+    "InstanceMarketOptions": "There are no spot instances yet.",
+    "LicenseSpecifications": "There is no License Manager.",
+    "IamInstanceProfile": "There is no IAM service.",
+    "Ipv6AddressCount": "Guests have IPv4 addresses only.",
+    "Ipv6Addresses": "Guests have IPv4 addresses only.",
+    "EnablePrimaryIpv6": "Guests have IPv4 addresses only.",
+    "SecondaryInterfaces": "Guests have one interface.",
+    "AdditionalInfo": "It is reserved by AWS.",
+    "Operator": "There are no managed instances.",
+}
+# what may be said as long as it says what is so anyway: parameter -> member -> the values that are
+_ONLY: Mapping[str, Mapping[str, frozenset[Any]]] = {
+    "HibernationOptions": {"Configured": frozenset({False})},
+    "EnclaveOptions": {"Enabled": frozenset({False})},
+    "CapacityReservationSpecification": {"CapacityReservationPreference": frozenset({"open", "none"})},
+    "MaintenanceOptions": {"AutoRecovery": frozenset({"default", "disabled"})},
+    "NetworkPerformanceOptions": {"BandwidthWeighting": frozenset({"default"})},
+    "PrivateDnsNameOptions": {
+        "HostnameType": frozenset({"ip-name"}),
+        "EnableResourceNameDnsARecord": frozenset({False}),
+        "EnableResourceNameDnsAAAARecord": frozenset({False}),
+    },
+    "CpuOptions": {},
+    "Placement": {
+        "Tenancy": frozenset({"default"}),
+        "AvailabilityZone": frozenset(),
+        "AvailabilityZoneId": frozenset(),
+    },
+}
+_FREE = frozenset({"AvailabilityZone", "AvailabilityZoneId"})
+
+
+@ec2.action("RunInstances", makes=["instance", "volume", "network-interface"], refuses=_REFUSES)
+def run_instances(cx: Context, req: RunInstancesRequestTypeDef) -> Mapping[str, Any]:
+    order = order_of(cx, req)
+    reservation, launched = servers.launch(cx, order)
+    look = Look(cx)
+    items = [render(look.face(one)) for one in launched]
+    return {"ReservationId": reservation, "OwnerId": cx.account, "Groups": [], "Instances": items}
+
+
+def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
+    """A request as the core takes it. Raises AwsError for what EC2 would refuse."""
+    _demand_only(req)
+    least, most = _counts(req)
+    if "network-interface" in cx.tags:
+        raise AwsError("UnsupportedOperation", "Network interfaces made at launch cannot be tagged.")
+    image = req.get("ImageId", "")
+    if not image:
+        raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
+    if req.get("KeyName"):
+        keys.named(cx, req["KeyName"])
+    interface = _interface(req)
+    text, data = user_data(req.get("UserData", ""))
+    return Order(
+        image=image,
+        flavor=req.get("InstanceType", "m1.small"),
+        least=least,
+        most=most,
+        launch=_launch(req, text),
+        zone=zone_of(cx, req.get("Placement", {})),
+        subnet=interface.get("SubnetId") or req.get("SubnetId", ""),
+        address=interface.get("PrivateIpAddress") or req.get("PrivateIpAddress", ""),
+        groups=_groups(cx, req, interface),
+        disks=tuple(disk_order(one) for one in req.get("BlockDeviceMappings", ())),
+        user_data=data,
+        kernel=req.get("KernelId", ""),
+        ramdisk=req.get("RamdiskId", ""),
+    )
+
+
+def zone_of(cx: Context, placement: Mapping[str, Any]) -> str:
+    """The zone asked for by name or by id, empty for none. Raises AwsError for one that is not there."""
+    zone: str = placement.get("AvailabilityZone", "")
+    if wanted := placement.get("AvailabilityZoneId", ""):
+        ids = {cx.world.zone_id(name): name for name in cx.world.places}
+        if wanted not in ids:
+            raise AwsError("InvalidParameterValue", f"Invalid availability zone-id: [{wanted}]")
+        zone = ids[wanted]
+    if zone and zone not in cx.world.places:
+        raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{zone}]")
+    return zone
+
+
+def user_data(given: str) -> tuple[str, bytes]:
+    """User data as clean base64 and as bytes. Raises AwsError above 16 KiB."""
+    try:
+        data = base64.b64decode(given)
+    except (binascii.Error, ValueError):
+        raise AwsError("InvalidParameterValue", "Invalid BASE64 encoding of user data.") from None
+    if len(data) > _USER_DATA:
+        raise AwsError("InvalidParameterValue", "User data is limited to 16384 bytes")
+    return base64.b64encode(data).decode(), data
+
+
+def disk_order(one: BlockDeviceMappingTypeDef) -> DiskOrder:
+    """One BlockDeviceMapping. Raises AwsError for what no disk can be."""
+    device = one.get("DeviceName", "")
+    if not device:
+        raise AwsError("MissingParameter", "The request must contain the parameter DeviceName")
+    if "NoDevice" in one:
+        return DiskOrder(device, without=True)
+    if one.get("VirtualName"):
+        raise AwsError("UnsupportedOperation", "There are no instance store volumes.")
+    ebs = one.get("Ebs", {})
+    for name in ("OutpostArn", "KmsKeyId"):
+        if ebs.get(name):
+            raise AwsError("UnsupportedOperation", f"The parameter {name} is not supported.")
+    kind, size = ebs.get("VolumeType", ""), ebs.get("VolumeSize")
+    if kind and kind not in VOLUME_TYPES:
+        raise AwsError("InvalidParameterValue", f"Invalid value '{kind}' for VolumeType.")
+    if size is not None and not 1 <= size <= 65536:
+        raise AwsError("InvalidParameterValue", f"Volume of {size}GiB is invalid: between 1 and 65536 GiB.")
+    return DiskOrder(
+        device,
+        size,
+        kind,
+        ebs.get("Iops", 0),
+        ebs.get("SnapshotId", ""),
+        ebs.get("DeleteOnTermination"),
+        ebs.get("Encrypted", False),
+    )
+
+
+def _demand_only(req: RunInstancesRequestTypeDef) -> None:
+    """Refuse what would be ignored: options may say only what is the case."""
+    said: Mapping[str, Any] = req
+    for parameter, members in _ONLY.items():
+        for member, value in said.get(parameter, {}).items():
+            if member not in _FREE and value not in members.get(member, ()):
+                raise AwsError("UnsupportedOperation", f"{parameter}.{member} cannot be {value} here.")
+
+
+def _counts(req: RunInstancesRequestTypeDef) -> tuple[int, int]:
+    least, most = req["MinCount"], req["MaxCount"]
+    if least < 1 or most < least:
+        raise AwsError("InvalidParameterValue", f"Invalid counts: minCount {least}, maxCount {most}.")
+    if most > _MOST:
+        raise AwsError("InstanceLimitExceeded", f"At most {_MOST} instances can be launched in one request.")
+    if most > 1 and (req.get("PrivateIpAddress") or _interface(req).get("PrivateIpAddress")):
+        raise AwsError("InvalidParameterCombination", "A private address is for one instance only.")
+    return least, most
+
+
+def _launch(req: RunInstancesRequestTypeDef, text: str) -> Launch:
+    options = req.get("MetadataOptions", {})
+    shutdown = req.get("InstanceInitiatedShutdownBehavior", "stop")
+    if shutdown not in ("stop", "terminate"):
+        raise AwsError("InvalidParameterValue", f"Value ({shutdown}) for instanceInitiatedShutdownBehavior is invalid.")
+    return Launch(
+        key=req.get("KeyName", ""),
+        user_data=text,
+        termination_protected=req.get("DisableApiTermination", False),
+        stop_protected=req.get("DisableApiStop", False),
+        shutdown=shutdown,
+        credits=req.get("CreditSpecification", {}).get("CpuCredits", "standard"),
+        monitored=req.get("Monitoring", {}).get("Enabled", False),
+        ebs_optimized=req.get("EbsOptimized", False),
+        **metadata_options(options),
+    )
+
+
+def metadata_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of Launch that metadata options name. Raises AwsError for a value EC2 does not know."""
+    fields: dict[str, Any] = {}
+    for member, (name, allowed) in _METADATA.items():
+        if member not in options:
+            continue
+        if options[member] not in allowed:
+            raise AwsError("InvalidParameterValue", f"Invalid value '{options[member]}' for {member}.")
+        fields[name] = options[member]
+    if options.get("HttpProtocolIpv6") == "enabled":
+        raise AwsError("UnsupportedOperation", "The metadata service has an IPv4 address only.")
+    return fields
+
+
+_METADATA = {
+    "HttpTokens": ("http_tokens", ("optional", "required")),
+    "HttpEndpoint": ("http_endpoint", ("enabled", "disabled")),
+    "HttpPutResponseHopLimit": ("hop_limit", range(1, 65)),
+    "InstanceMetadataTags": ("metadata_tags", ("enabled", "disabled")),
+}
+
+
+def _interface(req: RunInstancesRequestTypeDef) -> Mapping[str, Any]:
+    """The one network interface that may be described instead of subnet, address and groups."""
+    interfaces: Sequence[Mapping[str, Any]] = req.get("NetworkInterfaces", ())
+    if not interfaces:
+        return {}
+    if len(interfaces) > 1 or interfaces[0].get("DeviceIndex", 0) != 0:
+        raise AwsError("UnsupportedOperation", "Instances have one network interface, at device index 0.")
+    if req.get("SubnetId") or req.get("SecurityGroupIds") or req.get("SecurityGroups"):
+        message = "Network interfaces and an instance-level subnet ID or security groups may not be specified together."
+        raise AwsError("InvalidParameterCombination", message)
+    for name, value in interfaces[0].items():
+        if name not in _INTERFACE and value:
+            raise AwsError("UnsupportedOperation", f"NetworkInterfaces.{name} is not supported.")
+    if interfaces[0].get("DeleteOnTermination") is False:
+        raise AwsError("UnsupportedOperation", "An interface made at launch goes with its instance.")
+    return interfaces[0]
+
+
+_INTERFACE = frozenset({"DeviceIndex", "SubnetId", "PrivateIpAddress", "Groups", "DeleteOnTermination"})
+
+
+def _groups(cx: Context, req: RunInstancesRequestTypeDef, interface: Mapping[str, Any]) -> tuple[str, ...]:
+    """Ids of the groups asked for, by id or by name."""
+    ids = [*interface.get("Groups", ()), *req.get("SecurityGroupIds", ())]
+    names = req.get("SecurityGroups", ())
+    return tuple(dict.fromkeys([*ids, *(firewalls.named(cx, name).id for name in names)]))

@@ -1,0 +1,120 @@
+"""VPCs, subnets and network interfaces, as far as they can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.faces import Face, faces
+from isthmus.aws.ec2.instances import interface
+from isthmus.aws.tagging import tag_set
+from isthmus.context import Context
+from isthmus.core import networks
+from isthmus.core.ids import Kind, adopt
+from isthmus.core.registry import NO_TAGS, Found, find
+from isthmus.errors import NotFound
+from isthmus.model import Network, ServerState, Subnet
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import (
+        DescribeNetworkInterfacesRequestTypeDef,
+        DescribeSubnetsRequestTypeDef,
+        DescribeVpcsRequestTypeDef,
+    )
+
+
+@ec2.listing("DescribeVpcs", key="VpcId", exclusive="VpcIds")
+def describe_vpcs(cx: Context, req: DescribeVpcsRequestTypeDef) -> Iterator[Mapping[str, Any]]:
+    for found in find(networks.networks(cx), Kind.NETWORK, req.get("VpcIds")):
+        yield _vpc(cx, found)
+
+
+@ec2.listing("DescribeSubnets", key="SubnetId", exclusive="SubnetIds")
+def describe_subnets(cx: Context, req: DescribeSubnetsRequestTypeDef) -> Iterator[Mapping[str, Any]]:
+    vpcs = networks.networks(cx).by_native
+    for found in find(networks.subnets(cx), Kind.SUBNET, req.get("SubnetIds")):
+        within = vpcs.get((found.cloud, found.noun.network))
+        yield _subnet(cx, found, within.id if within else adopt(Kind.NETWORK, found.cloud, found.noun.network))
+
+
+@ec2.listing("DescribeNetworkInterfaces", key="NetworkInterfaceId", exclusive="NetworkInterfaceIds")
+def describe_network_interfaces(
+    cx: Context, req: DescribeNetworkInterfacesRequestTypeDef
+) -> Iterator[Mapping[str, Any]]:
+    """The interfaces of instances: there are no others."""
+    held = {face.port: face for face in faces(cx) if face.server.ports and _live(face)}
+    wanted = req.get("NetworkInterfaceIds") or list(held)
+    for one in wanted:
+        if one not in held:
+            raise NotFound(Kind.PORT, one)
+    tags = cx.view().tags
+    return (_interface(held[one], tags.get(one, NO_TAGS)) for one in wanted)
+
+
+def _live(face: Face) -> bool:
+    return face.server.state is not ServerState.DELETED
+
+
+def _interface(face: Face, tags: Mapping[str, str]) -> dict[str, Any]:
+    """A NetworkInterface of the model: what the instance says of it, and more."""
+    said = interface(face)
+    attachment = {**said["Attachment"], "InstanceId": face.id, "InstanceOwnerId": face.account}
+    more = {
+        "AvailabilityZone": face.zone,
+        "Attachment": attachment,
+        "RequesterManaged": False,
+        "TagSet": tag_set(tags),
+    }
+    return {**said, **more}
+
+
+def _vpc(cx: Context, found: Found[Network]) -> dict[str, Any]:
+    """A Vpc of the model."""
+    network = found.noun
+    block = {
+        "AssociationId": "vpc-cidr-assoc" + found.id[found.id.index("-") :],
+        "CidrBlock": network.cidr,
+        "CidrBlockState": {"State": "associated"},
+    }
+    return {
+        "VpcId": found.id,
+        "OwnerId": cx.account,
+        "State": "available",
+        "CidrBlock": network.cidr,
+        "CidrBlockAssociationSet": [block],
+        "DhcpOptionsId": "default",
+        "InstanceTenancy": "default",
+        "IsDefault": network.default,
+        "Tags": tag_set(found.tags),
+    }
+
+
+def _subnet(cx: Context, found: Found[Subnet], vpc: str) -> dict[str, Any]:
+    """A Subnet of the model."""
+    subnet = found.noun
+    zone = cx.world.place_of(found.cloud, subnet.zone).zone
+    return {
+        "SubnetId": found.id,
+        "SubnetArn": f"arn:aws:ec2:{cx.world.region}:{cx.account}:subnet/{found.id}",
+        "VpcId": vpc,
+        "OwnerId": cx.account,
+        "State": "available",
+        "CidrBlock": subnet.cidr,
+        "AvailabilityZone": zone,
+        "AvailabilityZoneId": cx.world.zone_id(zone),
+        "AvailableIpAddressCount": subnet.free,
+        "DefaultForAz": subnet.default,
+        "MapPublicIpOnLaunch": False,
+        "AssignIpv6AddressOnCreation": False,
+        "MapCustomerOwnedIpOnLaunch": False,
+        "EnableDns64": False,
+        "Ipv6Native": False,
+        "Ipv6CidrBlockAssociationSet": [],
+        "PrivateDnsNameOptionsOnLaunch": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+        },
+        "Tags": tag_set(found.tags),
+    }

@@ -1,0 +1,110 @@
+"""Snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from isthmus.aws.codec import Item
+from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.owners import account_of, is_self
+from isthmus.aws.ec2.states import SNAPSHOT
+from isthmus.aws.rendered import rendered
+from isthmus.aws.tagging import tag_set
+from isthmus.context import Context
+from isthmus.core import images, volumes
+from isthmus.core.ids import Kind, adopt
+from isthmus.core.registry import Found
+from isthmus.errors import Conflict
+from isthmus.model import Snapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import (
+        CreateSnapshotRequestTypeDef,
+        DeleteSnapshotRequestTypeDef,
+        DescribeSnapshotsRequestTypeDef,
+    )
+
+_UNKNOWN_VOLUME = "vol-ffffffff"
+"""What EC2 itself says where a snapshot was not made from a volume of the account."""
+
+
+class Face(NamedTuple):
+    id: str
+    account: str
+    found: Found[Snapshot]
+    owner: str
+    volume: str
+
+
+@ec2.listing("DescribeSnapshots", key="SnapshotId", exclusive="SnapshotIds")
+def describe_snapshots(cx: Context, req: DescribeSnapshotsRequestTypeDef) -> Iterator[Item]:
+    wanted = volumes.find_snapshots(cx, req.get("SnapshotIds"))
+    owners, restorable = req.get("OwnerIds"), req.get("RestorableByUserIds")
+    natives = volumes.index(cx).by_native
+    for found in wanted:
+        one = face(cx, found, natives)
+        if owners and not any(is_self(cx, said, one.owner) for said in owners):
+            continue
+        if restorable and not any(_restorable(cx, found, said) for said in restorable):
+            continue
+        yield render(one)
+
+
+@ec2.action(
+    "CreateSnapshot",
+    makes=["snapshot"],
+    refuses={"OutpostArn": "There are no Outposts.", "Location": "There are no Local Zones."},
+)
+def create_snapshot(cx: Context, req: CreateSnapshotRequestTypeDef) -> Mapping[str, Any]:
+    found = volumes.create_snapshot(cx, req["VolumeId"], req.get("Description", ""))
+    item = render(face(cx, found, volumes.index(cx).by_native))
+    return {name: value for name, value in item.items() if name not in ("StorageTier",)}
+
+
+@ec2.action("DeleteSnapshot")
+def delete_snapshot(cx: Context, req: DeleteSnapshotRequestTypeDef) -> Mapping[str, Any]:
+    found = volumes.own_snapshot(cx, req["SnapshotId"])
+    for image in images.index(cx):
+        mine = image.noun.owner == found.noun.owner
+        if mine and any(disk.snapshot == found.noun.native for disk in image.noun.disks):
+            reason = f"The snapshot {found.id} is currently in use by {image.id}"
+            raise Conflict(Kind.SNAPSHOT, found.id, reason, "in-use")
+    volumes.delete_snapshot(cx, found.id)
+    return {}
+
+
+def face(cx: Context, found: Found[Snapshot], natives: Mapping[tuple[str, str], Any]) -> Face:
+    volume = found.data.get("volume", "")
+    if not volume and found.noun.volume:
+        source = natives.get((found.cloud, found.noun.volume))
+        volume = source.id if source else adopt(Kind.VOLUME, found.cloud, found.noun.volume)
+    return Face(found.id, found.account, found, account_of(cx, found.cloud, found.noun.owner), volume)
+
+
+@rendered
+def render(one: Face) -> dict[str, Any]:
+    """A Snapshot of the model."""
+    snapshot = one.found.noun
+    said: dict[str, Any] = {
+        "SnapshotId": one.id,
+        "VolumeId": one.volume or _UNKNOWN_VOLUME,
+        "State": SNAPSHOT[snapshot.state],
+        "StartTime": snapshot.created,
+        "Progress": f"{snapshot.progress}%",
+        "OwnerId": one.owner,
+        "Description": snapshot.description,
+        "VolumeSize": snapshot.size,
+        "Encrypted": snapshot.encrypted,
+        "StorageTier": "standard",
+    }
+    if one.found.tags:
+        said["Tags"] = tag_set(one.found.tags)
+    return said
+
+
+def _restorable(cx: Context, found: Found[Snapshot], said: str) -> bool:
+    if said == "all":
+        return found.noun.public
+    tenant = cx.tenant(found.cloud)
+    return said in ("self", cx.account) and (found.noun.owner == tenant or tenant in found.noun.shared_with)

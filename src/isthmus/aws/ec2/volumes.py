@@ -1,0 +1,217 @@
+"""Volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from isthmus.aws.codec import Item
+from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.launch import VOLUME_TYPES, zone_of
+from isthmus.aws.ec2.states import VOLUME
+from isthmus.aws.errors import AwsError
+from isthmus.aws.rendered import rendered
+from isthmus.aws.tagging import tag_set
+from isthmus.context import Context
+from isthmus.core import instances, volumes
+from isthmus.core.ids import Kind, adopt
+from isthmus.core.instances import Instance
+from isthmus.core.registry import Found
+from isthmus.core.volumes import VolumeOrder
+from isthmus.errors import Conflict
+from isthmus.model import Attachment, ServerState, Volume
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import (
+        AttachVolumeRequestTypeDef,
+        CreateVolumeRequestTypeDef,
+        DeleteVolumeRequestTypeDef,
+        DescribeVolumesRequestTypeDef,
+        DetachVolumeRequestTypeDef,
+    )
+
+_LARGEST = 65536
+_DEFAULT_TYPE = "gp2"
+# IOPS that a type has by itself. Source: "Amazon EBS volume types"
+_BASE_IOPS = {"gp3": 3000}
+_THROUGHPUT = 125
+
+
+class Face(NamedTuple):
+    """A volume with its instances' and snapshot's ids."""
+
+    id: str
+    account: str
+    found: Found[Volume]
+    zone: str
+    zone_id: str
+    snapshot: str
+    servers: tuple[str, ...]
+
+
+@ec2.listing("DescribeVolumes", key="VolumeId", exclusive="VolumeIds")
+def describe_volumes(cx: Context, req: DescribeVolumesRequestTypeDef) -> Iterator[Item]:
+    look = _Look(cx)
+    return (render(look.face(one)) for one in volumes.find_volumes(cx, req.get("VolumeIds")))
+
+
+@ec2.action(
+    "CreateVolume",
+    makes=["volume"],
+    refuses={
+        "KmsKeyId": "There is no KMS.",
+        "OutpostArn": "There are no Outposts.",
+        "MultiAttachEnabled": "A volume goes to one instance at a time.",
+        "VolumeInitializationRate": "Volumes need no initialization.",
+        "Operator": "There are no managed volumes.",
+    },
+)
+def create_volume(cx: Context, req: CreateVolumeRequestTypeDef) -> Mapping[str, Any]:
+    zone = zone_of(cx, req)
+    if not zone:
+        raise AwsError("MissingParameter", "The request must contain the parameter availabilityZone")
+    size, kind, iops = req.get("Size", 0), req.get("VolumeType", _DEFAULT_TYPE), req.get("Iops", 0)
+    if not size and not req.get("SnapshotId"):
+        raise AwsError("MissingParameter", "The request must contain the parameter size/snapshotId")
+    _demand(size, kind, iops, req.get("Throughput", 0))
+    order = VolumeOrder(zone, size, kind, iops, req.get("SnapshotId", ""), req.get("Encrypted", False))
+    return render(_Look(cx).face(volumes.create(cx, order)))
+
+
+@ec2.action("DeleteVolume")
+def delete_volume(cx: Context, req: DeleteVolumeRequestTypeDef) -> Mapping[str, Any]:
+    volumes.delete(cx, req["VolumeId"])
+    return {}
+
+
+@ec2.action("AttachVolume", refuses={"EbsCardIndex": "Instances have one EBS card."})
+def attach_volume(cx: Context, req: AttachVolumeRequestTypeDef) -> Mapping[str, Any]:
+    [one] = instances.pick(cx, [req["InstanceId"]])
+    device = req["Device"]
+    if one.server.state not in (ServerState.RUNNING, ServerState.STOPPED):
+        raise Conflict(Kind.SERVER, one.id, f"Instance '{one.id}' is not 'running' or 'stopped'.")
+    for disk in one.disks:
+        if any(held.device == device and held.server == one.server.native for held in disk.noun.attachments):
+            raise AwsError(
+                "InvalidParameterValue",
+                f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
+            )
+    after = volumes.attach(cx, req["VolumeId"], one.cloud, one.server.native, device)
+    return _attachment(after, one, "attaching")
+
+
+@ec2.action("DetachVolume")
+def detach_volume(cx: Context, req: DetachVolumeRequestTypeDef) -> Mapping[str, Any]:
+    found = volumes.one_volume(cx, req["VolumeId"])
+    wanted = instances.pick(cx, [req["InstanceId"]]) if req.get("InstanceId") else []
+    held = _held(found, wanted)
+    if req.get("Device") and req["Device"] != held.device:
+        raise AwsError("InvalidAttachment.NotFound", f"{found.id} is not attached as {req['Device']}.")
+    one = instances.index(cx).by_native[(found.cloud, held.server)]
+    if held.device == one.server.root_device and one.server.state is not ServerState.STOPPED:
+        raise AwsError("OperationNotPermitted", f"Unable to detach root volume '{found.id}' from instance '{one.id}'")
+    before = volumes.detach(cx, found.id, held.server, force=req.get("Force", False))
+    return _attachment(before, one, "detaching")
+
+
+@rendered
+def render(face: Face) -> dict[str, Any]:
+    """A Volume of the model."""
+    volume = face.found.noun
+    kind = volume.type if volume.type in VOLUME_TYPES else _DEFAULT_TYPE
+    said: dict[str, Any] = {
+        "VolumeId": face.id,
+        "Size": volume.size,
+        "SnapshotId": face.snapshot,
+        "AvailabilityZone": face.zone,
+        "AvailabilityZoneId": face.zone_id,
+        "State": VOLUME[volume.state],
+        "CreateTime": volume.created,
+        "VolumeType": kind,
+        "Encrypted": volume.encrypted,
+        "MultiAttachEnabled": False,
+        "Attachments": [
+            _said(face.id, server, held) for server, held in zip(face.servers, volume.attachments, strict=True)
+        ],
+    }
+    if kind == "gp3":
+        said["Throughput"] = _THROUGHPUT
+    if iops := volume.iops or _iops(kind, volume.size):
+        said["Iops"] = iops
+    if face.found.tags:
+        said["Tags"] = tag_set(face.found.tags)
+    return said
+
+
+class _Look:
+    """Ids for the native ones that volumes name."""
+
+    def __init__(self, cx: Context) -> None:
+        self._cx = cx
+        self._servers = instances.index(cx).by_native
+        self._snapshots = volumes.snapshots(cx).by_native
+
+    def face(self, found: Found[Volume]) -> Face:
+        volume, cloud = found.noun, found.cloud
+        place = self._cx.world.place_of(cloud, volume.zone)
+        source = self._snapshots.get((cloud, volume.snapshot))
+        missing = adopt(Kind.SNAPSHOT, cloud, volume.snapshot) if volume.snapshot else ""
+        return Face(
+            found.id,
+            found.account,
+            found,
+            place.zone,
+            self._cx.world.zone_id(place.zone),
+            source.id if source else missing,
+            tuple(self._server(cloud, held.server) for held in volume.attachments),
+        )
+
+    def _server(self, cloud: str, native: str) -> str:
+        one = self._servers.get((cloud, native))
+        return one.id if one else adopt(Kind.SERVER, cloud, native)
+
+
+def _demand(size: int, kind: str, iops: int, throughput: int) -> None:
+    if kind not in VOLUME_TYPES:
+        raise AwsError("UnknownVolumeType", f"Unsupported volume type '{kind}' for volume creation.")
+    if not 0 <= size <= _LARGEST:
+        raise AwsError("InvalidParameterValue", f"Volume of {size}GiB is invalid: between 1 and {_LARGEST} GiB.")
+    if iops and kind not in ("io1", "io2", "gp3"):
+        raise AwsError("InvalidParameterCombination", f"The parameter iops is not supported for {kind} volumes.")
+    if not iops and kind in ("io1", "io2"):
+        raise AwsError("MissingParameter", f"The parameter iops must be specified for {kind} volumes.")
+    if throughput and (kind != "gp3" or throughput != _THROUGHPUT):
+        raise AwsError("UnsupportedOperation", f"A throughput other than gp3's own {_THROUGHPUT} MiB/s is not kept.")
+
+
+def _iops(kind: str, size: int) -> int:
+    """gp2: 3 a GiB, from 100 to 16,000."""
+    return min(max(3 * size, 100), 16000) if kind == "gp2" else _BASE_IOPS.get(kind, 0)
+
+
+def _held(found: Found[Volume], wanted: list[Instance]) -> Attachment:
+    natives = [one.server.native for one in wanted]
+    for held in found.noun.attachments:
+        if not natives or held.server in natives:
+            return held
+    where = f" from instance {wanted[0].id}" if wanted else ""
+    if wanted and found.noun.attachments:
+        raise AwsError("InvalidAttachment.NotFound", f"Unable to detach volume {found.id}{where}: it is not attached.")
+    raise AwsError("IncorrectState", f"Volume '{found.id}' is in the 'available' state.")
+
+
+def _attachment(found: Found[Volume], one: Instance, state: str) -> dict[str, Any]:
+    held = next(item for item in found.noun.attachments if item.server == one.server.native)
+    return {**_said(found.id, one.id, held), "State": state}
+
+
+def _said(volume: str, server: str, held: Attachment) -> dict[str, Any]:
+    """A VolumeAttachment."""
+    return {
+        "VolumeId": volume,
+        "InstanceId": server,
+        "Device": held.device,
+        "State": held.state.value,
+        "AttachTime": held.since,
+        "DeleteOnTermination": held.delete_with_server,
+    }

@@ -1,0 +1,140 @@
+"""The AWS front: from a request's bytes to an answer's, through signature, service and action."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isthmus.aws.auth import Claim, claim
+from isthmus.aws.ec2 import ec2
+from isthmus.aws.errors import AwsError
+from isthmus.aws.request import Pairs, Request
+from isthmus.aws.service import Service
+from isthmus.aws.sts import sts
+from isthmus.context import Context, World
+
+SERVICES: Mapping[str, Service] = {"ec2": ec2, "sts": sts}
+_OLDEST, _NEWEST = "2010-08-31", "2016-11-15"
+_STS_VERSION = "2011-06-15"
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
+_PATHS = frozenset({"/", "", "/services/Cloud", "/services/Eucalyptus"})
+# what each service calls a wrong key and a wrong signature
+_REFUSALS = {
+    "ec2": ("AuthFailure", "AuthFailure"),
+    "sts": ("InvalidClientTokenId", "SignatureDoesNotMatch"),
+}
+_TEXTS = {
+    "AuthFailure": "AWS was not able to validate the provided access credentials",
+    "InvalidClientTokenId": "The security token included in the request is invalid.",
+    "SignatureDoesNotMatch": "The request signature we calculated does not match the signature you provided. "
+    "Check your AWS Secret Access Key and signing method.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer, and what the log says of it."""
+
+    status: int
+    body: bytes
+    request_id: str
+    account: str = ""
+    service: str = "ec2"
+    action: str = ""
+    code: str = ""
+    """The error code; empty if all went well."""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def new_request_id() -> str:
+    """A random UUID, as AWS's request ids are."""
+    digits = secrets.token_hex(16)
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+class Front:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def handle(self, request: Request) -> Response:
+        """Answer any request; only a defect of ours raises."""
+        request_id = new_request_id()
+        service, action, account = ec2, "", ""
+        try:
+            pairs = request.params
+            action, version = _one(pairs, "Action"), _one(pairs, "Version")
+            claimed = claim(request)
+            service = _route(claimed, action, version)
+            account = self._authenticate(claimed, service)
+            context = self._context(request, claimed, account, request_id, _checked(service, request, action, version))
+            body = service.call(context, action, pairs)
+        except AwsError as error:
+            return self.refuse(error, request_id, service, account, action)
+        return Response(200, body, request_id, account, service.name, action)
+
+    def refuse(
+        self, error: AwsError, request_id: str = "", service: Service = ec2, account: str = "", action: str = ""
+    ) -> Response:
+        """An error in the service's own form."""
+        request_id = request_id or new_request_id()
+        body = service.codec.error(error.code, error.message, request_id)
+        known = action if action in service.codec.operations else ""
+        return Response(error.status, body, request_id, account, service.name, known, error.code)
+
+    def _authenticate(self, claimed: Claim, service: Service) -> str:
+        """The account that signed. A wrong key and a wrong signature take as long and, for EC2, say the same."""
+        no_key, no_match = _REFUSALS[service.name]
+        credential = self._world.store.credential(claimed.access_key)
+        matches = claimed.verify(credential.secret if credential else "no such key")
+        if credential is None:
+            raise AwsError(no_key, _TEXTS[no_key])
+        if not matches:
+            raise AwsError(no_match, _TEXTS[no_match])
+        if claimed.token:
+            raise AwsError(no_key, "Access keys have no sessions here: send no security token.")
+        claimed.check_time(self._world.clock())
+        return credential.account
+
+    def _context(self, request: Request, claimed: Claim, account: str, request_id: str, version: str) -> Context:
+        return Context(
+            account=account,
+            world=self._world,
+            request_id=request_id,
+            access_key=claimed.access_key,
+            version=version,
+            endpoint=request.headers.get("host", ""),
+        )
+
+
+def _one(pairs: Pairs, name: str) -> str:
+    """A generic parameter. Raises AwsError if it is given twice."""
+    values = [value for key, value in pairs if key == name]
+    if len(values) > 1:
+        raise AwsError("InvalidParameterCombination", f"The parameter {name} is specified more than once.")
+    return values[0] if values else ""
+
+
+def _route(claimed: Claim, action: str, version: str) -> Service:
+    """The service: by the signature's scope if that names one, else by what was asked for."""
+    if claimed.scope and claimed.scope.service in SERVICES:
+        return SERVICES[claimed.scope.service]
+    if version == _STS_VERSION or action in sts.actions:
+        return sts
+    return ec2
+
+
+def _checked(service: Service, request: Request, action: str, version: str) -> str:
+    """The version of the answer. Raises AwsError for a path, an action or a version that cannot be."""
+    if request.path.rstrip("/") not in _PATHS:
+        raise AwsError("InvalidRequest", "There is nothing at this path.", 404)
+    if not action:
+        raise AwsError("MissingAction", "The request is missing an action or a required parameter.")
+    if service is not ec2:
+        return version
+    if not version:
+        return _NEWEST
+    if not _VERSION.fullmatch(version) or not _OLDEST <= version <= _NEWEST:
+        raise AwsError("NoSuchVersion", f"The API version {version[:32]} does not exist: {_OLDEST} to {_NEWEST}.")
+    return version

@@ -1,0 +1,64 @@
+"""Ids and names for the native ids that servers carry, looked up once a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.context import Context
+from isthmus.core import images, networks
+from isthmus.core.ids import Kind, adopt
+from isthmus.core.registry import Index
+from isthmus.core.servers import compute
+from isthmus.model import Flavor
+
+
+class Names:
+    def __init__(self, cx: Context) -> None:
+        self._cx = cx
+        self._images = images.index(cx)
+        self._networks = networks.networks(cx)
+        self._subnets = networks.subnets(cx)
+        self._flavors: dict[str, dict[str, Flavor]] = {}
+
+    def image(self, cloud: str, native: str) -> str:
+        return _name(self._images, Kind.IMAGE, cloud, native)
+
+    def kernel(self, cloud: str, native: str) -> str:
+        return _name(self._images, Kind.KERNEL, cloud, native)
+
+    def ramdisk(self, cloud: str, native: str) -> str:
+        return _name(self._images, Kind.RAMDISK, cloud, native)
+
+    def network(self, cloud: str, native: str) -> str:
+        return _name(self._networks, Kind.NETWORK, cloud, native)
+
+    def subnet(self, cloud: str, native: str) -> str:
+        return _name(self._subnets, Kind.SUBNET, cloud, native)
+
+    def flavor(self, cloud: str, native: str) -> str:
+        """The flavor's name; its native id if the cloud no longer has it."""
+        found = self._flavor(cloud, native)
+        return found.name if found else native
+
+    def cpus(self, cloud: str, native: str) -> int:
+        found = self._flavor(cloud, native)
+        return found.cpus if found else 1
+
+    def private(self, address: str) -> str:
+        """The private DNS name of an address. Source: "EC2 instance hostnames" in the EC2 User Guide."""
+        region = self._cx.world.region
+        domain = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+        return f"ip-{address.replace('.', '-')}.{domain}"
+
+    def _flavor(self, cloud: str, native: str) -> Flavor | None:
+        if cloud not in self._flavors:
+            listed = compute(self._cx.session(cloud)).list_flavors()
+            self._flavors[cloud] = {one.native: one for one in listed}
+        return self._flavors[cloud].get(native)
+
+
+def _name(index: Index[Any], kind: Kind, cloud: str, native: str) -> str:
+    if not native:
+        return ""
+    found = index.by_native.get((cloud, native))
+    return found.id if found else adopt(kind, cloud, native)

@@ -1,0 +1,157 @@
+"""A real botocore client in front of the whole AWS front, in one process and without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+
+from isthmus.aws.front import SERVICES, Front
+from isthmus.aws.request import Request
+from isthmus.context import Limits, Place, World
+from isthmus.core.reconcile import Reconciler
+from isthmus.flavors import BUILT_IN
+from isthmus.providers.memory import Memory
+from isthmus.store import Store
+
+ENDPOINT = "http://127.0.0.1:8788"
+ZONES = ("us-east-1a", "us-east-1b")
+
+
+class Clock:
+    """Real time, and what a test adds to it."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def pass_by(self, seconds: float) -> None:
+        self.ahead += timedelta(seconds=seconds)
+
+
+class House:
+    """One Isthmus over a memory cloud."""
+
+    def __init__(self, url: str, settle: float = 5.0, **limits: Any) -> None:
+        self.clock = Clock()
+        self.store = Store.open(url, b"k" * 32)
+        self.cloud = Memory(
+            "memory", ZONES, tuple(BUILT_IN.values()), clock=self.clock, settle=timedelta(seconds=settle)
+        )
+        self.world = self.new_world(**limits)
+        self.front = Front(self.world)
+        self.account = self.new_account("first")
+
+    def new_world(self, **limits: Any) -> World:
+        return World(
+            region="us-east-1",
+            places={zone: Place(zone, "memory", zone) for zone in ZONES},
+            clouds={"memory": self.cloud},
+            store=self.store,
+            clock=self.clock,
+            limits=Limits(**limits),
+        )
+
+    def new_account(self, name: str) -> tuple[str, str, str]:
+        account = self.store.create_account(name)
+        credential = self.store.create_credential(account.id)
+        return account.id, credential.access_key, credential.secret
+
+    def settle(self, seconds: float = 60) -> None:
+        self.clock.pass_by(seconds)
+
+    def mend(self) -> None:
+        Reconciler(self.world).once()
+
+    def client(self, service: str = "ec2", account: tuple[str, str, str] | None = None, **config: Any) -> Any:
+        _, access_key, secret = account or self.account
+        session = boto3.Session(access_key, secret, region_name="us-east-1")
+        settings = Config(retries={"total_max_attempts": 1}, parameter_validation=False, **config)
+        client = session.client(service, endpoint_url=ENDPOINT, config=settings)
+        client.meta.events.register("before-send", self.send)
+        return client
+
+    def send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """Hand a signed request to the front, and its answer to botocore."""
+        target = request.url.removeprefix(ENDPOINT)
+        path, _, query = target.partition("?")
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        headers.setdefault("host", ENDPOINT.removeprefix("http://"))
+        body = request.body or b""
+        body = body.encode() if isinstance(body, str) else body
+        answer = self.front.handle(Request(request.method, path or "/", query, headers, body))
+        return AWSResponse(request.url, answer.status, {"x-amzn-requestid": answer.request_id}, Raw(answer.body))
+
+
+class Raw:
+    """What botocore reads a body from."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self._body
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _strict() -> None:
+    """Every answer of the run is held against the model."""
+    for service in SERVICES.values():
+        service.strict = True
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Houses with settings of a test's own."""
+    houses: list[House] = []
+
+    def make(**settings: Any) -> House:
+        houses.append(House(f"sqlite:///{tmp_path}/isthmus-{len(houses)}.db", **settings))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.store.close()
+
+
+@pytest.fixture
+def house(build: Callable[..., House]) -> House:
+    return build()
+
+
+@pytest.fixture
+def ec2(house: House) -> Any:
+    return house.client()
+
+
+@pytest.fixture
+def stranger(house: House) -> Any:
+    """The client of another account."""
+    return house.client(account=house.new_account("second"))
+
+
+@pytest.fixture
+def image(ec2: Any) -> str:
+    """A machine image of the cloud's own."""
+    images = ec2.describe_images(Owners=["amazon"], Filters=[{"Name": "image-type", "Values": ["machine"]}])
+    return next(one["ImageId"] for one in images["Images"] if "Platform" not in one)
+
+
+@pytest.fixture
+def launched(house: House, ec2: Any, image: str) -> str:
+    """A running instance."""
+    made = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1)
+    house.settle()
+    return str(made["Instances"][0]["InstanceId"])
