@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -96,28 +97,35 @@ class Patience:
         return seen
 
     def server(self, session: Any, native: str, state: ServerState) -> Server:
-        return self._state(lambda: session.compute.list_servers([native]), state)
+        found: Server = self._state(lambda: session.compute.list_servers([native]), state)
+        return found
 
     def volume(self, session: Any, native: str, state: VolumeState = VolumeState.AVAILABLE) -> Volume:
-        return self._state(lambda: session.volumes.list_volumes([native]), state)
+        found: Volume = self._state(lambda: session.volumes.list_volumes([native]), state)
+        return found
 
     def attached(self, session: Any, native: str) -> Volume:
         def good(found: list[Volume]) -> bool:
             return [link.state for link in found[0].attachments] == [AttachmentState.ATTACHED]
 
-        return self.until(lambda: session.volumes.list_volumes([native]), good, "attached")[0]
+        look: Callable[[], list[Volume]] = partial(session.volumes.list_volumes, [native])
+        return self.until(look, good, "attached")[0]
 
     def snapshot(self, session: Any, native: str) -> Snapshot:
-        return self._state(lambda: session.volumes.list_snapshots([native]), SnapshotState.COMPLETED)
+        found: Snapshot = self._state(lambda: session.volumes.list_snapshots([native]), SnapshotState.COMPLETED)
+        return found
 
     def image(self, session: Any, native: str) -> Image:
-        return self._state(lambda: session.images.list_images([native]), ImageState.AVAILABLE)
+        found: Image = self._state(lambda: session.images.list_images([native]), ImageState.AVAILABLE)
+        return found
 
     def gone(self, look: Callable[[], Any], native: str) -> None:
         self.until(look, lambda found: all(item.native != native for item in found), f"gone: {native}")
 
-    def _state(self, look: Callable[[], Any], state: str) -> Any:
-        def good(found: Any) -> bool:
+    def _state(self, look: Callable[[], Sequence[T]], state: str) -> T:
+        """The one thing that is looked for, once it has the state."""
+
+        def good(found: Sequence[Any]) -> bool:
             assert found, f"gone while waiting for {state}"
             assert found[0].state == state or found[0].state != "error", found[0]
             return bool(found[0].state == state)

@@ -125,7 +125,9 @@ def test_creates_at_the_same_moment_make_one_thing(
         answers = request.getfixturevalue("doomed").answers
     else:
         # What it is made of is made first, and once.
-        base = {"snapshot": made.volume, "image": made.snapshot, "subnet": made.network}.get(name, lambda: None)()
+        first: dict[str, Callable[[], Any]]
+        first = {"snapshot": made.volume, "image": made.snapshot, "subnet": made.network}
+        base = first[name]() if name in first else None
         with ThreadPoolExecutor(8) as threads:
             answers = tuple(threads.map(lambda _: concurrent(name, made, ref, base), range(8)))
         assert len([one for one in kind.every(session) if one.ref == ref]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from isthmus.errors import Denied, Invalid, NotFound
 from isthmus.model import Image, ImageDisk, ImageKind, ImageState
-from isthmus.providers import Capability, ImageSpec, ImportSpec
+from isthmus.providers import Capability, DiskSpec, ImageSpec, ImportSpec, ServerSpec
 
 from .conftest import Base
 from .kit import Maker, Patience, refused, word
@@ -198,3 +199,23 @@ def test_an_imported_image_becomes_available(tmp_path: Path, made: Maker, patien
         ("a kernel", ImageKind.KERNEL),
     ]
     assert [disk.size for disk in machine.disks if disk.device == machine.root_device] == [2]
+
+
+@SHARE
+@pytest.mark.boots
+@pytest.mark.needs("compute", Capability.LAUNCH)
+def test_a_shared_image_can_be_launched_with_all_its_disks(
+    session: Any, made: Maker, theirs: Maker, patience: Patience, plain: ServerSpec
+) -> None:
+    """I13"""
+    snapshots = (made.snapshot().native, made.snapshot().native)
+    root, data = ImageDisk("/dev/sda1", 1, snapshots[0]), ImageDisk("/dev/sdb", 1, snapshots[1])
+    image = made.image(disks=(root, data)).native
+    session.images.share_image(image, public=False, tenants=[patience.candidate.tenants[1]])
+    disks = (DiskSpec(word(), root.device, 1, root=True), DiskSpec(word(), data.device, 1, snapshot=data.snapshot))
+
+    server = theirs.server(replace(plain, ref=word(), image=image, disks=disks))
+
+    assert server.image == image
+    volumes = {volume.ref: volume for volume in theirs.session.volumes.list_volumes()}
+    assert volumes[disks[1].ref].snapshot == data.snapshot

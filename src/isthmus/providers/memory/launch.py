@@ -108,12 +108,17 @@ def _plan(world: World, tenant: Tenant, spec: ServerSpec) -> Plan:
     chosen = dict.fromkeys(spec.firewalls or (tenant.default_firewall,))
     return Plan(
         image=image,
-        kernel=loadable(world, tenant, spec.kernel, ImageKind.KERNEL) or image.kernel,
-        ramdisk=loadable(world, tenant, spec.ramdisk, ImageKind.RAMDISK) or image.ramdisk,
+        kernel=_of_image(image.kernel, spec.kernel) or loadable(world, tenant, spec.kernel, ImageKind.KERNEL),
+        ramdisk=_of_image(image.ramdisk, spec.ramdisk) or loadable(world, tenant, spec.ramdisk, ImageKind.RAMDISK),
         subnet=_subnet(tenant, spec),
         firewalls=tuple(tenant.firewalls.get(firewall).native for firewall in chosen),
         volumes=_volumes(world, tenant, spec, image),
     )
+
+
+def _of_image(own: str, wanted: str) -> str:
+    """The image's own kernel or ramdisk, if no other is wanted: who may use an image may use these."""
+    return own if wanted in ("", own) else ""
 
 
 def _bootable(world: World, tenant: Tenant, native: str) -> Image:
@@ -153,7 +158,9 @@ def _contents(world: World, tenant: Tenant, disk: DiskSpec, image: Image) -> tup
         root = _root(image)
         return disks.fitting_size(disk.size, root.size if root else 0), root.snapshot if root else ""
     if disk.snapshot:
-        least = disks.usable_snapshot(world, tenant, disk.snapshot).size
+        # Who may use an image may use its snapshots for this.
+        of_image = next((own for own in image.disks if own.snapshot == disk.snapshot), None)
+        least = of_image.size if of_image else disks.usable_snapshot(world, tenant, disk.snapshot).size
         return disks.fitting_size(disk.size, least), disk.snapshot
     return disks.fitting_size(disk.size, 0), ""
 
