@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from functools import cache
+from itertools import takewhile
 
 import pytest
 from hypothesis import given
@@ -90,7 +91,8 @@ def test_every_documented_filter_is_somewhere_in_the_item(operation):
 def test_every_exception_names_members_of_the_model():
     for shape, known in EXCEPTIONS.items():
         for path in known.values():
-            assert shape_at(ec2(), shape, tuple(name for name in path if not name.startswith("_")))
+            seen = tuple(takewhile(lambda name: not name.startswith("_"), path))
+            assert shape_at(ec2(), shape, seen)
 
 
 def test_names_are_read_from_most_listings():
