@@ -84,11 +84,11 @@ def postgres() -> Iterator[Cluster]:
         if os.geteuid() == 0:
             os.chown(directory, _user().pw_uid, _user().pw_gid)
         data = directory / "data"
-        initialise = [*_unprivileged(), initdb, "-D", data, "-U", "tests", "-A", "trust", "-N", "-E", "UTF8"]
+        initialise = [*_unprivileged(), initdb, "-D", str(data), "-U", "tests", "-A", "trust", "-N", "-E", "UTF8"]
         subprocess.run([*initialise, "--locale=C"], check=True, cwd=directory, stdout=subprocess.DEVNULL)
         options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
         with (directory / "log").open("wb") as log:
-            command = [*_unprivileged(), server, "-D", data, "-k", directory, *options]
+            command = [*_unprivileged(), server, "-D", str(data), "-k", str(directory), *options]
             running = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
         try:
             yield _ready(Cluster(directory, "tests"), running)

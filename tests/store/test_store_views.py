@@ -13,7 +13,7 @@ from isthmus.store import Store
 def test_an_account_begins_with_nothing(store: Store, account: str) -> None:
     view = store.view(account)
 
-    assert ({}, {}, {}) == (dict(view.records), dict(view.tags), dict(view.of_kind("server")))
+    assert (dict(view.records), dict(view.tags), dict(view.of_kind("server"))) == ({}, {}, {})
     assert view.by_native("here", "server", "x") is None
 
 
@@ -72,8 +72,8 @@ def test_what_did_not_change_stays_the_identical_object(store: Store, account: s
 
     assert before.records[first.id] is after.records[first.id] is after.of_kind("server")[first.id]
     assert before.tags[first.id] is after.tags[first.id]
-    assert {"new": True} == after.records[second.id].data
-    assert {"a": "2"} == after.tags[second.id]
+    assert after.records[second.id].data == {"new": True}
+    assert after.tags[second.id] == {"a": "2"}
     assert [first.id, second.id, third.id] == list(after.records)
 
 
@@ -127,7 +127,7 @@ def test_a_dropped_record_is_gone_with_its_tags_and_can_come_again(store: Store,
         change.drop(made.id)
         change.drop("i-unknown")
 
-    assert (None, {}, {}) == (store.find(made.id), store.view(account).records, store.view(account).tags)
+    assert (store.find(made.id), store.view(account).records, store.view(account).tags) == (None, {}, {})
     put(store, made)
     assert made == store.view(account).records[made.id]
 
@@ -135,9 +135,13 @@ def test_a_dropped_record_is_gone_with_its_tags_and_can_come_again(store: Store,
 def test_an_exception_undoes_the_change(store: Store, account: str) -> None:
     before = store.view(account)
 
-    with pytest.raises(ZeroDivisionError), store.change(account) as change:
-        change.put(record(account, 1))
-        raise ZeroDivisionError
+    def fail() -> None:
+        with store.change(account) as change:
+            change.put(record(account, 1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
     assert before is store.view(account)
 
@@ -148,7 +152,7 @@ def test_a_record_that_is_not_there_cannot_be_updated(store: Store, account: str
     with pytest.raises(KeyError), store.change(account) as change:
         change.update(record(account, 1).id, native="mine")
 
-    assert "native-1" == store.view("210987654321").records[record(account, 1).id].native
+    assert store.view("210987654321").records[record(account, 1).id].native == "native-1"
 
 
 def test_a_record_of_another_account_cannot_be_taken(store: Store, account: str) -> None:
@@ -182,8 +186,8 @@ def test_tags_keep_their_order_and_places(store: Store, account: str) -> None:
         change.tag(["vol-1", "vol-2"], {"z": "1", "a": "2"})
         change.tag(["vol-1"], {"m": "", "z": "4"})
 
-    assert [("z", "4"), ("a", "2"), ("m", "")] == list(store.view(account).tags["vol-1"].items())
-    assert [("z", "1"), ("a", "2")] == list(store.view(account).tags["vol-2"].items())
+    assert list(store.view(account).tags["vol-1"].items()) == [("z", "4"), ("a", "2"), ("m", "")]
+    assert list(store.view(account).tags["vol-2"].items()) == [("z", "1"), ("a", "2")]
 
 
 def test_tags_are_taken_away_by_key_or_all_together(store: Store, account: str) -> None:
@@ -194,7 +198,7 @@ def test_tags_are_taken_away_by_key_or_all_together(store: Store, account: str) 
         change.untag(["vol-1", "vol-3"], ["a", "unknown"])
         change.untag(["vol-2"])
 
-    assert {"vol-1": {"b": "2"}} == store.view(account).tags
+    assert store.view(account).tags == {"vol-1": {"b": "2"}}
 
 
 def test_times_are_given_back_in_utc_to_the_microsecond(store: Store, account: str) -> None:
@@ -220,11 +224,11 @@ def test_the_repairing_loop_finds_its_records(store: Store, account: str, now: d
     put(store, just_gone)
 
     assert [begun] == store.unfinished("server")
-    assert [] == store.unfinished("volume")
+    assert store.unfinished("volume") == []
     assert [long_gone] == store.gone_before(now - timedelta(hours=1))
     assert sorted([account, "210987654321"]) == store.accounts_with_records()
     assert [long_gone] == store.records_where("server", cloud="here", native="native-2")
-    assert [] == store.records_where("server", cloud="there")
+    assert store.records_where("server", cloud="there") == []
 
 
 def test_purging_changes_no_view(opened: Opener, now: datetime) -> None:
@@ -240,10 +244,10 @@ def test_purging_changes_no_view(opened: Opener, now: datetime) -> None:
 
     one.purge(now)
 
-    assert 2 == len(behind.records)
+    assert len(behind.records) == 2
     assert current is one.view(account)
     assert current.records == other.view(account).records
-    assert {} == other.view(account).tags
+    assert other.view(account).tags == {}
 
 
 @pytest.mark.parametrize("known", ["", "i-\0", "i-\ud800", "x" * 100_000, "'; DROP TABLE records; --"])
@@ -268,9 +272,9 @@ def test_two_processes_change_one_account_without_losing_anything(store: Store, 
     while any(other.poll() is None for other in others):
         store.view(account)
 
-    assert [0, 0] == [other.wait() for other in others]
-    assert {"count": 100} == store.view(account).records["i-" + "f" * 17].data
-    assert 101 == len(store.view(account).records)
+    assert [other.wait() for other in others] == [0, 0]
+    assert store.view(account).records["i-" + "f" * 17].data == {"count": 100}
+    assert len(store.view(account).records) == 101
 
 
 def test_many_threads_see_what_each_has_written(store: Store, account: str) -> None:
@@ -288,4 +292,4 @@ def test_many_threads_see_what_each_has_written(store: Store, account: str) -> N
     for thread in threads:
         thread.join()
 
-    assert ([], 160) == (failed, len(store.view(account).records))
+    assert (failed, len(store.view(account).records)) == ([], 160)

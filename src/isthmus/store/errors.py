@@ -14,7 +14,7 @@ _SENTENCES = {
     "malformed": "{where} is damaged; it was left as it is. Restore it from a backup.",
     "readonly database": "{where} cannot be written: it, or the place it is in, is read-only.",
     "read-only": "{where} cannot be written: it is read-only.",
-    "unable to open": "{where} cannot be opened: its directory must exist and be writable for this user.",
+    "unable to open": "{where} cannot be opened: its directory is missing, or read-only for this user.",
     "disk is full": "{where} cannot be written: the disk is full.",
     "no space left": "{where} cannot be written: the disk is full.",
     "disk i/o error": "{where} cannot be read or written: the disk reports an error, or is full.",

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import create_engine, text
+from store_helpers import Opener, child
+
+from isthmus.store import Store, StoreError
+
+
+def test_an_account_has_twelve_digits_and_is_found_again(store: Store) -> None:
+    made = store.create_account("ops")
+
+    assert re.fullmatch(r"[1-9]\d{11}", made.id)
+    assert [made] == store.accounts()
+    assert made == store.account(made.id)
+    assert made.name == "ops"
+
+
+@pytest.mark.parametrize("known", ["", "1", "\0", "x" * 12, "\uff11" * 12])
+def test_what_is_no_account_number_is_not_found(store: Store, known: str) -> None:
+    assert store.account(known) is None
+
+
+def test_a_new_credential_looks_like_one_and_is_found_again(store: Store, account: str) -> None:
+    made = store.create_credential(account)
+
+    assert re.fullmatch(r"[A-Z0-9]{20}", made.access_key)
+    assert re.fullmatch(r"[A-Za-z0-9+/]{40}", made.secret)
+    assert made == store.credential(made.access_key)
+    [shown] = store.credentials(account)
+    assert (made.access_key, account) == (shown.access_key, shown.account)
+    assert [shown] == store.credentials()
+    assert store.credentials("210987654321") == []
+
+
+def test_a_secret_is_neither_shown_nor_stored_as_it_is(store: Store, account: str, url: str) -> None:
+    made = store.create_credential(account)
+    store.set_tenant(account, "cloud", "tenant", {"password": "hunter2"})
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        rows = [*connection.execute(text("SELECT * FROM credentials, tenants")).one()]
+    engine.dispose()
+
+    stored = b"".join(bytes(cell) if isinstance(cell, bytes | memoryview) else str(cell).encode() for cell in rows)
+    assert made.secret.encode() not in stored
+    assert b"hunter2" not in stored
+    assert made.secret not in repr(made)
+    assert "hunter2" not in repr(store.tenant(account, "cloud"))
+
+
+def test_an_imported_credential_keeps_its_key_and_secret(store: Store, account: str) -> None:
+    store.import_credential(account, "demo:ops@example.org", "a secret with ümlauts")
+
+    found = store.credential("demo:ops@example.org")
+    assert found
+    assert (account, "a secret with ümlauts") == (found.account, found.secret)
+
+
+@pytest.mark.parametrize(
+    ("account", "access_key", "secret"),
+    [
+        ("210987654321", "KEY", "secret"),
+        ("mine", "", "secret"),
+        ("mine", "KEY\0", "secret"),
+        ("mine", "K" * 129, "secret"),
+        ("mine", "TAKEN", "secret"),
+        ("mine", "KEY", ""),
+    ],
+)
+def test_an_import_that_cannot_be_is_refused(store: Store, account: str, access_key: str, secret: str) -> None:
+    mine = store.create_account("mine").id
+    store.import_credential(mine, "TAKEN", "before")
+
+    with pytest.raises(StoreError):
+        store.import_credential(mine if account == "mine" else account, access_key, secret)
+
+    assert len(store.credentials()) == 1
+    taken = store.credential("TAKEN")
+    assert taken
+    assert taken.secret == "before"
+
+
+@pytest.mark.parametrize("access_key", ["", "UNKNOWN", "\0", "\ud800", "K" * 100_000, "' OR 1=1 --"])
+def test_an_unknown_credential_is_not_found(store: Store, access_key: str) -> None:
+    assert store.credential(access_key) is None
+    assert not store.revoke(access_key)
+
+
+def test_a_revoked_credential_is_refused_at_once(store: Store, account: str) -> None:
+    made = store.create_credential(account)
+    assert store.credential(made.access_key)
+
+    assert store.revoke(made.access_key)
+
+    assert store.credential(made.access_key) is None
+    assert store.credentials() == []
+
+
+def test_a_credential_of_another_process_is_known_at_once(opened: Opener) -> None:
+    one, other = opened(), opened()
+    account = one.create_account("shared").id
+    assert other.credential("LATER") is None
+
+    one.import_credential(account, "LATER", "secret")
+
+    assert other.credential("LATER")
+
+
+def test_a_secret_moved_to_another_access_key_is_not_given_out(store: Store, account: str, url: str) -> None:
+    made = store.create_credential(account)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE credentials SET access_key = 'FORGED'"))
+    engine.dispose()
+
+    with pytest.raises(StoreError) as refused:
+        store.credential("FORGED")
+
+    assert made.secret not in str(refused.value)
+
+
+def test_an_account_has_a_tenant_on_each_cloud(store: Store, account: str) -> None:
+    assert store.tenant_of(account, "one") == ""
+    store.set_tenant(account, "one", "first", {"password": "p"})
+    store.set_tenant(account, "one", "second", {"password": "q", "domain": ["d"]})
+    store.set_tenant(account, "two", "third")
+
+    found = store.tenant(account, "one")
+    assert found
+    assert (found.tenant, found.settings) == ("second", {"password": "q", "domain": ["d"]})
+    assert tuple(store.tenant_of(account, cloud) for cloud in ("one", "two", "three")) == ("second", "third", "")
+    assert store.tenant(account, "three") is None
+
+
+def test_an_unknown_account_has_no_tenant(store: Store) -> None:
+    with pytest.raises(StoreError):
+        store.set_tenant("210987654321", "cloud", "tenant")
+
+    assert store.tenant_of("210987654321", "cloud") == ""
+
+
+def test_a_setting_is_the_same_for_all_who_ask_at_the_same_time(store: Store, account: str, url: str) -> None:
+    others = [child("setting", url, account, "page-tokens") for _ in range(3)]
+    with ThreadPoolExecutor(4) as pool:
+        mine = set(pool.map(lambda _: store.setting("page-tokens"), range(4)))
+
+    theirs = {bytes.fromhex(other.communicate(timeout=60)[0]) for other in others}
+
+    assert len(mine | theirs) == 1
+    assert len(mine.pop()) == 32
+    assert store.setting("page-tokens") != store.setting("other")
