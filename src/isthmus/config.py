@@ -70,7 +70,7 @@ class Http:
     in_flight: int = 1000
     head_bytes: int = 64 * 1024
     headers: int = 100
-    body_seconds: int = 30
+    request_seconds: int = 30
     idle_seconds: int = 75
     stop_seconds: int = 30
 
@@ -202,7 +202,7 @@ def _open_memory(settings: Settings, cloud: CloudSettings, clock: Callable[[], d
     return Memory(cloud.name, tuple(cloud.zones.values()), tuple(settings.flavors.values()), clock=clock)
 
 
-def _open_local(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:  # noqa: ARG001
+def _open_local(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
     from isthmus.providers.local import Local
 
     return Local(
@@ -274,7 +274,7 @@ def _http(given: Table) -> Http:
         in_flight=given.get("in_flight", options.whole(1, 100_000), default.in_flight),
         head_bytes=given.get("head_bytes", options.whole(4096, 16 << 20), default.head_bytes),
         headers=given.get("headers", options.whole(16, 10_000), default.headers),
-        body_seconds=given.get("body_seconds", options.whole(1, 3600), default.body_seconds),
+        request_seconds=given.get("request_seconds", options.whole(1, 3600), default.request_seconds),
         idle_seconds=given.get("idle_seconds", options.whole(1, 3600), default.idle_seconds),
         stop_seconds=given.get("stop_seconds", options.whole(1, 3600), default.stop_seconds),
     )

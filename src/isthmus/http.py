@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from isthmus import observe
@@ -18,6 +18,7 @@ from isthmus.gateway import Gateway
 from isthmus.health import health
 from isthmus.observe import Metrics
 from isthmus.refusal import Refusal
+from isthmus.threads import Threads
 
 Message = MutableMapping[str, Any]
 Scope = Mapping[str, Any]
@@ -48,7 +49,7 @@ class App:
         self._metrics = metrics
         self._in_flight = 0
         self._log_requests = settings.log.requests and settings.log.level in ("debug", "info")
-        self._executor = ThreadPoolExecutor(settings.http.threads, thread_name_prefix="request")
+        self._threads = Threads(settings.http.threads, "request")
         self._pages: Mapping[str, Page] = {"/health": self._health_page, "/metrics": self._metrics_page}
         self._health: tuple[float, tuple[int, str, bytes]] = (float("-inf"), (503, "", b""))
 
@@ -65,17 +66,22 @@ class App:
         except Gone:
             return
         except Refusal as refusal:
-            self._note(refusal.request_id, "", "", "", refusal.status, refusal.code, started, 0, len(refusal.body))
+            self.refused(refusal, started)
             await _send(send, refusal.status, [*refusal.headers(), (b"connection", b"close")], refusal.body)
             return
         await _send(send, response.status, _headers(response), response.body)
 
     def close(self) -> None:
         """Take no more work; what is under way ends by itself."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
+
+    def refused(self, refusal: Refusal, started: float | None = None) -> None:
+        """Count and log what was refused before it got to the front."""
+        since = time.perf_counter() if started is None else started
+        self._note(refusal.request_id, "", "", "", refusal.status, refusal.code, since, 0, len(refusal.body))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body. Raises Refusal where it is too large or too slow, or cannot be what is wanted."""
+        """The whole body. Raises Refusal where it is too large, or where nothing could be made of it."""
         if scope["method"] not in _METHODS:
             raise Refusal(405, "MethodNotAllowed", "Only GET, POST and HEAD requests are answered.")
         if self._in_flight >= self._settings.http.in_flight:
@@ -84,20 +90,13 @@ class App:
         if _announced(scope) > most:
             await _drain(scope, receive)
             raise self._too_large()
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._settings.http.body_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Gone
-                    body += message["body"]
-                    if not message["more_body"]:
-                        break
-                    if len(body) > most:
-                        break
-        except TimeoutError:
-            raise Refusal(408, "RequestTimeout", "The body of the request did not arrive in time.") from None
+        message = await _receive(receive)
+        body: bytes | bytearray = message["body"]
+        if message["more_body"]:
+            body = bytearray(body)
+        while message["more_body"] and len(body) <= most:
+            message = await _receive(receive)
+            body += message["body"]
         if len(body) > most:
             if message["more_body"]:
                 await _drain(scope, receive)
@@ -115,7 +114,7 @@ class App:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            self._executor.submit(self._answer, request, started, loop, future)
+            self._threads.do(partial(self._answer, request, started, loop, future))
             return await future
         finally:
             self._in_flight -= 1
@@ -161,7 +160,7 @@ class App:
             observe.write(observe.request_line(request_id, account, action, status, code, seconds, taken, given))
 
     async def _show(self, page: Page, send: Send) -> None:
-        status, kind, body = await asyncio.get_running_loop().run_in_executor(self._executor, page)
+        status, kind, body = await asyncio.to_thread(page)
         headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store")]
         await _send(send, status, [*headers, (b"content-length", b"%d" % len(body))], body)
 
@@ -200,6 +199,13 @@ def _announced(scope: Scope) -> int:
     return 0
 
 
+async def _receive(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Gone
+    return message
+
+
 async def _drain(scope: Scope, receive: Receive) -> None:
     """Let a body that is refused come in and go, for a while; not if its sender waits to be asked for it."""
     if any(name == b"expect" for name, _ in scope["headers"]):
@@ -216,16 +222,7 @@ def _bug() -> Response:
     """The answer to a request that found a mistake of ours; called while the exception is handled."""
     refusal = Refusal(500, "InternalError", "An internal error has occurred.")
     log.exception("request %s failed", refusal.request_id)
-    return Response(
-        status=refusal.status,
-        headers=tuple((name.decode(), value.decode()) for name, value in refusal.headers()),
-        body=refusal.body,
-        account="",
-        service="",
-        action="",
-        code=refusal.code,
-        request_id=refusal.request_id,
-    )
+    return Response(refusal.status, refusal.body, refusal.request_id, service="", code=refusal.code)
 
 
 def _settle(future: asyncio.Future[Response], response: Response) -> None:

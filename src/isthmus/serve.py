@@ -21,7 +21,7 @@ from isthmus.gateway import Gateway
 from isthmus.http import App
 from isthmus.observe import Metrics
 from isthmus.sockets import BACKLOG, address_of
-from isthmus.wire import bounded
+from isthmus.wire import Bounds, bounded
 
 
 class Server(uvicorn.Server):
@@ -61,7 +61,7 @@ def run(settings: Settings, bound: socket.socket, ready: Callable[[bool], None],
 
 def _uvicorn(settings: Settings, app: App) -> uvicorn.Config:
     http = settings.http
-    bounds = {"head_bytes": http.head_bytes, "headers_most": http.headers, "head_seconds": http.body_seconds}
+    bounds = Bounds(http.head_bytes, http.headers, http.request_seconds, app.refused)
     return uvicorn.Config(
         app,
         http=bounded(bounds),
@@ -83,7 +83,7 @@ def _uvicorn(settings: Settings, app: App) -> uvicorn.Config:
 def _stop_on_signals() -> None:
     """End by SystemExit until uvicorn takes the signals over, and when it gives them back."""
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise SystemExit(0)
 
     for number in (signal.SIGTERM, signal.SIGINT):

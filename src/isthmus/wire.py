@@ -1,9 +1,10 @@
-"""uvicorn's HTTP protocol with bounds: how large a request's head may be, and how long it may take to come."""
+"""uvicorn's HTTP protocol with bounds: how large a request's head may be, and how long a request may take to come."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httptools
@@ -16,22 +17,31 @@ _LARGE = (431, "RequestHeaderFieldsTooLarge", "The headers of the request are to
 _LATE = (408, "RequestTimeout", "The request did not arrive in time.")
 
 
-class Wire(HttpToolsProtocol):
-    """One connection. `head_bytes`, `headers` and `head_seconds` bound each request's head."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`seconds`: for a whole request, from its first byte. `refused` is told of every refusal."""
 
-    head_bytes = 64 * 1024
-    headers_most = 100
-    head_seconds = 30.0
+    head_bytes: int
+    headers: int
+    seconds: float
+    refused: Callable[[Refusal], None]
+
+
+class Wire(HttpToolsProtocol):
+    """One connection."""
+
+    bounds: Bounds
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._head = 0
         self._in_head = True
+        self._complete = True
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._timer = self.loop.call_later(self.head_seconds, self._late)
+        self._timer = self.loop.call_later(self.bounds.seconds, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -48,42 +58,51 @@ class Wire(HttpToolsProtocol):
             return
         except httptools.HttpParserUpgrade:
             self.cycle.keep_alive = False  # the parser takes what follows for another protocol
-        if not self._in_head or not self._head:
-            self._stop_timer()
-        elif self._head > self.head_bytes:
+        if self._complete:
+            if self._timer is not None:
+                self._stop_timer()
+        elif self._in_head and self._head > self.bounds.head_bytes:
             self._refuse(_LARGE)
         elif self._timer is None:
-            self._timer = self.loop.call_later(self.head_seconds, self._late)
+            self._timer = self.loop.call_later(self.bounds.seconds, self._late)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > self.headers_most:
-            raise ValueError("too many headers")
+    def on_message_begin(self) -> None:
+        self._complete = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if self._head > self.head_bytes and self._head_size() > self.head_bytes:
+        if self._too_large():
             raise ValueError("head too large")
         self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_head = True
+        self._in_head = self._complete = True
         self._head = 0
 
-    def _head_size(self) -> int:
-        """The head's own size: what came with it may have held some of the body."""
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-
     def _too_large(self) -> bool:
-        return len(self.headers or ()) > self.headers_most or self._head_size() > self.head_bytes
+        """Whether the head is, of which at most `_head` bytes have come: some of the body may be among them."""
+        if self.headers is None:
+            return self._head > self.bounds.head_bytes
+        if len(self.headers) > self.bounds.headers:
+            return True
+        if self._head <= self.bounds.head_bytes:
+            return False
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.bounds.head_bytes
 
     def _late(self) -> None:
+        """The time for a request is over: it is refused, and whoever waits for its body is told that there is none."""
         self._timer = None
-        if self._head and not self.transport.is_closing():
-            self._refuse(_LATE)
-        else:
+        if self._complete or self.pipeline:
             self.transport.close()
+            return
+        if not self._in_head and not self.cycle.response_started:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._answer(_LATE)
+        else:
+            self._refuse(_LATE)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -97,7 +116,11 @@ class Wire(HttpToolsProtocol):
             self.cycle.keep_alive = False
             self.transport.pause_reading()
             return
+        self._answer(why)
+
+    def _answer(self, why: tuple[int, str, str]) -> None:
         refusal = Refusal(*why)
+        self.bounds.refused(refusal)
         lines = [STATUS_LINE[refusal.status]]
         headers = [*self.server_state.default_headers, *refusal.headers(), (b"connection", b"close")]
         lines += [name + b": " + value + b"\r\n" for name, value in headers]
@@ -105,6 +128,6 @@ class Wire(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded(bounds: Mapping[str, float]) -> type[Wire]:
+def bounded(bounds: Bounds) -> type[Wire]:
     """The protocol with these bounds."""
-    return type("BoundedWire", (Wire,), dict(bounds))
+    return type("BoundedWire", (Wire,), {"bounds": bounds})
