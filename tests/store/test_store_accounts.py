@@ -152,3 +152,13 @@ def test_a_setting_is_the_same_for_all_who_ask_at_the_same_time(store: Store, ac
     assert len(mine | theirs) == 1
     assert len(mine.pop()) == 32
     assert store.setting("page-tokens") != store.setting("other")
+
+
+def test_a_tenant_leads_back_to_its_account(store):
+    mapped, plain = store.create_account("mapped").id, store.create_account("plain").id
+    store.set_tenant(mapped, "cloud", "project-1")
+
+    assert mapped == store.account_of("cloud", "project-1")
+    assert plain == store.account_of("cloud", plain)
+    assert "" == store.account_of("cloud", mapped)
+    assert "" == store.account_of("cloud", "nobody")

@@ -58,7 +58,7 @@ def _guest(cx: Context, one: Instance) -> Guest:
         user_data=base64.b64decode(launch.user_data) if launch.user_data else None,
         tags=one.tags,
         block_devices=_devices(one),
-        http_tokens=launch.http_tokens,
+        http_tokens="required" if launch.http_tokens == "required" else "optional",
         http_endpoint=launch.http_endpoint == "enabled",
         hop_limit=launch.hop_limit,
         instance_metadata_tags=launch.metadata_tags == "enabled",

@@ -217,6 +217,15 @@ class Accounts:
         self._tenants.keep((account, cloud), found, mark)
         return found
 
+    def account_of(self, cloud: str, tenant: str) -> str:
+        """The account of a cloud's tenant, or empty. One that was given no tenant is its own by its number."""
+        query = select(tenants.c.account).where(tenants.c.cloud == _stored(cloud), tenants.c.tenant == _stored(tenant))
+        with self._database.reading() as connection:
+            found = connection.scalar(query.order_by(tenants.c.account).limit(1))
+        if found:
+            return str(found)
+        return tenant if self.account(tenant) and not self.tenant_of(tenant, cloud) else ""
+
     def setting(self, name: str) -> bytes:
         """32 random bytes, the same in every process on this store; made at the first call."""
         if name not in self._settings:

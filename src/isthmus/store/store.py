@@ -145,6 +145,10 @@ class Store:
         """The native id of the account's tenant on a cloud, or empty."""
         return self._accounts.tenant_of(account, cloud)
 
+    def account_of(self, cloud: str, tenant: str) -> str:
+        """The account of a cloud's tenant, or empty."""
+        return self._accounts.account_of(cloud, tenant)
+
     def setting(self, name: str) -> bytes:
         """32 random bytes, the same in every process on this store; made at the first call."""
         return self._accounts.setting(name)

@@ -14,7 +14,7 @@ def account_of(cx: Context, cloud: str, tenant: str) -> str:
         return cx.world.operator
     if tenant == cx.tenant(cloud):
         return cx.account
-    return tenant
+    return cx.store.account_of(cloud, tenant) or tenant
 
 
 def is_self(cx: Context, said: str, owner: str) -> bool:
