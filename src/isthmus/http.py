@@ -114,7 +114,7 @@ class App:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            self._threads.do(partial(self._answer, request, started, loop, future))
+            self._threads.do(partial(self._answer, request, started, loop, future), loop)
             return await future
         finally:
             self._in_flight -= 1
