@@ -1,1 +1,5 @@
-"""The embedded cloud."""
+"""The embedded cloud: a small real cloud of QEMU machines on this very host."""
+
+from isthmus.providers.local.cloud import Local
+
+__all__ = ["Local"]

@@ -12,24 +12,21 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from isthmus.providers.local.tiny.archive import modules, ramdisk
-from isthmus.providers.local.tiny.recipe import DISK_MIB, GUEST, KERNEL_META, LIBRARIES, MODULES, NEEDS, PACKAGES, Tiny
+from isthmus.providers.local.tiny.recipe import (
+    DIRECTORIES,
+    DISK_MIB,
+    GUEST,
+    GUEST_FILES,
+    KERNEL_META,
+    LIBRARIES,
+    MODULES,
+    NEEDS,
+    PACKAGES,
+    PLAIN,
+    Tiny,
+)
 
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-DIRECTORIES = (
-    "bin sbin dev proc sys tmp run root mnt home/ec2-user etc/acpi/PWRF etc/dropbear var/lib/tiny var/log usr/bin usr/sbin "
-    "lib/tiny lib/x86_64-linux-gnu lib64"
-).split()
-GUEST_FILES = {
-    "init": "sbin/init",
-    "rc": "etc/rc",
-    "udhcpc.script": "etc/udhcpc.script",
-    "imds": "bin/imds",
-    "power": "etc/acpi/PWRF/00000080",
-    "inittab": "etc/inittab",
-    "passwd": "etc/passwd",
-    "group": "etc/group",
-}
-PLAIN = frozenset({"inittab", "passwd", "group"})
 
 
 class BuildError(Exception):
@@ -159,7 +156,7 @@ def _licences(tree: Path, target: Path) -> None:
     (target / "README").write_text(
         "The image consists of the Debian packages listed in ../manifest.json, under the licences in this directory\n"
         "(the kernel, busybox: GPL-2), and of Isthmus's own files in src/isthmus/providers/local/tiny (Apache-2.0),\n"
-        "which are also the build recipe. The source of a package: apt-get source PACKAGE=VERSION, or snapshot.debian.org.\n"
+        "which are also the build recipe. Sources: apt-get source PACKAGE=VERSION, or Debian's archive\n"
     )
 
 

@@ -1,0 +1,170 @@
+"""What all families of one cloud share: its directory, records, locks and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from isthmus.errors import Conflict, Invalid, NotFound, Unavailable
+from isthmus.model import Flavor, ServerState, SnapshotState, Zone
+from isthmus.providers.local import disks, process
+from isthmus.providers.local.qmp import Qmp
+from isthmus.providers.local.records import (
+    AddressRecord,
+    FirewallRecord,
+    ImageRecord,
+    KeyRecord,
+    ServerRecord,
+    SnapshotRecord,
+    VolumeRecord,
+)
+from isthmus.providers.local.tables import CloudLock, FileLock, Table
+
+_log = logging.getLogger(__name__)
+FLAVORS = (
+    Flavor("t2.nano", "t2.nano", 1, 512),
+    Flavor("t2.micro", "t2.micro", 1, 1024),
+    Flavor("t2.small", "t2.small", 1, 2048),
+    Flavor("t2.medium", "t2.medium", 2, 4096),
+)
+GONE = "the machine's process ended: the guest was shut down from within, or the host was restarted"
+
+
+class Base:
+    """One cloud's state. Several processes, each with a Base of its own, may share one directory."""
+
+    def __init__(
+        self, name: str, state: Path, zones: Sequence[str], flavors: Sequence[Flavor], metadata_socket: Path | None
+    ) -> None:
+        self.name = name
+        self.state = state.absolute()
+        self.zones = tuple(Zone(zone) for zone in zones)
+        self.flavors = {flavor.native: flavor for flavor in flavors or FLAVORS}
+        self.metadata_socket = (metadata_socket or state / "metadata.sock").absolute()
+        self.prefix = f"isthmus.{hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]}."
+        """What the names of this cloud's machines begin with, so that their processes can be told from all others."""
+        try:
+            for directory in ("blobs", "disks", "run", "locks", "slots"):
+                (self.state / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.servers = Table(self.state / "servers", ServerRecord, "server")
+            self.volumes = Table(self.state / "volumes", VolumeRecord, "volume")
+            self.snapshots = Table(self.state / "snapshots", SnapshotRecord, "snapshot")
+            self.images = Table(self.state / "images", ImageRecord, "image")
+            self.firewalls = Table(self.state / "firewalls", FirewallRecord, "firewall")
+            self.addresses = Table(self.state / "addresses", AddressRecord, "address")
+            self.keys = Table(self.state / "keys", KeyRecord, "key")
+        except OSError as error:
+            raise Unavailable(f"the directory of the cloud {name} cannot be written: {error.strerror}") from error
+        self.lock = CloudLock(self.state / "lock")
+
+    def disk(self, volume: str) -> Path:
+        return self.state / "disks" / f"{volume}.qcow2"
+
+    def blob(self, name: str) -> Path:
+        return self.state / "blobs" / name
+
+    def run(self, server: str) -> Path:
+        return self.state / "run" / server
+
+    def lock_of(self, native: str) -> FileLock:
+        """Held while a server's machine, or a volume's file, is being worked on. Taken before `lock`, never within."""
+        return FileLock(self.state / "locks" / native)
+
+    def monitor(self, server: str, timeout: float = 10) -> Qmp:
+        """Connect to a running machine; the caller holds the server's lock."""
+        return Qmp(self.run(server) / "qmp.sock", timeout)
+
+    def machine_name(self, server: str) -> str:
+        return self.prefix + server
+
+    def zone(self, name: str) -> None:
+        if all(zone.name != name for zone in self.zones):
+            raise Invalid(f"there is no zone {name!r}", "zone")
+
+    def flavor(self, native: str) -> Flavor:
+        if flavor := self.flavors.get(native):
+            return flavor
+        raise Invalid(f"there is no flavor {native!r}", "flavor")
+
+    def state_of(self, record: ServerRecord) -> ServerState:
+        """The state that holds now: a machine may have ended since the record was written."""
+        if record.noun.state is ServerState.RUNNING and not process.alive(record.pid, record.birth):
+            return ServerState.STOPPED
+        return record.noun.state
+
+    def on_server(self, server: str) -> list[VolumeRecord]:
+        """The volumes attached to a server, in whatever state, by device."""
+        found = [
+            volume
+            for volume in self.volumes.everything()
+            if any(link.server == server for link in volume.noun.attachments)
+        ]
+        return sorted(found, key=lambda volume: volume.noun.attachments[0].device)
+
+    def snapshot_for(self, tenant: str, native: str) -> SnapshotRecord:
+        """A completed snapshot that the tenant may use; NotFound or Conflict."""
+        record = self.snapshots.raw(native)
+        if record is None or not seen(record, tenant):
+            raise NotFound("snapshot", native)
+        if record.noun.state is not SnapshotState.COMPLETED:
+            raise Conflict("snapshot", native, f"the snapshot {native} is {record.noun.state}")
+        return record
+
+    def image_for(self, tenant: str, native: str) -> ImageRecord:
+        record = self.images.raw(native)
+        if record is None or not seen(record, tenant):
+            raise NotFound("image", native)
+        return record
+
+    def release_blob(self, name: str) -> None:
+        """Delete a blob that nothing needs any more. Called with the lock held, after the record is gone."""
+        if name and name not in self.needed_blobs():
+            self.blob(name).unlink(missing_ok=True)
+
+    def needed_blobs(self) -> set[str]:
+        needed = {record.blob for record in self.snapshots.everything()}
+        needed |= {record.blob for record in self.images.everything()}
+        needed |= {record.backing for record in self.volumes.everything()}
+        for server in self.servers.everything():
+            needed |= {server.kernel_blob, server.ramdisk_blob}
+        return needed
+
+
+def seen(record: SnapshotRecord | ImageRecord, tenant: str) -> bool:
+    """Whether the tenant may see and use it."""
+    noun = record.noun
+    return record.tenant == tenant or noun.public or tenant in noun.shared_with
+
+
+def native(word: str) -> str:
+    """A new native id."""
+    return f"{word}-{uuid.uuid4().hex[:16]}"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def made() -> int:
+    return time.time_ns()
+
+
+def fitting_size(asked: int, least: int) -> int:
+    """`asked` GiB, or `least` for 0; Invalid if it is too small or too large."""
+    size = asked or least
+    if size < max(1, least):
+        raise Invalid(f"a size of {asked} GiB is less than {max(1, least)} GiB", "size")
+    if size > disks.LARGEST:
+        raise Invalid(f"a disk has at most {disks.LARGEST} GiB", "size")
+    return size
+
+
+def need_ref(ref: str, word: str) -> None:
+    if not ref:
+        raise Invalid(f"every {word} needs a ref", "ref")

@@ -1,0 +1,238 @@
+"""Boots: at most so many at once in all processes as the host has processors, the rest wait in the state pending."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from isthmus.errors import Fault
+from isthmus.model import AttachmentState, ServerState, VolumeState
+from isthmus.providers.local import builtin, disks, firewalls, forwards, networks, process
+from isthmus.providers.local.accel import Chooser
+from isthmus.providers.local.base import Base, now
+from isthmus.providers.local.machine import NICS, Drive, Kernel, Machine, Nic, command
+from isthmus.providers.local.records import ServerRecord, VolumeRecord
+from isthmus.providers.local.tables import FileLock
+from isthmus.providers.local.work import Work
+
+_log = logging.getLogger(__name__)
+READY = (b"tiny: ready", b"login:")
+"""What a guest's console says when it needs the processor no more."""
+READY_SECONDS = 20.0
+"""How long a boot that does not say so is thought to be under way."""
+LAUNCH_SECONDS = 60
+FAILED = "the machine could not be started; the operator's log has QEMU's words"
+
+
+class LaunchError(Exception):
+    """QEMU refused to start; the text is its own, for the log."""
+
+
+class Boots:
+    def __init__(self, base: Base, chooser: Chooser) -> None:
+        self._base = base
+        self._chooser = chooser
+        self.work = Work(self.boot)
+
+    def boot(self, native: str) -> None:
+        """Start a pending server's machine, and keep its slot until its guest is up."""
+        slot = self._slot()
+        if slot is None:
+            return
+        try:
+            console = self._base.run(native) / "console.log"
+            before = console.stat().st_size if console.exists() else 0
+            if pid := self._start(native):
+                self._await(pid, console, before)
+        finally:
+            slot.release()
+
+    def _slot(self) -> FileLock | None:
+        while True:
+            for number in range(os.cpu_count() or 1):
+                slot = FileLock(self._base.state / "slots" / str(number))
+                if slot.acquire(wait=False):
+                    return slot
+            if not self.work.pause(0.05):
+                return None
+
+    def _await(self, pid: int, console: Path, before: int) -> None:
+        born = process.birth(pid)
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and process.alive(pid, born) and self.work.pause(0.05):
+            if console.exists():
+                with console.open("rb") as file:
+                    file.seek(before)
+                    if any(word in file.read() for word in READY):
+                        return
+
+    def _start(self, native: str) -> int:
+        """The pid of the machine, or 0 if there is nothing to start, or it failed."""
+        with ExitStack() as locks:
+            locks.enter_context(self._base.lock_of(native))
+            record = self._base.servers.raw(native)
+            if record is None or record.noun.state is not ServerState.PENDING:
+                return 0
+            for volume in sorted(self._base.on_server(native), key=lambda one: one.noun.native):
+                locks.enter_context(self._base.lock_of(volume.noun.native))
+            try:
+                pid = self._launch(record)
+            except (Fault, LaunchError, OSError, subprocess.TimeoutExpired) as error:
+                _log.error("the server %s does not start: %s", native, error)
+                self._failed(native, str(error) if isinstance(error, Fault) else FAILED)
+                return 0
+            self._running(native, pid)
+            forwards.sync_locked(self._base, native)
+            return pid
+
+    def _launch(self, record: ServerRecord) -> int:
+        """Start the machine, or find it started by a process that did not live to say so."""
+        native = record.noun.native
+        name = self._base.machine_name(native)
+        pidfile = self._base.run(native) / "qemu.pid"
+        if pid := process.of_pidfile(pidfile, name):
+            return pid
+        machine = self._machine(record)
+        for attempt in (1, 2):
+            pidfile.unlink(missing_ok=True)
+            try:
+                _run(machine)
+            except LaunchError:
+                others = [pid for pid, other in process.machines(name) if other == name]
+                if attempt == 2 or not others:
+                    raise
+                for pid in others:
+                    process.terminate(pid, name, patience=2)
+            else:
+                break
+        if pid := process.of_pidfile(pidfile, name):
+            return pid
+        raise LaunchError("the machine ended as soon as it was started")
+
+    def _machine(self, record: ServerRecord) -> Machine:
+        noun = record.noun
+        flavor = self._base.flavor(noun.flavor)
+        directory = self._base.run(noun.native)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        accelerator = self._chooser.choose(builtin.kernel(self._base)).name
+        identity = hashlib.sha256(noun.native.encode()).hexdigest()
+        drives = self._drives(record)
+        return Machine(
+            native=noun.native,
+            name=self._base.machine_name(noun.native),
+            directory=directory,
+            cpus=flavor.cpus,
+            memory=flavor.memory,
+            accelerator=accelerator,
+            uuid=f"ec2{identity[:5]}-{identity[5:9]}-4{identity[9:12]}-8{identity[12:15]}-{identity[15:27]}",
+            product=flavor.name,
+            drives=drives,
+            nic=self._nic(record),
+            kernel=self._kernel(record, drives[0], accelerator),
+        )
+
+    def _nic(self, record: ServerRecord) -> Nic:
+        port = record.noun.ports[0]
+        gateway, resolver = networks.gateway(port.address)
+        chosen = [firewalls.get(self._base, record.tenant, one).noun for one in port.firewalls]
+        return Nic(
+            mac=port.mac,
+            address=port.address,
+            gateway=gateway,
+            resolver=resolver,
+            restricted=firewalls.restricted(chosen),
+            metadata_socket=self._base.metadata_socket,
+            tenant=record.tenant,
+            model=NICS.get(record.noun.platform, NICS[""]),
+        )
+
+    def _drives(self, record: ServerRecord) -> tuple[Drive, ...]:
+        volumes = [volume for volume in self._base.on_server(record.noun.native) if not _leaving(volume)]
+        volumes.sort(key=lambda volume: volume.noun.attachments[0].device != record.noun.root_device)
+        if not volumes or volumes[0].noun.attachments[0].device != record.noun.root_device:
+            raise LaunchError("there is no root volume")
+        return tuple(ensure(self._base, volume) for volume in volumes)
+
+    def _kernel(self, record: ServerRecord, root: Drive, accelerator: str) -> Kernel | None:
+        if not record.kernel_blob:
+            return None
+        words = [f"root=/dev/nvme0n1{'p1' if record.partitioned else ''}", f"isthmus.root={root.serial}", "rw"]
+        words += ["console=ttyS0", "panic=10"]
+        words += ["quiet"] if record.kernel_blob.startswith(builtin.PREFIX) else []
+        words += ["mitigations=off"] if accelerator == "tcg" else []
+        ramdisk = self._base.blob(record.ramdisk_blob) if record.ramdisk_blob else None
+        return Kernel(self._base.blob(record.kernel_blob), ramdisk, " ".join(words))
+
+    def _running(self, native: str, pid: int) -> None:
+        with self._base.lock:
+            record = self._base.servers.raw(native)
+            if record is None:
+                return
+            for volume in self._base.on_server(native):
+                settle_offline(self._base, volume)
+            state = ServerState.RUNNING if record.noun.state is ServerState.PENDING else record.noun.state
+            noun = replace(record.noun, state=state, reason="")
+            self._base.servers.put(replace(record, noun=noun, pid=pid, birth=process.birth(pid), booted=True))
+
+    def _failed(self, native: str, reason: str) -> None:
+        with self._base.lock:
+            record = self._base.servers.raw(native)
+            if record and record.noun.state is ServerState.PENDING:
+                state = ServerState.STOPPED if record.booted else ServerState.ERROR
+                self._base.servers.put(replace(record, noun=replace(record.noun, state=state, reason=reason), pid=0))
+
+
+def _leaving(volume: VolumeRecord) -> bool:
+    return volume.noun.attachments[0].state is AttachmentState.DETACHING
+
+
+def ensure(base: Base, volume: VolumeRecord) -> Drive:
+    """The volume as a drive; its file is made if it is not there yet. The caller holds the volume's lock."""
+    native = volume.noun.native
+    path = base.disk(native)
+    if not path.exists():
+        disks.create(path, volume.noun.size, base.blob(volume.backing) if volume.backing else None)
+    return Drive(native, path, serial(volume))
+
+
+def serial(volume: VolumeRecord) -> str:
+    """What the guest sees: EC2's form of the volume's id where the ref is one, else the native id; 20 characters."""
+    ref = volume.noun.ref
+    digits = ref.removeprefix("vol-")
+    if ref.startswith("vol-") and len(digits) == 17 and set(digits) <= set("0123456789abcdef"):
+        return f"vol{digits}"
+    return volume.noun.native.replace("-", "")[:20]
+
+
+def settle_offline(base: Base, volume: VolumeRecord) -> None:
+    """End an attachment's change with a machine that runs not yet or no longer. Called with the lock held."""
+    [link] = volume.noun.attachments
+    if link.state is AttachmentState.DETACHING and volume.noun.state is not VolumeState.DELETING:
+        base.volumes.put(
+            replace(volume, noun=replace(volume.noun, state=VolumeState.AVAILABLE, attachments=()), forced=False)
+        )
+    elif link.state is AttachmentState.ATTACHING:
+        attached = replace(link, state=AttachmentState.ATTACHED, since=now())
+        base.volumes.put(replace(volume, noun=replace(volume.noun, attachments=(attached,))))
+
+
+def _run(machine: Machine) -> None:
+    done = subprocess.run(
+        command(machine),
+        cwd=machine.directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=LAUNCH_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise LaunchError(json.dumps(done.stderr.strip()[-500:]))

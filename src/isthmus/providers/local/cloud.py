@@ -1,0 +1,149 @@
+"""The embedded cloud: QEMU machines on this host, with nothing else installed and no privileges."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from isthmus.errors import Invalid
+from isthmus.model import Flavor
+from isthmus.providers import Capability, Health
+from isthmus.providers.local import builtin, forwards
+from isthmus.providers.local.accel import Chooser
+from isthmus.providers.local.addresses import LocalAddresses
+from isthmus.providers.local.base import Base
+from isthmus.providers.local.boots import Boots
+from isthmus.providers.local.copies import Copies
+from isthmus.providers.local.disks import INSTALL, QEMU_IMG
+from isthmus.providers.local.firewalls import NO_EGRESS, NO_PEERS, LocalFirewalls
+from isthmus.providers.local.halts import Halts
+from isthmus.providers.local.images import LocalImages
+from isthmus.providers.local.keys import LocalKeys
+from isthmus.providers.local.launch import NO_ENCRYPTION
+from isthmus.providers.local.machine import ACCELERATORS, QEMU
+from isthmus.providers.local.mend import Mender
+from isthmus.providers.local.metrics import LocalMetrics
+from isthmus.providers.local.networks import ONE_NETWORK, SUBNETS, LocalNetworks
+from isthmus.providers.local.servers import LocalCompute
+from isthmus.providers.local.volumes import LocalVolumes
+
+_log = logging.getLogger(__name__)
+_TENANT = re.compile(r"[!-~]{1,255}")
+DEFAULT_ZONES = ("us-east-1a",)
+LACKS = {
+    Capability.EGRESS_RULES: NO_EGRESS,
+    Capability.PEER_RULES: NO_PEERS,
+    Capability.NETWORKS: ONE_NETWORK,
+    Capability.ENCRYPTION: NO_ENCRYPTION,
+    Capability.MULTI_ATTACH: "a volume of the local cloud is a file that one machine at a time can write to",
+}
+NEED_QEMU = (Capability.LAUNCH, Capability.IMAGE_OF_SERVER, Capability.ATTACH_RUNNING)
+NEED_DISKS = (
+    *(Capability.LAUNCH, Capability.IMAGE_OF_SERVER, Capability.ATTACH_RUNNING, Capability.IMAGE_IMPORT),
+    *(Capability.SNAPSHOT_ATTACHED, Capability.VOLUME_RESIZE),
+)
+
+
+class LocalSession:
+    """One tenant's view."""
+
+    def __init__(self, cloud: Local, tenant: str) -> None:
+        base, work = cloud.base, cloud.boots.work
+        self.compute = LocalCompute(base, tenant, cloud.boots, cloud.halts, cloud.missing)
+        self.volumes = LocalVolumes(base, tenant, work, cloud.copies)
+        self.images = LocalImages(base, tenant, work, cloud.copies)
+        self.networks = LocalNetworks(base, tenant)
+        self.firewalls = LocalFirewalls(base, tenant)
+        self.addresses = LocalAddresses(base, tenant)
+        self.keys = LocalKeys(base, tenant)
+        self.metrics = LocalMetrics(base, tenant)
+
+
+class Local:
+    """Machines outlive this object and its process: `mend` of a later one takes them up again.
+
+    `flavors` empty means a few of EC2's small ones. `metadata_socket` (by default `state`/metadata.sock) is where the
+    guests' requests to 169.254.169.254 arrive: each connection begins with the line `ISTHMUS/1 <tenant> <native>`.
+    Invalid if an argument cannot be; Unavailable if `state` cannot be written.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        state: Path,
+        zones: Sequence[str] = DEFAULT_ZONES,
+        flavors: Sequence[Flavor] = (),
+        metadata_socket: Path | None = None,
+        accelerator: str = "auto",
+    ) -> None:
+        if accelerator not in ("auto", *ACCELERATORS):
+            raise Invalid(f"the accelerator is auto, tcg or kvm, not {accelerator!r}", "accelerator")
+        zones = tuple(zones) or DEFAULT_ZONES
+        if len(set(zones)) < len(zones) or len(zones) > len(SUBNETS):
+            raise Invalid(f"zones have different names, and there are at most {len(SUBNETS)}", "zones")
+        self._name = name
+        self.base = Base(name, state, zones, flavors, metadata_socket)
+        self._chooser = Chooser(self.base.state, accelerator)
+        self.boots = Boots(self.base, self._chooser)
+        self.halts = Halts(self.base, self.boots.work)
+        self.copies = Copies(self.base, self.boots.work)
+        self._mender = Mender(self.base, self.boots, self.halts, self.copies)
+        builtin.adopt(self.base)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def lacks(self) -> Mapping[Capability, str]:
+        lacking = dict(LACKS)
+        for program, capabilities in ((QEMU, NEED_QEMU), (QEMU_IMG, NEED_DISKS)):
+            if not shutil.which(program):
+                lacking |= dict.fromkeys(capabilities, f"{program} is not installed: {INSTALL}")
+        return lacking
+
+    def missing(self) -> str:
+        """Why no server can be launched, or empty."""
+        return self.lacks.get(Capability.LAUNCH, "")
+
+    def session(self, tenant: str) -> LocalSession:
+        if not _TENANT.fullmatch(tenant):
+            raise Invalid("the name of a tenant has 1 to 255 visible ASCII characters", "tenant")
+        return LocalSession(self, tenant)
+
+    def health(self) -> Health:
+        known = self._chooser.known()
+        running = sum(server.pid > 0 for server in self.base.servers.everything())
+        details = {
+            "accelerator": known.name if known else "not known yet",
+            "accelerator_reason": known.reason if known else "it is found out with the first launch",
+            "tiny_image": "available" if builtin.kernel(self.base) else "not built",
+            "machines": str(running),
+            "isolation": "guests cannot reach each other; at their gateway's address they reach this host's loopback",
+        }
+        return Health(details, tuple(self._degraded()))
+
+    def mend(self) -> None:
+        builtin.adopt(self.base)
+        if not self.missing() and self._chooser.known() is None and (kernel := builtin.kernel(self.base)):
+            self.boots.work.start("probe", lambda: self._probe(kernel))
+        self._mender.mend()
+
+    def close(self) -> None:
+        self.boots.work.closing.set()
+
+    def _probe(self, kernel: Path) -> None:
+        found = self._chooser.choose(kernel)
+        _log.info("guests run on %s: %s", found.name, found.reason)
+
+    def _degraded(self) -> list[str]:
+        reasons = [reason] if (reason := self.missing()) else []
+        known = self._chooser.known()
+        if known and known.name == "tcg" and not reasons:
+            reasons.append(f"guests are emulated, which is slow: {known.reason}")
+        if not builtin.kernel(self.base):
+            reasons.append(f"there is no built-in image until it is built: {builtin.BUILD}")
+        return reasons + forwards.failures(self.base)

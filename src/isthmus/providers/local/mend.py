@@ -1,0 +1,196 @@
+"""What is done at start, and now and then: whatever a dead process left half done is finished or removed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from isthmus.errors import Fault
+from isthmus.model import ImageState, ServerState, SnapshotState, VolumeState
+from isthmus.providers.local import builtin, copies, forwards, halts, plug, process
+from isthmus.providers.local.base import GONE, Base
+from isthmus.providers.local.boots import Boots, settle_offline
+from isthmus.providers.local.copies import Copies
+from isthmus.providers.local.halts import Halts
+from isthmus.providers.local.records import ImageRecord, ServerRecord, SnapshotRecord, VolumeRecord
+from isthmus.providers.local.servers import tail
+from isthmus.providers.local.volumes import LocalVolumes
+
+_log = logging.getLogger(__name__)
+CONSOLE_LIMIT = 8 << 20
+CONSOLE_KEPT = 65536
+STRAY_SECONDS = 600.0
+"""Files without a record are left alone so long: their record may be about to be written."""
+WITHOUT_MACHINE = (ServerState.STOPPED, ServerState.ERROR)
+
+
+class Mender:
+    def __init__(self, base: Base, boots: Boots, stops: Halts, copying: Copies) -> None:
+        self._base = base
+        self._boots = boots
+        self._halts = stops
+        self._copies = copying
+        self._work = boots.work
+
+    def mend(self) -> None:
+        builtin.adopt(self._base)
+        for server in self._base.servers.everything():
+            self._server(server)
+        self._strays()
+        for volume in self._base.volumes.everything():
+            self._volume(volume)
+        for snapshot in self._base.snapshots.everything():
+            if snapshot.noun.state is SnapshotState.PENDING:
+                self._snapshot(snapshot)
+        for image in self._base.images.everything():
+            if image.noun.state is ImageState.PENDING:
+                self._image(image)
+        self._sweep()
+
+    def _server(self, record: ServerRecord) -> None:
+        native = record.noun.native
+        match record.noun.state:
+            case ServerState.PENDING:
+                self._boots.work.boot(native)
+            case ServerState.STOPPING:
+                self._halts.stop(native, force=False)
+            case ServerState.DELETING:
+                self._halts.delete(native)
+            case ServerState.RUNNING:
+                self._running(native)
+        if any(volume.noun.state is not VolumeState.DELETING for volume in plug.changing(self._base, native)):
+            plug.watch(self._base, self._work, native)
+
+    def _running(self, native: str) -> None:
+        lock = self._base.lock_of(native)
+        if not lock.acquire(wait=False):
+            return
+        try:
+            if self._is_gone(native):
+                return
+            forwards.sync_locked(self._base, native)
+            _trim(self._base.run(native) / "console.log")
+        finally:
+            lock.release()
+
+    def _is_gone(self, native: str) -> bool:
+        """Whether the machine has ended by itself; if so, the record says so from now on."""
+        with self._base.lock:
+            record = self._base.servers.raw(native)
+            if record is None or record.noun.state is not ServerState.RUNNING:
+                return True
+            if process.alive(record.pid, record.birth):
+                return False
+            for volume in self._base.on_server(native):
+                settle_offline(self._base, volume)
+            noun = replace(record.noun, state=ServerState.STOPPED, reason=GONE)
+            self._base.servers.put(replace(record, noun=noun, pid=0, birth=0))
+            return True
+
+    def _strays(self) -> None:
+        """End machines of this cloud that no record speaks of."""
+        for pid, name in process.machines(self._base.prefix):
+            native = name.removeprefix(self._base.prefix)
+            lock = self._base.lock_of(native)
+            if not lock.acquire(wait=False):
+                continue  # it is just being started or ended
+            try:
+                record = self._base.servers.raw(native)
+                astray = record is None or record.noun.state in WITHOUT_MACHINE
+                if astray or (record and record.noun.state is ServerState.RUNNING and record.pid != pid):
+                    _log.warning("the machine %s (process %d) has no record and is ended", name, pid)
+                    process.terminate(pid, name)
+            finally:
+                lock.release()
+
+    def _volume(self, record: VolumeRecord) -> None:
+        native = record.noun.native
+        lost = record.noun.attachments and not self._base.servers.raw(record.noun.attachments[0].server)
+        unfinished = record.noun.state in (VolumeState.CREATING, VolumeState.DELETING)
+        if not lost and (not unfinished or record.noun.attachments):
+            return
+        lock = self._base.lock_of(native)
+        if not lock.acquire(wait=False):
+            return
+        try:
+            if record.noun.state is VolumeState.CREATING:
+                with contextlib.suppress(Fault):
+                    LocalVolumes(self._base, record.tenant, self._work, self._copies).finish(record)
+                return
+            with self._base.lock:
+                halts.finish_release(self._base, native)
+        finally:
+            lock.release()
+
+    def _snapshot(self, record: SnapshotRecord) -> None:
+        native = record.noun.native
+        if record.job:
+            self._copies.follow(native)
+        elif record.noun.volume:
+            self._abandoned(native, lambda: self._copies.end(native, SnapshotState.ERROR))
+
+    def _image(self, record: ImageRecord) -> None:
+        native = record.noun.native
+
+        def give_up() -> None:
+            for disk in record.noun.disks:
+                snapshot = self._base.snapshots.raw(disk.snapshot)
+                if snapshot and snapshot.noun.state is SnapshotState.PENDING and not snapshot.noun.volume:
+                    self._copies.end(disk.snapshot, SnapshotState.ERROR)
+            with self._base.lock:
+                current = self._base.images.raw(native)
+                if current and current.noun.state is ImageState.PENDING and not current.noun.disks:
+                    reason = "the import was interrupted"
+                    self._base.images.put(
+                        replace(current, noun=replace(current.noun, state=ImageState.ERROR, reason=reason))
+                    )
+                copies.settle_images(self._base)
+
+        self._abandoned(native, give_up)
+
+    def _abandoned(self, native: str, give_up: Callable[[], None]) -> None:
+        """Give something up unless a living process is at work on it."""
+        lock = self._base.lock_of(native)
+        if lock.acquire(wait=False):
+            try:
+                give_up()
+            finally:
+                lock.release()
+
+    def _sweep(self) -> None:
+        """Remove files that no record needs and that nobody has touched for a while."""
+        with self._base.lock:
+            volumes = {record.noun.native for record in self._base.volumes.everything()}
+            servers = {record.noun.native for record in self._base.servers.everything()}
+            blobs = self._base.needed_blobs()
+            known = volumes | servers
+            known |= {record.noun.native for record in self._base.snapshots.everything()}
+            known |= {record.noun.native for record in self._base.images.everything()}
+            _remove(self._base.state / "disks", {f"{native}.qcow2" for native in volumes})
+            _remove(self._base.state / "blobs", blobs)
+            _remove(self._base.state / "run", servers)
+            _remove(self._base.state / "locks", {*known, "accelerator"})
+
+
+def _remove(directory: Path, needed: set[str]) -> None:
+    for path in directory.iterdir():
+        with contextlib.suppress(OSError):
+            if path.name in needed or time.time() - path.lstat().st_mtime < STRAY_SECONDS:
+                continue
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _trim(console: Path) -> None:
+    """A guest that prints without end must not fill the host's disk. QEMU appends, so the file may be cut."""
+    with contextlib.suppress(OSError):
+        if console.stat().st_size > CONSOLE_LIMIT:
+            kept = tail(console, CONSOLE_KEPT)
+            os.truncate(console, 0)
+            with console.open("ab") as file:
+                file.write(kept)

@@ -1,0 +1,78 @@
+"""What is kept of each thing: the noun as it is shown, whose it is, and what only this cloud needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isthmus.model import Address, Firewall, Image, Key, Server, Snapshot, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRecord:
+    tenant: str
+    noun: Server
+    made: int
+    """When it was made, in nanoseconds: the order of lists."""
+    kernel_blob: str = ""
+    ramdisk_blob: str = ""
+    partitioned: bool = False
+    pid: int = 0
+    birth: int = 0
+    """The process's start time in clock ticks since the host's boot: a pid alone may be somebody else's by now."""
+    booted: bool = False
+    """It has run before."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRecord:
+    tenant: str
+    noun: Volume
+    made: int
+    backing: str = ""
+    """The blob beneath the volume, or empty."""
+    blank: bool = False
+    """The file has not been made yet."""
+    forced: bool = False
+    """It is being taken away whatever the guest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    tenant: str
+    noun: Snapshot
+    made: int
+    blob: str
+    job: str = ""
+    """The native of the server whose machine copies it, if one does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    tenant: str
+    noun: Image
+    made: int
+    blob: str = ""
+    """Of a kernel or a ramdisk: the file."""
+    partitioned: bool = False
+    """The root disk has a table of partitions, the first of which is the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallRecord:
+    tenant: str
+    noun: Firewall
+    made: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRecord:
+    tenant: str
+    noun: Address
+    made: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    tenant: str
+    noun: Key
+    made: int

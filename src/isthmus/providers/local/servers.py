@@ -1,0 +1,163 @@
+"""Servers: QEMU machines that outlive this process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from isthmus.errors import Conflict, Invalid, Unavailable, Unsupported
+from isthmus.model import Console, Flavor, Server, ServerState, Zone
+from isthmus.providers import ServerSpec
+from isthmus.providers.local import addresses, forwards
+from isthmus.providers.local import firewalls as guards
+from isthmus.providers.local.base import GONE, Base, need_ref, now
+from isthmus.providers.local.boots import Boots
+from isthmus.providers.local.halts import Halts, begin_release
+from isthmus.providers.local.launch import launch
+from isthmus.providers.local.qmp import QmpError
+from isthmus.providers.local.records import ServerRecord
+
+CONSOLE_BYTES = 65536
+PASSWORD_BYTES = 1 << 20
+_PASSWORD = re.compile(rb"<Password>\s*(.*?)\s*</Password>", re.DOTALL)
+GOING = (ServerState.PENDING, ServerState.RUNNING)
+HALTED = (ServerState.STOPPING, ServerState.STOPPED)
+
+
+class LocalCompute:
+    def __init__(self, base: Base, tenant: str, boots: Boots, halts: Halts, missing: Callable[[], str]) -> None:
+        self._base = base
+        self._tenant = tenant
+        self._boots = boots
+        self._halts = halts
+        self._missing = missing
+
+    def list_zones(self) -> Sequence[Zone]:
+        return self._base.zones
+
+    def list_flavors(self) -> Sequence[Flavor]:
+        return tuple(self._base.flavors.values())
+
+    def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
+        return [self._view(record) for record in self._base.servers.listed(self._tenant, natives)]
+
+    def create_server(self, spec: ServerSpec) -> Server:
+        need_ref(spec.ref, "server")
+        if reason := self._missing():
+            raise Unsupported(reason)
+        with self._base.lock:
+            found = self._base.servers.by_ref(self._tenant, spec.ref)
+            record = found or launch(self._base, self._tenant, spec)
+        if record.noun.state is ServerState.PENDING:
+            self._boots.work.boot(record.noun.native)
+        return self._view(record)
+
+    def start_server(self, native: str) -> None:
+        with self._base.lock:
+            record, state = self._get(native)
+            if state in GOING:
+                return
+            _demand(native, state, ServerState.STOPPED)
+            self._put(record, ServerState.PENDING, started=True)
+        self._boots.work.boot(native)
+
+    def stop_server(self, native: str, *, force: bool = False) -> None:
+        with self._base.lock:
+            record, state = self._get(native)
+            if state is ServerState.STOPPED or (state is ServerState.STOPPING and not force):
+                return
+            _demand(native, state, ServerState.RUNNING, ServerState.STOPPING)
+            self._put(record, ServerState.STOPPING)
+        self._halts.stop(native, force=force)
+
+    def reboot_server(self, native: str) -> None:
+        record, state = self._get(native)
+        _demand(native, state, ServerState.RUNNING)
+        with self._base.lock_of(native):
+            try:
+                with self._base.monitor(native) as monitor:
+                    monitor("system_reset")
+            except QmpError as error:
+                if self._base.state_of(record) is not ServerState.RUNNING:
+                    raise Conflict("server", native, f"the server {native} is stopped") from error
+                raise Unavailable(str(error)) from error
+
+    def delete_server(self, native: str) -> None:
+        with self._base.lock:
+            record = self._base.servers.find(self._tenant, native)
+            if record is None:
+                return
+            if record.noun.state is not ServerState.DELETING:
+                self._put(record, ServerState.DELETING)
+                begin_release(self._base, native)
+                addresses.free_of(self._base, native)
+        self._halts.delete(native)
+
+    def resize_server(self, native: str, flavor: str) -> None:
+        with self._base.lock:
+            record, state = self._get(native)
+            self._base.flavor(flavor)
+            _demand(native, state, ServerState.STOPPED)
+            self._put(replace(record, noun=replace(record.noun, flavor=flavor)), ServerState.STOPPED)
+
+    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
+        with self._base.lock:
+            record, state = self._get(native)
+            _demand(native, state, *GOING, *HALTED)
+            self._base.servers.put(self._guarded(record, state, firewalls))
+        forwards.sync(self._base, native)
+
+    def console_output(self, native: str) -> Console:
+        self._base.servers.get(self._tenant, native)
+        return Console(self._console(native, CONSOLE_BYTES), now())
+
+    def password_data(self, native: str) -> str:
+        self._base.servers.get(self._tenant, native)
+        found = _PASSWORD.findall(self._console(native, PASSWORD_BYTES))
+        return found[-1].decode("ascii", "replace") if found else ""
+
+    def _get(self, native: str) -> tuple[ServerRecord, ServerState]:
+        record = self._base.servers.get(self._tenant, native)
+        return record, self._base.state_of(record)
+
+    def _put(self, record: ServerRecord, state: ServerState, *, started: bool = False) -> None:
+        noun = replace(record.noun, state=state, reason="", started=now() if started else record.noun.started)
+        self._base.servers.put(replace(record, noun=noun))
+
+    def _view(self, record: ServerRecord) -> Server:
+        state = self._base.state_of(record)
+        if state is record.noun.state:
+            return record.noun
+        return replace(record.noun, state=state, reason=GONE)
+
+    def _guarded(self, record: ServerRecord, state: ServerState, wanted: Sequence[str]) -> ServerRecord:
+        if not wanted:
+            raise Invalid("a server has at least one firewall", "firewalls")
+        [port] = record.noun.ports
+        after = [guards.get(self._base, self._tenant, one).noun for one in dict.fromkeys(wanted)]
+        before = [guards.get(self._base, self._tenant, one).noun for one in port.firewalls]
+        if state in guards.ACTIVE and guards.restricted(before) != guards.restricted(after):
+            raise Unsupported(guards.FIXED_EGRESS)
+        ports = (replace(port, firewalls=tuple(one.native for one in after)),)
+        return replace(record, noun=replace(record.noun, ports=ports))
+
+    def _console(self, native: str, most: int) -> bytes:
+        return tail(self._base.run(native) / "console.log", most)
+
+
+def tail(path: Path, most: int) -> bytes:
+    """The last bytes of a file, which need not exist."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - most))
+            return file.read(most)
+    except FileNotFoundError:
+        return b""
+
+
+def _demand(native: str, state: ServerState, *states: ServerState) -> None:
+    """Conflict unless the server is in one of `states`."""
+    if state not in states:
+        raise Conflict("server", native, f"the server {native} is {state}")
