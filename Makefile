@@ -1,0 +1,66 @@
+# The commands of this project. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.ready-bench
+
+# make demo ONCE=1; make test ARGS="-k keys"; make run ARGS="--cloud memory"; make bench BENCH=quick
+ONCE ?=
+ARGS ?=
+BENCH ?=
+export BENCH
+
+.PHONY: help setup system demo run test check format bench clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  New here? make demo'
+
+setup: $(READY) ## Make the virtual environment in .venv, with all dependencies
+
+$(READY): pyproject.toml scripts/setup
+	@scripts/setup $(VENV)
+	@touch $@
+
+system: ## Install what is missing of Debian's packages for the demo (root or sudo)
+	@scripts/system demo
+
+demo: $(READY) system ## Launch a real virtual machine here with the AWS CLI (ONCE=1: then clean up and end)
+	@exec $(BIN)/python scripts/demo.py $(if $(filter-out 0 no false,$(ONCE)),--once)
+
+run: $(READY) ## Serve the EC2 API on 127.0.0.1:8788, over QEMU machines on this host
+	@exec $(BIN)/isthmus serve $(ARGS)
+
+test: $(READY) ## All tests that need no root; those whose programs are missing are skipped, with the reason
+	@$(BIN)/pytest -n auto $(ARGS)
+
+check: $(READY) ## Format, lint, types, layers, tests: what has to pass before a commit
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy scripts/demo.py
+	@$(BIN)/pytest -q tests/unit/test_layers.py
+	@$(MAKE) test
+
+format: $(READY) ## Format the code, and mend what the linter can mend
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format .
+
+bench: $(READY) $(BENCH_READY) ## Measure speed against moto and a bare server (BENCH=quick: in short)
+	@$(BIN)/python -m bench $(ARGS)
+
+$(BENCH_READY): $(READY)
+	@echo 'Installing what the benchmark compares with (moto) ...'
+	@$(BIN)/pip install -q --group bench
+	@touch $@
+
+clean: ## Remove what the commands made in this directory
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
