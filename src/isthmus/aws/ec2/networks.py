@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.faces import Face, faces
 from isthmus.aws.ec2.instances import interface
+from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import networks
@@ -20,14 +21,32 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
         DescribeNetworkInterfacesRequestTypeDef,
         DescribeSubnetsRequestTypeDef,
+        DescribeVpcAttributeRequestTypeDef,
         DescribeVpcsRequestTypeDef,
     )
+
+# attribute -> the member of the answer and its value: guests find a name server, but have no public names
+_ATTRIBUTES = {
+    "enableDnsSupport": ("EnableDnsSupport", True),
+    "enableDnsHostnames": ("EnableDnsHostnames", False),
+    "enableNetworkAddressUsageMetrics": ("EnableNetworkAddressUsageMetrics", False),
+}
 
 
 @ec2.listing("DescribeVpcs", key="VpcId", exclusive="VpcIds")
 def describe_vpcs(cx: Context, req: DescribeVpcsRequestTypeDef) -> Iterator[Mapping[str, Any]]:
     for found in find(networks.networks(cx), Kind.NETWORK, req.get("VpcIds")):
         yield _vpc(cx, found)
+
+
+@ec2.action("DescribeVpcAttribute")
+def describe_vpc_attribute(cx: Context, req: DescribeVpcAttributeRequestTypeDef) -> Mapping[str, Any]:
+    name = req["Attribute"]
+    if name not in _ATTRIBUTES:
+        raise AwsError("InvalidParameterValue", f"Value ({name}) for parameter attribute is invalid.")
+    [found] = find(networks.networks(cx), Kind.NETWORK, [req["VpcId"]])
+    member, value = _ATTRIBUTES[name]
+    return {"VpcId": found.id, member: {"Value": value}}
 
 
 @ec2.listing("DescribeSubnets", key="SubnetId", exclusive="SubnetIds")
