@@ -24,6 +24,7 @@ help: ## List these commands
 	@echo '  New here? make demo'
 
 setup: $(READY) ## Make the virtual environment in .venv, with all dependencies
+	@echo 'The virtual environment is ready: $(VENV)'
 
 $(READY): pyproject.toml scripts/setup
 	@scripts/setup $(VENV)

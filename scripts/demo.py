@@ -1,0 +1,483 @@
+"""The demo: a real virtual machine on this host, launched through Isthmus by the AWS CLI as it comes from PyPI.
+
+`make demo` runs it. Everything it makes is in one directory of the user's cache, and gone when it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+T = TypeVar("T")
+BIN = Path(sys.executable).parent
+AWS = BIN.parent / "awscli" / "bin" / "aws"
+HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isthmus" / "demo"
+STATE = HOME / "state"
+LOG = HOME / "serve.log"
+KEY = HOME / "demo.pem"
+KNOWN_HOSTS = HOME / "known_hosts"
+USER_DATA = HOME / "user-data.sh"
+MARK = "Hello from user-data! I am"
+SCRIPT = f"""#!/bin/sh
+echo "{MARK} $(imds meta-data/instance-id), the metadata service says."
+"""
+LIFT = 10000
+"""What the local cloud adds to a port on which an ordinary user may not listen."""
+PATIENCE = 180
+"""Seconds that any one step may take."""
+
+
+class DemoError(Exception):
+    """What went wrong, in a sentence for the person who watches."""
+
+
+class Story:
+    """Tells each step and how long it took; on a terminal, also that one is going on."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.times: list[tuple[str, float]] = []
+        self._now: Status | None = None
+        self._said = ""
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        begun = time.monotonic()
+        if not self.console.is_terminal:
+            self.console.print(f"... {text}", highlight=False)
+        with self.console.status(text) as self._now:
+            yield
+        seconds = time.monotonic() - begun
+        self.times.append((text, seconds))
+        self.console.print(f"[green]ok[/green]  {text}  [dim]{seconds:.1f} s[/dim]", highlight=False)
+
+    def detail(self, text: str) -> None:
+        """What the present step is doing now."""
+        if not text or text == self._said:
+            return
+        self._said = text
+        if self._now and self.console.is_terminal:
+            self._now.update(escape(text))
+        else:
+            self.console.print(f"    {text}", highlight=False, markup=False)
+
+    def show(self, text: str, style: str = "") -> None:
+        for line in text.splitlines():
+            self.console.print(f"    {line}", highlight=False, markup=False, style=style)
+
+    def summary(self) -> None:
+        table = Table("step", "seconds", box=None, pad_edge=False, header_style="bold")
+        table.columns[1].justify = "right"
+        for text, seconds in self.times:
+            table.add_row(text, f"{seconds:.1f}")
+        table.add_row("[bold]all[/bold]", f"[bold]{sum(seconds for _, seconds in self.times):.1f}[/bold]")
+        self.console.print()
+        self.console.print(table)
+
+
+def wait_for(what: str, look: Callable[[], T | None], pause: float = 0.3, patience: float = PATIENCE) -> T:
+    """The first answer of `look` that is something. DemoError after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while (found := look()) is None:
+        if time.monotonic() > deadline:
+            raise DemoError(f"{what}: nothing came of it in {patience:.0f} seconds.")
+        time.sleep(pause)
+    return found
+
+
+class Server:
+    """`isthmus serve` with the demo's state, on a free port."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self.endpoint = ""
+
+    def start(self) -> None:
+        """DemoError if it does not answer."""
+        command = [str(BIN / "isthmus"), "serve", "--cloud", "local", "--state", str(STATE), "--listen", "127.0.0.1:0"]
+        if setpriv := shutil.which("setpriv"):  # it shall not outlive a demo that is killed
+            command = [setpriv, "--pdeathsig", "TERM", *command]
+        with LOG.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=plain_environment(),
+                start_new_session=True,
+            )
+        self.endpoint = wait_for("The start of isthmus serve", self._listening, pause=0.05, patience=60)
+
+    def _listening(self) -> str | None:
+        self.check()
+        found = re.search(rb"listens on (http://\S+)", LOG.read_bytes())
+        return found.group(1).decode() if found else None
+
+    def check(self) -> None:
+        """DemoError if it has ended."""
+        if self._process and (code := self._process.poll()) is not None:
+            raise DemoError(f"isthmus serve has ended with exit code {code}.")
+
+    def health(self) -> Mapping[str, Any]:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{self.endpoint}/health", timeout=30) as answer:
+            found: Mapping[str, Any] = json.load(answer)
+            return found
+
+    def stop(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(40)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def plain_environment(**more: str) -> dict[str, str]:
+    """Without what would point our programs elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ISTHMUS_"))}
+    direct = ",".join(filter(None, (os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")), "127.0.0.1")))
+    return {**kept, "NO_PROXY": direct, "no_proxy": direct, **more}
+
+
+def aws_settings() -> dict[str, str]:
+    return {
+        "AWS_CONFIG_FILE": str(STATE / "aws" / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(STATE / "aws" / "credentials"),
+    }
+
+
+class Demo:
+    """The steps, in order; each knows what those before it have made."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.server = Server()
+        self.group = self.image = self.instance = self.allocation = self.address = ""
+        self.console_text = ""
+        self.port = 0
+
+    def aws(self, *words: str, quiet: bool = False) -> str:
+        """What `aws ec2 ...` prints. DemoError with its own words if it does not succeed."""
+        if not quiet:
+            self.story.show(f"$ aws ec2 {shlex.join(words)}", style="cyan")
+        done = subprocess.run(
+            [str(AWS), "ec2", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            env=plain_environment(**aws_settings(), AWS_PAGER="", AWS_EC2_METADATA_DISABLED="true", LC_ALL="C.UTF-8"),
+        )
+        if done.returncode:
+            self.server.check()
+            raise DemoError(f"aws ec2 {words[0]} failed: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def tell(self) -> None:
+        """The whole of it, up to a machine that has been logged into."""
+        step = self.story.step
+        with step("Build the tiny guest image (kept for the next time)"):
+            build_image(self.story)
+        with step("Start Isthmus over the embedded cloud"):
+            self.server.start()
+            self.story.show(f"It listens on {self.server.endpoint}")
+        with step("Create a key pair"):
+            self.create_key()
+        with step("Create a security group that lets ssh in"):
+            self.create_group()
+        with step("Launch an instance with a user-data script"):
+            self.launch()
+        with step("Wait until it runs"):
+            wait_for("The launch", self.running)
+            self.story.show(f"QEMU runs it {accelerator(self.server.health())}")
+        with step("Wait for what its user-data prints on the console"):
+            wait_for("The boot", self.greeted)
+            self.story.show(self.greeting(), style="bold")
+        with step("Give it a public address"):
+            self.give_address()
+        with step("Log into it with ssh"):
+            self.log_in()
+
+    def create_key(self) -> None:
+        words = ("--key-name", "demo", "--key-type", "ed25519", "--query", "KeyMaterial", "--output", "text")
+        material = self.aws("create-key-pair", *words)
+        with os.fdopen(os.open(KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(material + "\n")
+
+    def create_group(self) -> None:
+        words = (
+            "--group-name",
+            "demo",
+            "--description",
+            "ssh from everywhere",
+            "--query",
+            "GroupId",
+            "--output",
+            "text",
+        )
+        self.group = self.aws("create-security-group", *words)
+        rule = ("--protocol", "tcp", "--port", "22", "--cidr", "0.0.0.0/0")
+        self.aws("authorize-security-group-ingress", "--group-id", self.group, *rule)
+
+    def launch(self) -> None:
+        wanted = ("--filters", "Name=name,Values=isthmus-tiny", "--query", "Images[0].ImageId", "--output", "text")
+        self.image = self.aws("describe-images", *wanted)
+        USER_DATA.write_text(SCRIPT)
+        what = ("--image-id", self.image, "--instance-type", "t2.nano", "--key-name", "demo")
+        how = ("--security-group-ids", self.group, "--user-data", f"file://{USER_DATA}")
+        name = ("--tag-specifications", "ResourceType=instance,Tags=[{Key=Name,Value=demo}]")
+        told = ("--query", "Instances[0].InstanceId", "--output", "text")
+        self.instance = self.aws("run-instances", *what, *how, *name, *told)
+
+    def state(self) -> str:
+        words = ("--query", "Reservations[0].Instances[0].State.Name", "--output", "text")
+        return self.aws("describe-instances", "--instance-ids", self.instance, *words, quiet=True)
+
+    def running(self) -> bool | None:
+        state = self.state()
+        self.story.detail(f"{self.instance} is {state}")
+        if state not in ("pending", "running"):
+            raise DemoError(f"The instance is {state}.")
+        return True if state == "running" else None
+
+    def greeted(self) -> bool | None:
+        words = ("--query", "Output", "--output", "text")
+        self.console_text = self.aws("get-console-output", "--instance-id", self.instance, *words, quiet=True)
+        last = next((line for line in reversed(self.console_text.splitlines()) if line.strip()), "")
+        self.story.detail(last.strip() and f"the console says: {last.strip()}")
+        return True if self.greeting() and "tiny: ready" in self.console_text else None
+
+    def greeting(self) -> str:
+        """The line that user-data printed, if it names the right instance."""
+        wanted = f"{MARK} {self.instance}"
+        return next((line.strip() for line in self.console_text.splitlines() if line.startswith(wanted)), "")
+
+    def give_address(self) -> None:
+        words = ("--query", "[AllocationId,PublicIp]", "--output", "text")
+        self.allocation, self.address = self.aws("allocate-address", *words).split()
+        self.aws("associate-address", "--allocation-id", self.allocation, "--instance-id", self.instance)
+
+    def log_in(self) -> None:
+        """By the key pair's key, to the host key whose fingerprint the console showed."""
+        fingerprint = re.search(r"SHA256:[A-Za-z0-9+/]{43}", self.console_text)
+        if not fingerprint:
+            raise DemoError("The console does not show the fingerprint of the instance's host key.")
+        self.port = wait_for("The way to the instance's port 22", lambda: self.way_in(fingerprint.group()), patience=30)
+        command = [*self.ssh(), "uname", "-a"]
+        self.story.show(f"$ {shlex.join(command)}", style="cyan")
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode:
+            raise DemoError(f"ssh failed: {done.stderr.strip()}")
+        self.story.show(done.stdout, style="bold")
+
+    def ssh(self) -> list[str]:
+        files = ("-i", str(KEY), "-o", f"UserKnownHostsFile={KNOWN_HOSTS}")
+        strict = ("-F", "none", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes")
+        return ["ssh", *files, *strict, "-p", str(self.port), f"ec2-user@{self.address}"]
+
+    def way_in(self, fingerprint: str) -> int | None:
+        """The port of the address behind which is the instance, and not a server of this host itself."""
+        for port in (22, 22 + LIFT):
+            if not listening(self.address, port):
+                continue
+            scan = ["ssh-keyscan", "-T", "5", "-t", "ed25519", "-p", str(port), self.address]
+            keys = subprocess.run(scan, capture_output=True, text=True, timeout=30, check=False).stdout
+            shown = subprocess.run(
+                ["ssh-keygen", "-lf", "-"], input=keys, capture_output=True, text=True, timeout=30, check=False
+            )
+            if fingerprint in shown.stdout:
+                KNOWN_HOSTS.write_text(keys)
+                return port
+        if taken := [reason for reason in self.server.health()["degraded"] if self.address in reason]:
+            raise DemoError(f"{taken[0]}. Is there a server on this port of all addresses of this host, such as sshd?")
+        return None
+
+    def how_to_go_on(self) -> None:
+        settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in aws_settings().items())
+        self.story.console.print("\n[bold]It is yours now.[/bold] In another terminal:", highlight=False)
+        self.story.show(f"export {settings}", style="cyan")
+        self.story.show(f"{shlex.quote(str(AWS))} ec2 describe-instances --output table", style="cyan")
+        self.story.show(shlex.join(self.ssh()), style="cyan")
+        self.story.console.print("Ctrl-C terminates the instance and ends Isthmus.", highlight=False)
+
+    def serve_on(self) -> None:
+        while True:
+            self.server.check()
+            time.sleep(0.5)
+
+    def clean_up(self) -> None:
+        """Give back what was made, by the API as far as that works."""
+        if self.instance:
+            self.story.detail(f"terminating {self.instance}")
+            self.aws("terminate-instances", "--instance-ids", self.instance, quiet=True)
+            wait_for("The termination", lambda: True if self.state() == "terminated" else None)
+        if self.allocation:
+            self.aws("release-address", "--allocation-id", self.allocation, quiet=True)
+        if self.group:
+            self.aws("delete-security-group", "--group-id", self.group, quiet=True)
+        if KEY.exists():
+            self.aws("delete-key-pair", "--key-name", "demo", quiet=True)
+        if left := machines():
+            raise DemoError(f"Machines are left over: {sorted(left)}.")
+
+
+def build_image(story: Story) -> None:
+    """DemoError with the builder's own words if it cannot be built."""
+    command = [str(BIN / "python"), "-m", "isthmus.providers.local.tiny"]
+    with LOG.open("w+b") as said:
+        builder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        try:
+            while builder.poll() is None:
+                story.detail(last_line())
+                time.sleep(0.5)
+        finally:
+            builder.kill()
+            builder.wait()
+    if builder.returncode:
+        raise DemoError(last_line())
+
+
+def last_line() -> str:
+    lines = LOG.read_text(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "")
+
+
+def accelerator(health: Mapping[str, Any]) -> str:
+    """On what the machine really runs, and why."""
+    details = health["clouds"]["local"]["details"]
+    way = {"kvm": "with KVM", "tcg": "without KVM, in software"}.get(details.get("accelerator"), "")
+    return f"{way} ({details.get('accelerator_reason', '')})"
+
+
+def listening(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def machines() -> set[int]:
+    """The QEMU processes of the demo's cloud."""
+    found = set()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            program, _, rest = file.read_bytes().partition(b"\0")
+            if b"qemu-system" in program and os.fsencode(STATE / "local") in rest:
+                found.add(int(file.parent.name))
+    return found
+
+
+def sweep() -> None:
+    """Remove what a demo has left that could not clean up after itself."""
+    for pid in machines():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while (left := machines()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for path in (STATE, LOG, KEY, KNOWN_HOSTS, USER_DATA):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """DemoError if another demo of this user is running."""
+    HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (HOME / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(f"Another demo is running (it holds {HOME / 'lock'}).") from None
+        yield
+
+
+def interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def perform(demo: Demo, once: bool) -> int:
+    """The exit code: 0 if all was well, also when it was ended by Ctrl-C after that."""
+    story, code = demo.story, 1
+    try:
+        demo.tell()
+        code = 0
+        story.summary()
+        demo.how_to_go_on()
+        if not once:
+            demo.serve_on()
+    except KeyboardInterrupt:
+        story.console.print("\nInterrupted." if code else "\nEnding.")
+    except (DemoError, OSError, subprocess.TimeoutExpired) as error:
+        code = 1
+        story.console.print(f"\n[red]FAILED[/red]  {escape(str(error))}", highlight=False)
+        show_log(story)
+    try:
+        with story.step("Clean up"):
+            demo.clean_up()
+    except (KeyboardInterrupt, DemoError, OSError, subprocess.TimeoutExpired) as error:
+        code = code or 1
+        story.console.print(f"The rest is removed by force: {error or 'interrupted'}", highlight=False, markup=False)
+    return code
+
+
+def show_log(story: Story) -> None:
+    with suppress(OSError):
+        story.console.print("The end of the server's log:")
+        story.show("\n".join(LOG.read_text(errors="replace").splitlines()[-30:]), style="dim")
+
+
+def main(arguments: list[str]) -> int:
+    story = Story(Console(soft_wrap=True))
+    signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGHUP, interrupted)
+    demo = Demo(story)
+    try:
+        with alone():
+            sweep()
+            try:
+                return perform(demo, "--once" in arguments)
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_IGN)
+                demo.server.stop()
+                sweep()
+    except DemoError as error:
+        story.console.print(f"[red]FAILED[/red]  {escape(str(error))}", highlight=False)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
