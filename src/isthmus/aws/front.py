@@ -20,6 +20,23 @@ _OLDEST, _NEWEST = "2010-08-31", "2016-11-15"
 _STS_VERSION = "2011-06-15"
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PATHS = frozenset({"/", "", "/services/Cloud", "/services/Eucalyptus"})
+# other services whose requests look like EC2's, by the names they are signed for
+_ELSEWHERE = frozenset(
+    {
+        "autoscaling",
+        "cloudformation",
+        "elasticache",
+        "elasticbeanstalk",
+        "elasticloadbalancing",
+        "email",
+        "iam",
+        "monitoring",
+        "rds",
+        "redshift",
+        "sns",
+        "sqs",
+    }
+)
 # what each service calls a wrong key and a wrong signature
 _REFUSALS = {
     "ec2": ("AuthFailure", "AuthFailure"),
@@ -65,9 +82,11 @@ class Front:
         try:
             pairs = request.params
             action, version = _one(pairs, "Action"), _one(pairs, "Version")
+            service = _route("", action, version)
             claimed = claim(request)
-            service = _route(claimed, action, version)
+            service = _route(claimed.scope.service if claimed.scope else "", action, version)
             account = self._authenticate(claimed, service)
+            _demand_served(claimed)
             context = self._context(request, claimed, account, request_id, _checked(service, request, action, version))
             body = service.call(context, action, pairs)
         except AwsError as error:
@@ -116,13 +135,19 @@ def _one(pairs: Pairs, name: str) -> str:
     return values[0] if values else ""
 
 
-def _route(claimed: Claim, action: str, version: str) -> Service:
+def _route(scope: str, action: str, version: str) -> Service:
     """The service: by the signature's scope if that names one, else by what was asked for."""
-    if claimed.scope and claimed.scope.service in SERVICES:
-        return SERVICES[claimed.scope.service]
+    if scope in SERVICES:
+        return SERVICES[scope]
     if version == _STS_VERSION or action in sts.actions:
         return sts
     return ec2
+
+
+def _demand_served(claimed: Claim) -> None:
+    """Raises AwsError for what was signed for another service of AWS: some of its actions are named like EC2's."""
+    if claimed.scope and claimed.scope.service in _ELSEWHERE:
+        raise AwsError("InvalidAction", f"The service {claimed.scope.service} is not served here.")
 
 
 def _checked(service: Service, request: Request, action: str, version: str) -> str:

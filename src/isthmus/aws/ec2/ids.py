@@ -11,7 +11,7 @@ from isthmus.aws.codec import Codec, Shape
 from isthmus.aws.errors import AwsError
 
 # the model's name of the shape, the prefix, the error code; codes from the EC2 API's table of error codes
-_FORMS = {
+FORMS = {
     "InstanceId": ("i", "InvalidInstanceID.Malformed"),
     "InstanceIdForResolver": ("i", "InvalidInstanceID.Malformed"),
     "InstanceIdWithVolumeResolver": ("i", "InvalidInstanceID.Malformed"),
@@ -58,8 +58,8 @@ def _walk(codec: Codec, shape: Shape, path: _Path, depth: int) -> Iterator[tuple
     members = [shape.element] if shape.element else shape.members.values()
     for member in members:
         here = (*path, member.name) if member.name else path
-        if member.shape in _FORMS:
-            yield here, _FORMS[member.shape]
+        if member.shape in FORMS:
+            yield here, FORMS[member.shape]
         elif member.type_name in ("structure", "list") and member.name != "Filters" and depth < _DEEPEST:
             yield from _walk(codec, codec.shape(member.shape), here, depth + 1)
 
