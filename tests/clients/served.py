@@ -1,4 +1,4 @@
-"""A real `isthmus serve` in a process of its own, on a free port of loopback, with its state in a temporary directory."""
+"""A real `isthmus serve` in a process of its own: on a free port of loopback, its state in a temporary directory."""
 
 from __future__ import annotations
 
