@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CloudSettings", "ConfigError", "Settings", "build", "load", "master_key", "merge", "open_clouds", "places"]
 
-KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {"local": {}, "memory": {}}
+KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
+    "local": {"accelerator": options.choice("auto", "kvm", "tcg")},
+    "memory": {},
+}
 """The kinds of clouds, each with the options of its own and how they are read."""
 
 VARIABLES = {
@@ -47,6 +50,8 @@ VARIABLES = {
 """The environment variables that set an option. ISTHMUS_CONFIG and ISTHMUS_CLOUD are read beside these."""
 
 _OWN_VARIABLES = ("ISTHMUS_CONFIG", "ISTHMUS_CLOUD")
+_OWN_FILES = ("aws", "metadata", "run")
+"""What the state directory holds beside one directory for each cloud that needs one."""
 _NAME = r"[a-z][a-z0-9-]{0,30}"
 _SOCKET_PATH = 107
 """The longest path of a Unix socket on Linux, in bytes."""
@@ -211,6 +216,7 @@ def _open_local(settings: Settings, cloud: CloudSettings, clock: Callable[[], da
         tuple(cloud.zones.values()),
         tuple(settings.flavors.values()),
         metadata_socket=metadata_socket(settings, cloud.name),
+        **cloud.options,
     )
 
 
@@ -317,6 +323,8 @@ def _cloud(name: str, given: Table) -> CloudSettings:
         options.matching(_NAME, "a name in small letters, digits and dashes")(name)
     except ValueError as error:
         raise given.error("kind", f"belongs to a cloud whose name {error}") from None
+    if name in _OWN_FILES:
+        raise given.error("kind", f"belongs to a cloud that cannot be named {name}: Isthmus uses that name itself")
     nothing: Mapping[str, str] = {}
     zones = given.get("zones", options.names, nothing)
     own = {key: value for key, read in KINDS[kind].items() if (value := given.get(key, read, None)) is not None}

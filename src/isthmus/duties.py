@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from isthmus.config import Settings, metadata_socket
@@ -19,6 +20,8 @@ _ASK_SECONDS = 1.0
 """How soon another process takes over when the one that does the duties dies."""
 _END_SECONDS = 10.0
 """How long a duty that is being done may hold up the end of the process."""
+_GRACE = timedelta(minutes=10)
+"""How long a creation may be under way before its record is taken for left over."""
 _AGAIN_SECONDS = 5.0
 """How long to wait after a duty failed."""
 
@@ -30,6 +33,8 @@ class Duties:
         self._gateway = gateway
         self._settings = settings
         self._stop = threading.Event()
+        self._presence = Presence(settings.run / "present")
+        self._begun = gateway.world.clock()
         self._thread = threading.Thread(target=self._run, name="duties", daemon=True)
 
     def start(self) -> None:
@@ -40,6 +45,7 @@ class Duties:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(_END_SECONDS)
+        self._presence.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -59,7 +65,16 @@ class Duties:
                 socket = metadata_socket(self._settings, cloud.name)
                 if cloud.kind == "local" and socket:
                     stack.callback(self._serve_metadata(cloud.name, socket))
-            self._gateway.reconciler.run(self._stop, self._settings.background.reconcile_seconds)
+            grace = self._gateway.world.clock() - self._begun if self._presence.alone else _GRACE
+            self._mend(grace)
+            while not self._stop.wait(self._settings.background.reconcile_seconds):
+                self._mend(_GRACE)
+
+    def _mend(self, grace: timedelta) -> None:
+        try:
+            self._gateway.reconciler.once(grace)
+        except Exception:
+            log.exception("mending failed; it is tried again at the next round")
 
     def _serve_metadata(self, cloud: str, socket: Path) -> Callable[[], None]:
         """Answer the guests of a cloud; returns what ends that."""
@@ -72,6 +87,23 @@ class Duties:
         kept.mkdir(mode=0o700, exist_ok=True)
         metadata = Metadata(lookup(self._gateway.world, cloud), Tokens.kept_in(kept), Identity.kept_in(kept))
         return metadata.run_in_thread(socket).stop
+
+
+class Presence:
+    """A mark that this process serves. `alone`: when it was set, no other process served on this host, so that what
+    was under way before cannot be under way any more."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.alone = True
+        except BlockingIOError:
+            self.alone = False
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 @contextmanager

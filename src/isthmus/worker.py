@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from isthmus import config
+from isthmus.errors import Fault
 from isthmus.options import Merged
 
 
@@ -27,7 +28,7 @@ def main() -> int:
     serve.watch(sys.stdin.fileno())
     try:
         return serve.run(settings, bound, ready, Path(order["shared"]))
-    except (config.ConfigError, StoreError) as error:
+    except (config.ConfigError, StoreError, Fault) as error:
         serve.fail(error)
 
 

@@ -41,10 +41,10 @@ def main() -> None:
     """Run a command. Exit codes: 0 done, 1 could not be done, 2 not a valid command."""
     try:
         app()
+    except BrokenPipeError:
+        sys.exit(1)
     except Exception as error:
         if not isinstance(error, (Failure, *explained())):
             raise
         sys.stderr.write(f"isthmus: {error}\n")
-        sys.exit(1)
-    except BrokenPipeError:
         sys.exit(1)

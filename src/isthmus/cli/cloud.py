@@ -1,7 +1,65 @@
+"""`isthmus cloud check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import typer
 
-app = typer.Typer()
-HELP = ""
+from isthmus.cli import common
+from isthmus.cli.common import ConfigFile, State
+
+if TYPE_CHECKING:
+    from isthmus.providers import Cloud, Session
+
+app = typer.Typer(help="The clouds behind the service.", no_args_is_help=True)
+
+FAMILIES = ("compute", "volumes", "images", "networks", "firewalls", "addresses", "keys", "metrics")
 
 
-def coverage() -> None: ...
+@app.callback()
+def _clouds() -> None:
+    return
+
+
+@app.command("check")
+def check(config_file: ConfigFile = None, state: State = None) -> None:
+    """Tell what each configured cloud can and cannot do, and why.
+
+    Exit code 1: a cloud cannot be reached.
+
+    Example: isthmus cloud check --config my.toml
+    """
+    settings = common.settings(config_file, state)
+    failed = False
+    with common.gateway(settings) as gateway:
+        for name, cloud in gateway.world.clouds.items():
+            known = settings.clouds[name]
+            typer.echo(f"{name} ({known.kind}), zones: {', '.join(known.zones)}")
+            try:
+                for line in report(cloud, cloud.session(settings.operator)):
+                    typer.echo(f"  {line}")
+            except Exception as error:
+                if not isinstance(error, common.explained()):
+                    raise
+                failed = True
+                typer.echo(f"  FAILED    {error}")
+    raise typer.Exit(1 if failed else 0)
+
+
+def report(cloud: Cloud, session: Session) -> Iterator[str]:
+    """What there is to say of one cloud, a line for each fact."""
+    from isthmus.providers import Capability
+
+    found = cloud.health()
+    for name, value in found.details.items():
+        yield f"{name}: {value}"
+    for reason in found.degraded:
+        yield f"DEGRADED  {reason}"
+    for family in FAMILIES:
+        if getattr(session, family) is None:
+            yield f"no        {family}: this cloud has none"
+    for capability in Capability:
+        missing = cloud.lacks.get(capability)
+        yield f"yes       {capability}" if missing is None else f"no        {capability}: {missing}"

@@ -27,6 +27,9 @@ ConfigFile = Annotated[
 State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Where Isthmus keeps what it knows.")]
 
 
+_WIDEST = 2000
+
+
 class Failure(Exception):
     """What keeps a command from being done, in one sentence for its user."""
 
@@ -104,9 +107,14 @@ def table(*columns: str) -> Table:
 
 
 def show(made: Table) -> None:
+    """Print a table: as wide as the terminal, or as its contents where nobody watches."""
     from rich.console import Console
 
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    console.print(
-        made, crop=False, overflow="fold" if sys.stdout.isatty() else "ignore", no_wrap=not sys.stdout.isatty()
-    )
+    for column in made.columns[:1]:
+        column.no_wrap = True
+        column.min_width = max(len(str(cell)) for cell in (column.header, *column.cells))
+    terminal = Console(highlight=False)
+    console = terminal if terminal.is_terminal else Console(highlight=False, width=_WIDEST)
+    with console.capture() as text:
+        console.print(made)
+    typer.echo("\n".join(line.rstrip() for line in text.get().splitlines()))

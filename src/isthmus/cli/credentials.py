@@ -1,7 +1,127 @@
+"""`isthmus credentials`: the access keys of accounts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer()
-HELP = ""
+from isthmus.cli import common, formats
+from isthmus.cli.common import ConfigFile, Failure, State
+
+app = typer.Typer(help="Access keys: made here, or brought along from another cloud.", no_args_is_help=True)
+
+Account = Annotated[
+    str, typer.Option("--account", "-a", metavar="NAME", help="An account's name or number; by default `default`.")
+]
+Profile = Annotated[str, typer.Option(metavar="NAME", help="The profile in the format aws.")]
+_LARGEST = 1 << 20
+_FORMATS = "|".join(formats.FORMATS)
 
 
-def coverage() -> None: ...
+@app.command("create")
+def create(
+    account: Account = "",
+    form: Annotated[str, typer.Option("--format", "-f", metavar=_FORMATS, help="How to write it.")] = "env",
+    profile: Profile = "default",
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """Make an access key, and write it to standard output: its secret is shown this once only.
+
+    Examples:
+
+      eval "$(isthmus credentials create)"
+
+      isthmus credentials create --account team-blue --format aws --profile blue >> ~/.aws/credentials
+    """
+    _check(form)
+    settings = common.settings(config_file, state)
+    from isthmus.welcome import endpoint
+
+    with common.store(settings) as store:
+        made = store.create_credential(common.find_account(store, account).id)
+    pair = formats.Pair(made.access_key, made.secret)
+    typer.echo(formats.write(pair, form, profile, settings.region, endpoint(settings.listen)), nl=False)
+
+
+@app.command("list")
+def show(
+    account: Annotated[str, typer.Option("--account", "-a", metavar="NAME", help="Only this account's.")] = "",
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """List the access keys, without their secrets."""
+    with common.store(common.settings(config_file, state)) as store:
+        only = common.find_account(store, account).id if account else None
+        names = {one.id: one.name for one in store.accounts()}
+        table = common.table("ACCESS KEY", "ACCOUNT", "NAME", "CREATED")
+        for one in store.credentials(only):
+            table.add_row(one.access_key, one.account, names.get(one.account, ""), f"{one.created:%Y-%m-%d %H:%M}")
+    common.show(table)
+
+
+@app.command("revoke")
+def revoke(
+    access_key: Annotated[str, typer.Argument(metavar="KEY", help="The access key, as the list shows it.")],
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """Make an access key invalid, for good; a running service follows within a second."""
+    with common.store(common.settings(config_file, state)) as store:
+        if not store.revoke(access_key):
+            raise Failure(f"There is no access key {access_key}.")
+    typer.echo(f"The access key {access_key} is revoked.")
+
+
+@app.command("import")
+def bring(
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Where to read; - is standard input.")] = "-",
+    form: Annotated[str, typer.Option("--format", "-f", metavar=_FORMATS, help="By default what it looks like.")] = "",
+    account: Account = "",
+    profile: Profile = "default",
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """Take over an access key and its secret, so that clients need not be changed.
+
+    Examples:
+
+      isthmus credentials import ~/.aws/credentials --profile work
+
+      openstack ec2 credentials create -f json | isthmus credentials import --format json
+
+      isthmus credentials import ./ec2rc.sh --account team-blue
+    """
+    if form:
+        _check(form)
+    text = _text(file)
+    pair = formats.read(text, form or formats.guess(text), profile)
+    with common.store(common.settings(config_file, state)) as store:
+        owner = common.find_account(store, account)
+        store.import_credential(owner.id, pair.access_key, pair.secret)
+    typer.echo(f"The access key {pair.access_key} belongs to the account {owner.name} ({owner.id}) now.")
+
+
+def _check(form: str) -> None:
+    if form not in formats.FORMATS:
+        raise Failure(f"There is no format {form!r}: choose one of {', '.join(formats.FORMATS)}.")
+
+
+def _text(file: str) -> str:
+    """All of a small file or of standard input."""
+    try:
+        if file == "-":
+            given = sys.stdin.buffer.read(_LARGEST + 1)
+        else:
+            with Path(file).expanduser().open("rb") as opened:
+                given = opened.read(_LARGEST + 1)
+        if len(given) > _LARGEST:
+            raise Failure(f"{file} is too large to hold a credential.")
+        return given.decode("utf-8")
+    except OSError as error:
+        raise Failure(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise Failure(f"{file} is not a text in UTF-8.") from None
