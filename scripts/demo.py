@@ -349,16 +349,19 @@ class Demo:
 
 def build_image(story: Story) -> None:
     """DemoError with the builder's own words if it cannot be built."""
-    command = [str(BIN / "python"), "-m", "isthmus.providers.local.tiny"]
-    with LOG.open("w+b") as said:
-        builder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    command = [str(BIN / "isthmus"), "image", "build"]
+    with LOG.open("wb") as said:
+        builder = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=plain_environment(), start_new_session=True
+        )
         try:
             while builder.poll() is None:
                 story.detail(last_line())
                 time.sleep(0.5)
         finally:
-            builder.kill()
-            builder.wait()
+            if builder.poll() is None:
+                builder.send_signal(signal.SIGINT)  # it then removes what it has begun
+                builder.wait()
     if builder.returncode:
         raise DemoError(last_line())
 
