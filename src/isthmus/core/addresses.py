@@ -35,7 +35,7 @@ def at(cx: Context, address: str) -> Found[Address]:
     for found in index(cx):
         if found.noun.address == address:
             return found
-    raise NotFound(Kind.ADDRESS, address, f"Address '{address}' not found.")
+    raise NotFound("public-address", address)
 
 
 def associated(cx: Context, association: str) -> Found[Address]:
@@ -73,18 +73,19 @@ def release(cx: Context, found: Found[Address]) -> None:
 
 
 def associate(cx: Context, found: Found[Address], cloud: str, server: str, *, again: bool = True) -> Found[Address]:
-    """Let a server answer an address. Without `again`, Conflict (`associated`) if another one does."""
+    """Let a server answer this address alone. Without `again`, Conflict (`associated`) if either has another."""
     if found.cloud != cloud:
         raise Invalid(f"The address {found.noun.address} is in another zone than the instance.", "zone")
+    if found.noun.server == server:
+        return found
+    held = [one for one in index(cx) if one.cloud == cloud and one.noun.server == server]
+    held += [found] if found.noun.server else []
+    if held and not again:
+        reason = f"resource {held[0].id} is already associated with associate-id {association_id(held[0])}"
+        raise Conflict(Kind.ADDRESS, found.id, reason, "associated")
     addresses = api(cx.session(cloud))
-    if found.noun.server and found.noun.server != server:
-        if not again:
-            reason = f"resource {found.id} is already associated with associate-id {association_id(found)}"
-            raise Conflict(Kind.ADDRESS, found.id, reason, "associated")
-        addresses.disassociate_address(found.noun.native)
-    for other in index(cx):
-        if other.cloud == cloud and other.noun.server == server and other.id != found.id:
-            addresses.disassociate_address(other.noun.native)
+    for other in held:
+        addresses.disassociate_address(other.noun.native)
     addresses.associate_address(found.noun.native, server)
     return one(cx, found.id)
 

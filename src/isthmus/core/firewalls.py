@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from isthmus.context import Context
 from isthmus.core import networks
 from isthmus.core.ids import Kind, adopt, mint
-from isthmus.core.records import creating
+from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Invalid, NotFound
@@ -42,10 +42,11 @@ def named(cx: Context, name: str, cloud: str = "") -> Found[Firewall]:
 
 
 def for_launch(
-    cx: Context, cloud: str, subnet: Found[Subnet] | None, groups: Sequence[str]
+    cx: Context, cloud: str, subnet: Found[Subnet] | None, groups: Sequence[str], names: Sequence[str] = ()
 ) -> Sequence[Found[Firewall]]:
-    """The firewalls a new server gets: those asked for, by id, or the default one of its network."""
-    found = [one(cx, group) for group in groups]
+    """The firewalls a new server gets: those asked for, by id or name, or the default one of its network."""
+    asked = [*(one(cx, group) for group in groups), *(named(cx, name, cloud) for name in names)]
+    found = list({group.id: group for group in asked}.values())
     for group in found:
         if group.cloud != cloud or (subnet and group.noun.network not in ("", subnet.noun.network)):
             raise Invalid(f"Security group {group.id} and the subnet belong to different networks.", "firewalls")
@@ -79,6 +80,7 @@ def create(cx: Context, name: str, description: str, network: str = "") -> Found
 def delete(cx: Context, group: str) -> None:
     found = one(cx, group)
     api(cx.session(found.cloud)).delete_firewall(found.noun.native)
+    forget(cx, found.id, *(rule_id(found, rule) for rule in found.noun.rules))
 
 
 def add_rules(cx: Context, group: Found[Firewall], rules: Sequence[Rule]) -> None:
@@ -99,6 +101,9 @@ def remove_rules(cx: Context, group: Found[Firewall], rules: Sequence[Rule]) -> 
         if rule.key not in known:
             raise NotFound(Kind.RULE, "", "The specified rule does not exist in this security group.")
     api(cx.session(group.cloud)).remove_rules(group.noun.native, rules)
+    tagged = cx.view().tags
+    if gone := [ruled for rule in rules if (ruled := rule_id(group, rule)) in tagged]:
+        forget(cx, *gone)
     return [known[rule.key] for rule in rules]
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from isthmus.context import Context
 from isthmus.core.ids import Kind, mint
 from isthmus.core.instances import Instance
-from isthmus.core.records import creating
+from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Denied, NotFound
 from isthmus.model import Image, ImageKind
 from isthmus.providers import Images, ImageSpec, Session
 
+NO_DATA: Mapping[str, Any] = MappingProxyType({})
 _KINDS = {ImageKind.MACHINE: Kind.IMAGE, ImageKind.KERNEL: Kind.KERNEL, ImageKind.RAMDISK: Kind.RAMDISK}
 
 
@@ -57,8 +60,10 @@ def boot_part(cx: Context, cloud: str, kind: Kind, image: str) -> str:
     return found.noun.native
 
 
-def create(cx: Context, cloud: str, spec: ImageSpec, snapshots: int = 0) -> Found[Image]:
-    """Make an image under a new id. Raises Conflict (`duplicate`) for a name the account has already."""
+def create(
+    cx: Context, cloud: str, spec: ImageSpec, snapshots: int = 0, data: Mapping[str, Any] = NO_DATA
+) -> Found[Image]:
+    """Make an image under a new id, with `data` on record. Raises Conflict (`duplicate`) for a name in use."""
     tenant = cx.tenant(cloud)
     for found in index(cx):
         if found.noun.owner == tenant and found.noun.name == spec.name:
@@ -66,7 +71,7 @@ def create(cx: Context, cloud: str, spec: ImageSpec, snapshots: int = 0) -> Foun
             raise Conflict(Kind.IMAGE, found.id, reason, "duplicate")
     ref = mint(Kind.IMAGE, cx.seed)
     refs = tuple(mint(Kind.SNAPSHOT, cx.seed) for _ in range(snapshots))
-    with creating(cx, Kind.IMAGE, ref, cloud, tags=cx.tags.get("image")) as made:
+    with creating(cx, Kind.IMAGE, ref, cloud, data, cx.tags.get("image")) as made:
         noun = made(api(cx.session(cloud)).create_image(replace(spec, ref=ref, snapshot_refs=refs)))
     if refs and (tags := cx.tags.get("snapshot")):
         with cx.store.change(cx.account) as change:
@@ -77,12 +82,13 @@ def create(cx: Context, cloud: str, spec: ImageSpec, snapshots: int = 0) -> Foun
 def create_of(cx: Context, instance: Instance, spec: ImageSpec) -> Found[Image]:
     """Make an image of an instance and all its disks."""
     spec = replace(spec, server=instance.server.native)
-    return create(cx, instance.cloud, spec, len(instance.disks))
+    return create(cx, instance.cloud, spec, len(instance.disks), {"instance": instance.id})
 
 
 def delete(cx: Context, image: str) -> None:
     found = own_image(cx, image)
     api(cx.session(found.cloud)).delete_image(found.noun.native)
+    forget(cx, found.id)
 
 
 def describe(cx: Context, image: str, description: str) -> None:

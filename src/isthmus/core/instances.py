@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from isthmus.context import Context
 from isthmus.core import addresses, firewalls, volumes
-from isthmus.core.ids import Kind
+from isthmus.core.ids import Kind, minted
 from isthmus.core.nouns import load_server
 from isthmus.core.registry import NO_TAGS, Found, Index, fan_out, identify, same
 from isthmus.errors import NotFound
@@ -43,6 +43,8 @@ class Launch:
     monitored: bool = False
     ebs_optimized: bool = False
     source_check: bool = True
+    reason: str = ""
+    """Why it was stopped or terminated, and when."""
 
     def dump(self) -> dict[str, Any]:
         return asdict(self)
@@ -173,7 +175,7 @@ class _Join:
         self._public = {(one.cloud, one.noun.server): one for one in public if one.noun.server}
 
     def all(self, listed: Sequence[tuple[str, Sequence[Server]]]) -> list[Instance]:
-        made = [one for cloud, servers in listed for one in self.these(cloud, servers)]
+        made = [one for cloud, servers in listed for one in self.these(cloud, servers) if not _taken_back(one)]
         there = {one.id for one in made}
         absent = (record for known, record in self._view.of_kind(Kind.SERVER).items() if known not in there)
         return made + [one for record in absent if (one := self._terminated(record))]
@@ -216,6 +218,11 @@ class _Join:
         return Instance(
             record.id, self._cx.account, record.cloud, server, _launch(record, record.id), tags, (), None, (), record
         )
+
+
+def _taken_back(one: Instance) -> bool:
+    """Whether this is what is left of a launch that came to nothing: nobody was ever told its id."""
+    return one.record is None and one.server.state is ServerState.DELETING and minted(Kind.SERVER, one.server.ref)
 
 
 def _launch(record: Record | None, known: str) -> Launch:

@@ -123,6 +123,8 @@ def _keep(cx: Context, name: str, kind: str, fingerprint: str, public: str) -> K
     data = {"name": name, "type": kind, "fingerprint": fingerprint, "public": public}
     tags = cx.tags.get("key-pair", NO_TAGS)
     with cx.store.change(cx.account) as change:
+        if any(one.data.get("name") == name for one in change.view.of_kind(Kind.KEY).values()):
+            raise Conflict(Kind.KEY, name, f"The keypair already exists: {name}", "duplicate")
         change.put(Record(ref, cx.account, Kind.KEY, "", ref, data, now, None))
         if tags:
             change.tag([ref], tags)

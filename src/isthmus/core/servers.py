@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 from isthmus.context import Context, Place
 from isthmus.core import firewalls, images, keys, networks
-from isthmus.core.ids import Kind, mint
+from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.instances import Instance, Launch, index, pick, young
 from isthmus.core.nouns import dump_server
 from isthmus.core.records import forget
 from isthmus.core.registry import Found, family, gather
-from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, QuotaExceeded, Unavailable
+from isthmus.core.volumes import one_snapshot
+from isthmus.errors import Conflict, Denied, Fault, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable
 from isthmus.model import Console, Flavor, Image, ImageState, Server, ServerState, Subnet
 from isthmus.providers import Compute, DiskSpec, ServerSpec, Session
 from isthmus.store import Record
 
 _LIVE = frozenset({ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.STOPPED})
+_GOING = frozenset({ServerState.DELETING, ServerState.DELETED})
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Order:
     subnet: str = ""
     address: str = ""
     groups: tuple[str, ...] = ()
+    group_names: tuple[str, ...] = ()
     disks: tuple[DiskOrder, ...] = ()
     user_data: bytes = b""
     kernel: str = ""
@@ -70,27 +75,30 @@ def launch(cx: Context, order: Order) -> tuple[str, list[Instance]]:
     """
     plan = _plan(cx, order)
     reservation = mint(Kind.RESERVATION, cx.seed)
-    specs = [plan.spec(cx) for _ in range(order.most)]
     known = cx.view().records
-    _demand_room(cx, sum(spec.ref not in known for spec in specs))
+    specs = _fitting(cx, order, [plan.spec(cx) for _ in range(order.most)])
     fresh = [spec for spec in specs if spec.ref not in known or not known[spec.ref].native]
     _record(cx, plan, order, reservation, specs, fresh)
-    made, refusal = _create(cx, plan, fresh)
-    if len(made) + len(specs) - len(fresh) < order.least and refusal:
-        _undo(cx, plan, made, fresh)
-        raise refusal
-    _settle(cx, plan, made, fresh)
+    answers = _create(cx, plan, fresh)
+    made = {ref: one for ref, one in answers.items() if isinstance(one, Server)}
+    if len(made) + len(specs) - len(fresh) < order.least:
+        _undo(cx, plan, answers, fresh)
+        raise next(one for one in answers.values() if isinstance(one, Fault))
+    _settle(cx, plan, answers, fresh)
     before = pick(cx, [spec.ref for spec in specs if spec not in fresh]) if len(fresh) < len(specs) else []
     return reservation, [*before, *young(cx, plan.place.cloud, list(made.values()))]
 
 
-def _demand_room(cx: Context, more: int) -> None:
-    """Raises QuotaExceeded if the account would have more live servers than it may."""
+def _fitting(cx: Context, order: Order, specs: list[ServerSpec]) -> list[ServerSpec]:
+    """As many as the account may have besides its live servers. Raises QuotaExceeded if these are too few."""
     most = cx.world.limits.instances
-    live = sum(record.gone is None for record in cx.view().of_kind(Kind.SERVER).values())
-    if live + more > most:
-        reason = f"You have requested more instances ({live + more}) than your current instance limit of {most} allows."
+    live = {known for known, record in cx.view().of_kind(Kind.SERVER).items() if record.gone is None}
+    others = len(live - {spec.ref for spec in specs})
+    if others + order.least > most:
+        wanted = others + order.least
+        reason = f"You have requested more instances ({wanted}) than your current instance limit of {most} allows."
         raise QuotaExceeded(Kind.SERVER, "", reason)
+    return specs[: most - others]
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,7 @@ def _plan(cx: Context, order: Order) -> _Plan:
     if subnet is None:
         subnet = networks.default_subnet(cx, place.cloud, place.native)
     key = keys.for_launch(cx, place.cloud, order.launch.key)
-    groups = firewalls.for_launch(cx, place.cloud, subnet, order.groups)
+    groups = firewalls.for_launch(cx, place.cloud, subnet, order.groups, order.group_names)
     return _Plan(
         place,
         image,
@@ -152,12 +160,16 @@ def _plan(cx: Context, order: Order) -> _Plan:
 def _disks(cx: Context, image: Found[Image], orders: Sequence[DiskOrder]) -> tuple[DiskSpec, ...]:
     """The image's disks with what was asked for laid over them, the root first."""
     asked = {order.device: order for order in orders}
-    root = image.noun.root_device
     disks = []
     for disk in image.noun.disks:
-        over = asked.pop(disk.device, DiskOrder(disk.device))
-        if over.without and disk.device != root:
+        over = asked.get(disk.device, DiskOrder(disk.device))
+        root = disk.device == image.noun.root_device
+        replaced = bool(over.snapshot) and one_snapshot(cx, over.snapshot).noun.native != disk.snapshot
+        if root and (over.without or replaced):
+            raise Invalid(f"The root device {disk.device} has the contents of the image.", "disks")
+        if over.without or replaced:
             continue
+        asked.pop(disk.device, None)
         disks.append(
             DiskSpec(
                 ref="",
@@ -166,7 +178,7 @@ def _disks(cx: Context, image: Found[Image], orders: Sequence[DiskOrder]) -> tup
                 type=over.type or disk.type,
                 iops=over.iops,
                 snapshot=disk.snapshot,
-                root=disk.device == root,
+                root=root,
                 delete_with_server=_or(over.delete_with_server, disk.delete_with_server),
                 encrypted=over.encrypted,
             )
@@ -177,13 +189,11 @@ def _disks(cx: Context, image: Found[Image], orders: Sequence[DiskOrder]) -> tup
 
 def _blank(cx: Context, cloud: str, order: DiskOrder) -> DiskSpec:
     """A disk that the image does not have: from a snapshot, or empty."""
-    from isthmus.core.volumes import one_snapshot
-
     source = one_snapshot(cx, order.snapshot) if order.snapshot else None
     if source and source.cloud != cloud:
         raise NotFound(Kind.SNAPSHOT, order.snapshot)
     if source is None and order.size is None:
-        raise Invalid(f"The request must contain a size or a snapshot for the device {order.device}.", "size")
+        raise Invalid(f"The request must contain a size or a snapshot for the device {order.device}.", "disks")
     return DiskSpec(
         ref="",
         device=order.device,
@@ -198,7 +208,7 @@ def _blank(cx: Context, cloud: str, order: DiskOrder) -> DiskSpec:
 
 def _size(order: DiskOrder, least: int) -> int:
     if order.size is not None and order.size < least:
-        raise Invalid(f"Volume of size {order.size}GB is smaller than snapshot, expect size >= {least}GB", "size")
+        raise Invalid(f"Volume of size {order.size}GB is smaller than snapshot, expect size >= {least}GB", "disks")
     return order.size or least
 
 
@@ -229,44 +239,58 @@ def _record(
                 change.tag([disk.ref for disk in spec.disks], tags)
 
 
-def _create(cx: Context, plan: _Plan, specs: Sequence[ServerSpec]) -> tuple[dict[str, Server], Fault | None]:
-    """What could be made, by ref, and the first refusal."""
+def _create(cx: Context, plan: _Plan, specs: Sequence[ServerSpec]) -> dict[str, Server | Fault]:
+    """The server or the refusal, by ref."""
     servers = compute(cx.session(plan.place.cloud))
 
     def create(spec: ServerSpec) -> Server | Fault:
         try:
-            return servers.create_server(spec)
+            server = servers.create_server(spec)
+        except NoCapacity as fault:
+            return NoCapacity(Kind.SUBNET, "", str(fault)) if fault.kind == Kind.ADDRESS else fault
         except Fault as fault:
             return fault
+        if server.state in _GOING:
+            return Unavailable(Kind.SERVER, "", "An earlier try of this launch is still being taken back.")
+        return server
 
-    answers = gather(create, specs)
-    made = {spec.ref: one for spec, one in zip(specs, answers, strict=True) if isinstance(one, Server)}
-    return made, next((one for one in answers if isinstance(one, Fault)), None)
+    return {spec.ref: one for spec, one in zip(specs, gather(create, specs), strict=True)} if specs else {}
 
 
-def _undo(cx: Context, plan: _Plan, made: Mapping[str, Server], specs: Sequence[ServerSpec]) -> None:
-    """Take back a launch that cannot be had whole. What cannot be reached now is left to core/reconcile.py."""
+def _undo(cx: Context, plan: _Plan, answers: Mapping[str, Server | Fault], specs: Sequence[ServerSpec]) -> None:
+    """Take back a launch that cannot be had whole.
+
+    The records of what may still be there stay: core/reconcile.py finds out.
+    """
     servers = compute(cx.session(plan.place.cloud))
-    try:
-        for server in made.values():
-            servers.delete_server(server.native)
-    except Unavailable:
-        return
-    forget(cx, *_refs(specs))
+    gone = []
+    for spec in specs:
+        answer = answers[spec.ref]
+        try:
+            if isinstance(answer, Server):
+                servers.delete_server(answer.native)
+        except Fault:
+            continue
+        if not isinstance(answer, Unavailable):
+            gone.append(spec)
+    forget(cx, *_refs(gone))
 
 
-def _settle(cx: Context, plan: _Plan, made: Mapping[str, Server], specs: Sequence[ServerSpec]) -> None:
-    """Write down what became of each spec."""
+def _settle(cx: Context, plan: _Plan, answers: Mapping[str, Server | Fault], specs: Sequence[ServerSpec]) -> None:
+    """Write down what became of each spec; of one that was answered with Unavailable nobody knows yet."""
     records = cx.view().records
+    tags = cx.tags.get("network-interface")
     with cx.store.change(cx.account) as change:
         for spec in specs:
-            if server := made.get(spec.ref):
-                data = {**records[spec.ref].data, "last": dump_server(server)}
-                change.update(spec.ref, native=server.native, data=data)
-                continue
-            for ref in _refs([spec]):
-                change.untag([ref], None)
-                change.drop(ref)
+            answer = answers[spec.ref]
+            if isinstance(answer, Server):
+                data = {**records[spec.ref].data, "last": dump_server(answer)}
+                change.update(spec.ref, native=answer.native, data=data)
+                if tags:
+                    change.tag([adopt(Kind.PORT, plan.place.cloud, port.native) for port in answer.ports], tags)
+            elif not isinstance(answer, Unavailable):
+                for ref in _refs([spec]):
+                    change.drop(ref)
 
 
 def _refs(specs: Sequence[ServerSpec]) -> list[str]:
@@ -278,7 +302,9 @@ Change = tuple[Instance, Instance]
 
 def start(cx: Context, ids: Collection[str]) -> list[Change]:
     """Start stopped servers; those that run are left alone. Raises Conflict for any other state."""
-    return _each(cx, ids, {ServerState.STOPPED}, lambda api, one: api.start_server(one.server.native))
+    changes = _each(cx, ids, _START, lambda api, one: api.start_server(one.server.native))
+    _explain(cx, [before for before, _ in changes if before.launch.reason], "")
+    return changes
 
 
 def stop(cx: Context, ids: Collection[str], *, force: bool = False) -> list[Change]:
@@ -286,8 +312,10 @@ def stop(cx: Context, ids: Collection[str], *, force: bool = False) -> list[Chan
     for one in pick(cx, ids):
         if one.launch.stop_protected:
             raise Denied(f"The instance '{one.id}' may not be stopped. Modify its 'disableApiStop' instance attribute.")
-    can = {ServerState.RUNNING, ServerState.PENDING, *({ServerState.STOPPING} if force else ())}
-    return _each(cx, ids, can, lambda api, one: api.stop_server(one.server.native, force=force), say="stop")
+    step = _FORCED if force else _STOP
+    changes = _each(cx, ids, step, lambda api, one: api.stop_server(one.server.native, force=force))
+    _explain(cx, [before for before, _ in changes if before.server.state is ServerState.RUNNING], _said_by_user(cx))
+    return changes
 
 
 def reboot(cx: Context, ids: Collection[str]) -> None:
@@ -307,22 +335,49 @@ def delete(cx: Context, ids: Collection[str]) -> list[Change]:
             raise Denied(f"The instance '{one.id}' may not be terminated. {reason}")
     for one in wanted:
         if one.server.state is not ServerState.DELETED:
-            _mark(cx, one)
             compute(cx.session(one.cloud)).delete_server(one.server.native)
+            _mark(cx, one)
     after = index(cx).by_id
     return [(one, after.get(one.id, one)) for one in wanted]
 
 
 def _mark(cx: Context, one: Instance) -> None:
-    """Remember a server as it was, and that its end was asked for."""
-    now = cx.now()
-    last = dump_server(replace(one.server, reason=f"User initiated ({now:%Y-%m-%d %H:%M:%S} GMT)"))
-    data = {"launch": one.launch.dump(), **(one.record.data if one.record else {}), "last": last}
+    """Remember a server as it was, and that its end was asked for; forget the disks and ports that go with it."""
+    if one.record and one.record.gone:
+        return
+    reason = _said_by_user(cx)
+    launch = replace(one.launch, reason=reason).dump()
+    last = dump_server(replace(one.server, reason=reason))
+    data = {**(one.record.data if one.record else {}), "launch": launch, "last": last}
     with cx.store.change(cx.account) as change:
-        if one.record:
-            change.update(one.id, native=one.server.native, data=data, gone=one.record.gone or now)
-        else:
-            change.put(Record(one.id, cx.account, Kind.SERVER, one.cloud, one.server.native, data, now, now))
+        change.put(_record_of(cx, one, data, cx.now()))
+        for port in one.server.ports:
+            change.untag([adopt(Kind.PORT, one.cloud, port.native)])
+        for disk in one.disks:
+            if any(held.delete_with_server and held.server == one.server.native for held in disk.noun.attachments):
+                change.drop(disk.id)
+
+
+def _record_of(cx: Context, one: Instance, data: Mapping[str, Any], gone: datetime | None = None) -> Record:
+    """The record of a server; a new one for what was made by other means."""
+    known = one.record
+    if known:
+        return replace(known, native=one.server.native, data=data, gone=gone or known.gone)
+    return Record(one.id, cx.account, Kind.SERVER, one.cloud, one.server.native, data, cx.now(), gone)
+
+
+def _said_by_user(cx: Context) -> str:
+    return f"User initiated ({cx.now():%Y-%m-%d %H:%M:%S} GMT)"
+
+
+def _explain(cx: Context, these: Sequence[Instance], reason: str) -> None:
+    """Write down why servers are in the state they are in."""
+    if not these:
+        return
+    with cx.store.change(cx.account) as change:
+        for one in these:
+            launch = replace(one.launch, reason=reason).dump()
+            change.put(_record_of(cx, one, {**(one.record.data if one.record else {}), "launch": launch}))
 
 
 def resize(cx: Context, instance: Instance, flavor: str) -> None:
@@ -340,16 +395,12 @@ def change_launch(cx: Context, instance: Instance, **changes: object) -> None:
     launch = replace(instance.launch, **changes)  # type: ignore[arg-type]
     data = {**(instance.record.data if instance.record else {}), "launch": launch.dump()}
     with cx.store.change(cx.account) as change:
-        if instance.record:
-            change.update(instance.id, data=data)
-        else:
-            native, now = instance.server.native, cx.now()
-            change.put(Record(instance.id, cx.account, Kind.SERVER, instance.cloud, native, data, now, None))
+        change.put(_record_of(cx, instance, data))
 
 
 def set_groups(cx: Context, instance: Instance, groups: Sequence[str]) -> None:
     """Change the firewalls of a server."""
-    found = [firewalls.one(cx, group) for group in groups]
+    found = firewalls.for_launch(cx, instance.cloud, None, groups)
     natives = [group.noun.native for group in found]
     compute(cx.session(instance.cloud)).set_firewalls(instance.server.native, natives)
 
@@ -367,27 +418,29 @@ def password(cx: Context, instance: str) -> str:
     return compute(cx.session(one.cloud)).password_data(one.server.native)
 
 
-def _each(
-    cx: Context,
-    ids: Collection[str],
-    can: Collection[ServerState],
-    act: Callable[[Compute, Instance], None],
-    say: str = "start",
-) -> list[Change]:
+@dataclass(frozen=True)
+class _Step:
+    """A change of state: what it acts on, and what it finds done already."""
+
+    word: str
+    on: frozenset[ServerState]
+    done: frozenset[ServerState]
+
+
+_START = _Step("started", frozenset({ServerState.STOPPED}), frozenset({ServerState.PENDING, ServerState.RUNNING}))
+_STOP = _Step("stopped", frozenset({ServerState.RUNNING}), frozenset({ServerState.STOPPING, ServerState.STOPPED}))
+_FORCED = _Step("stopped", _STOP.on | {ServerState.STOPPING}, _STOP.done)
+
+
+def _each(cx: Context, ids: Collection[str], step: _Step, act: Callable[[Compute, Instance], None]) -> list[Change]:
     """Act on each server in a state that allows it; Conflict, before anything is done, for one that cannot."""
     before = pick(cx, ids)
     for one in before:
-        if one.server.state not in _LIVE or (say == "start" and one.server.state is ServerState.STOPPING):
-            raise Conflict(
-                Kind.SERVER,
-                one.id,
-                f"The instance '{one.id}' is not in a state from which it can be {_PAST[say]}.",
-            )
+        if one.server.state not in step.on | step.done:
+            reason = f"The instance '{one.id}' is not in a state from which it can be {step.word}."
+            raise Conflict(Kind.SERVER, one.id, reason)
     for one in before:
-        if one.server.state in can:
+        if one.server.state in step.on:
             act(compute(cx.session(one.cloud)), one)
     after = index(cx).by_id
-    return [(one, after[one.id]) for one in before]
-
-
-_PAST = {"start": "started", "stop": "stopped"}
+    return [(one, after.get(one.id, one)) for one in before]

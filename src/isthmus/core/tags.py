@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from isthmus.context import Context
 from isthmus.core import addresses, firewalls, images, instances, keys, networks, volumes
-from isthmus.core.ids import PREFIX, Kind
+from isthmus.core.ids import PREFIX, Kind, adopt
 from isthmus.core.registry import pick
 from isthmus.errors import NotFound, QuotaExceeded
 
@@ -56,12 +56,18 @@ def _demand(cx: Context, one: str) -> None:
 
 def _rule(cx: Context, one: str) -> None:
     if not any(firewalls.rule_id(group, rule) == one for group in firewalls.index(cx) for rule in group.noun.rules):
-        raise NotFound(Kind.RULE, one)
+        raise NotFound("rule-id", one)
 
 
 def _key(cx: Context, one: str) -> None:
     if not any(pair.id == one for pair in keys.find(cx)):
         raise NotFound(Kind.KEY, one)
+
+
+def _port(cx: Context, one: str) -> None:
+    natives = ((held.cloud, port.native) for held in instances.find(cx) for port in held.server.ports)
+    if not any(adopt(Kind.PORT, cloud, native) == one for cloud, native in natives):
+        raise NotFound(Kind.PORT, one)
 
 
 _CHECKS = {
@@ -75,6 +81,7 @@ _CHECKS = {
     PREFIX[Kind.SUBNET]: lambda cx, one: pick(networks.subnets(cx), Kind.SUBNET, [one]),
     PREFIX[Kind.FIREWALL]: lambda cx, one: pick(firewalls.index(cx), Kind.FIREWALL, [one]),
     PREFIX[Kind.ADDRESS]: lambda cx, one: pick(addresses.index(cx), Kind.ADDRESS, [one]),
+    PREFIX[Kind.PORT]: _port,
     PREFIX[Kind.RULE]: _rule,
     PREFIX[Kind.KEY]: _key,
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from isthmus.context import Context
 from isthmus.core.ids import Kind, mint
-from isthmus.core.records import creating
+from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Invalid, NotFound
@@ -90,6 +90,7 @@ def delete(cx: Context, volume: str) -> None:
     if found.noun.attachments:
         raise Conflict(Kind.VOLUME, volume, f"The volume {volume} is attached.", "in-use")
     api(cx.session(found.cloud)).delete_volume(found.noun.native)
+    forget(cx, found.id)
 
 
 def resize(cx: Context, volume: str, size: int) -> None:
@@ -134,6 +135,7 @@ def create_snapshot(cx: Context, volume: str, description: str) -> Found[Snapsho
 def delete_snapshot(cx: Context, snapshot: str) -> None:
     found = own_snapshot(cx, snapshot)
     api(cx.session(found.cloud)).delete_snapshot(found.noun.native)
+    forget(cx, found.id)
 
 
 def _volumes(session: Session) -> Sequence[Volume]:

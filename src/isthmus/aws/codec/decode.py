@@ -30,6 +30,7 @@ GENERIC = frozenset(
 
 KEEP_EMPTY = frozenset(
     {
+        ("BlockDeviceMapping", "NoDevice"),
         ("Tag", "Value"),
         ("Filter", "Name"),
         ("AttributeValue", "Value"),

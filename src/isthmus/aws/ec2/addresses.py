@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     )
 
 _NO_POOLS = "Addresses come from the cloud's own pool."
+_POOL = "amazon"
+"""What EC2 calls the provider's own pool."""
 
 
 @ec2.listing("DescribeAddresses", key="AllocationId")
@@ -45,7 +47,7 @@ def describe_addresses(cx: Context, req: DescribeAddressesRequestTypeDef) -> Ite
 def describe_addresses_attribute(
     cx: Context, req: DescribeAddressesAttributeRequestTypeDef
 ) -> Iterator[Mapping[str, Any]]:
-    """The only attribute is the domain name of reverse lookups, which no address has here."""
+    """The only Attribute is the domain name of reverse lookups, which no address has here."""
     for found in addresses.find_addresses(cx, req.get("AllocationIds")):
         yield {"PublicIp": found.noun.address, "AllocationId": found.id}
 
@@ -53,25 +55,27 @@ def describe_addresses_attribute(
 @ec2.action(
     "AllocateAddress",
     makes=["elastic-ip"],
-    refuses={"PublicIpv4Pool": _NO_POOLS, "CustomerOwnedIpv4Pool": _NO_POOLS, "IpamPoolId": _NO_POOLS},
+    refuses={"CustomerOwnedIpv4Pool": _NO_POOLS, "IpamPoolId": _NO_POOLS},
 )
 def allocate_address(cx: Context, req: AllocateAddressRequestTypeDef) -> Mapping[str, Any]:
     if req.get("Domain", "vpc") not in ("vpc", "standard"):
         raise AwsError("InvalidParameterValue", f"Invalid value '{req['Domain']}' for domain.")
-    if req.get("NetworkBorderGroup", cx.world.region) != cx.world.region:
-        raise AwsError("InvalidParameterValue", "There is one network border group, the region.")
+    if req.get("PublicIpv4Pool", _POOL) != _POOL:
+        raise AwsError("UnsupportedOperation", f"The parameter PublicIpv4Pool is not supported. {_NO_POOLS}")
+    _demand_group(cx, req)
     found = addresses.allocate(cx, req.get("Address", ""))
     return {
         "AllocationId": found.id,
         "PublicIp": found.noun.address,
         "Domain": "vpc",
-        "PublicIpv4Pool": "amazon",
+        "PublicIpv4Pool": _POOL,
         "NetworkBorderGroup": cx.world.region,
     }
 
 
 @ec2.action("ReleaseAddress")
 def release_address(cx: Context, req: ReleaseAddressRequestTypeDef) -> Mapping[str, Any]:
+    _demand_group(cx, req)
     addresses.release(cx, _address(cx, req))
     return {}
 
@@ -85,8 +89,7 @@ def associate_address(cx: Context, req: AssociateAddressRequestTypeDef) -> Mappi
     private = req.get("PrivateIpAddress")
     if private and private not in {port.address for port in one.server.ports}:
         raise AwsError("InvalidParameterValue", f"The address {private} is not one of {one.id}.")
-    again = req.get("AllowReassociation", not req.get("AllocationId"))
-    after = addresses.associate(cx, found, one.cloud, one.server.native, again=again)
+    after = addresses.associate(cx, found, one.cloud, one.server.native, again=req.get("AllowReassociation", True))
     return {"AssociationId": addresses.association_id(after)}
 
 
@@ -108,7 +111,7 @@ def render(cx: Context, look: Look, found: Found[Address]) -> dict[str, Any]:
         "AllocationId": found.id,
         "PublicIp": found.noun.address,
         "Domain": "vpc",
-        "PublicIpv4Pool": "amazon",
+        "PublicIpv4Pool": _POOL,
         "NetworkBorderGroup": cx.world.region,
     }
     one = instances.index(cx).by_native.get((found.cloud, found.noun.server))
@@ -124,14 +127,16 @@ def render(cx: Context, look: Look, found: Found[Address]) -> dict[str, Any]:
     return {**said, "Tags": tag_set(found.tags)} if found.tags else said
 
 
+def _demand_group(cx: Context, req: Mapping[str, Any]) -> None:
+    if req.get("NetworkBorderGroup", cx.world.region) != cx.world.region:
+        raise AwsError("InvalidParameterValue", "There is one network border group, the region.")
+
+
 def _address(cx: Context, req: Mapping[str, Any]) -> Found[Address]:
     if allocation := req.get("AllocationId"):
         return addresses.one(cx, allocation)
     if number := req.get("PublicIp"):
-        try:
-            return addresses.at(cx, number)
-        except NotFound:
-            raise AwsError("InvalidAddress.NotFound", f"Address '{number}' not found.") from None
+        return addresses.at(cx, number)
     raise AwsError("MissingParameter", "Either allocation id or public IP must be specified")
 
 

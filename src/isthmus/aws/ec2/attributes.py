@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,7 @@ _SPELLINGS = {
     "enaSupport": "EnaSupport",
     "sriovNetSupport": "SriovNetSupport",
 }
+_STOPPED_ONLY = frozenset({"EbsOptimized", "InstanceType", "UserData"})
 _FLAGS = {
     "DisableApiTermination": "termination_protected",
     "DisableApiStop": "stop_protected",
@@ -106,12 +108,13 @@ def describe_instance_attribute(cx: Context, req: DescribeInstanceAttributeReque
 )
 def modify_instance_attribute(cx: Context, req: ModifyInstanceAttributeRequestTypeDef) -> Mapping[str, Any]:
     [one] = instances.pick(cx, [req["InstanceId"]])
-    if one.server.state is ServerState.DELETED:
-        raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is terminated.")
+    _demand_there(one)
     wanted = _wanted(req)
     if len(wanted) != 1:
         raise AwsError("InvalidParameterCombination", "Exactly one attribute can be modified at a time.")
     [(name, value)] = wanted.items()
+    if name in _STOPPED_ONLY:
+        _demand_stopped(one)
     if name in _FLAGS:
         servers.change_launch(cx, one, **{_FLAGS[name]: bool(value)})
     else:
@@ -124,6 +127,7 @@ def modify_instance_metadata_options(
     cx: Context, req: ModifyInstanceMetadataOptionsRequestTypeDef
 ) -> Mapping[str, Any]:
     [one] = instances.pick(cx, [req["InstanceId"]])
+    _demand_there(one)
     servers.change_launch(cx, one, **metadata_options(req))
     [after] = instances.pick(cx, [one.id])
     return {"InstanceId": one.id, "InstanceMetadataOptions": metadata(after)}
@@ -151,23 +155,37 @@ def _wanted(req: ModifyInstanceAttributeRequestTypeDef) -> dict[str, Any]:
         value, name = said.get("Value", ""), _SPELLINGS[attribute]
         if name in ("Kernel", "Ramdisk", "SriovNetSupport"):
             raise AwsError("UnsupportedOperation", f"The attribute {attribute} of a server cannot be changed.")
-        return {name: value.lower() == "true" if name in _FLAGS or name == "EnaSupport" else value}
+        return {name: _flag(attribute, value) if name in _FLAGS or name == "EnaSupport" else value}
     wanted = {name: value for name, value in said.items() if name not in ("InstanceId", "Attribute", "Value")}
     return {name: _inner(value) for name, value in wanted.items()}
+
+
+def _flag(attribute: str, value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise AwsError("InvalidParameterValue", f"Value ({value}) for parameter {attribute} is invalid.")
+    return value.lower() == "true"
 
 
 def _inner(value: Any) -> Any:
     return value.get("Value") if isinstance(value, Mapping) and "Value" in value else value
 
 
+def _demand_there(one: Instance) -> None:
+    if one.server.state is ServerState.DELETED:
+        raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is terminated.")
+
+
+def _demand_stopped(one: Instance) -> None:
+    if one.server.state is not ServerState.STOPPED:
+        raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in the 'stopped' state.")
+
+
 def _type(cx: Context, one: Instance, value: str) -> None:
     servers.resize(cx, one, value)
 
 
-def _user_data(cx: Context, one: Instance, value: str | bytes | Mapping[str, Any]) -> None:
-    if one.server.state is not ServerState.STOPPED:
-        raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in the 'stopped' state.")
-    text, _ = user_data(value if isinstance(value, str) else "")
+def _user_data(cx: Context, one: Instance, value: str | bytes) -> None:
+    text, _ = user_data(base64.b64encode(value).decode() if isinstance(value, bytes) else value)
     servers.change_launch(cx, one, user_data=text)
 
 
@@ -192,6 +210,8 @@ def _disks(cx: Context, one: Instance, value: list[Mapping[str, Any]]) -> None:
     }
     for item in value:
         device = item.get("DeviceName", "")
+        if "NoDevice" in item or item.get("VirtualName"):
+            raise AwsError("UnsupportedOperation", "Devices are attached and detached as volumes.")
         if device not in held:
             raise AwsError("InvalidInstanceAttributeValue", f"No device is currently mapped at {device}")
     for item in value:

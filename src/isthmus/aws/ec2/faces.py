@@ -21,6 +21,7 @@ class Face(NamedTuple):
     account: str
     instance: Instance
     zone: str
+    zone_id: str
     flavor: str
     cpus: int
     image: str
@@ -64,15 +65,18 @@ class Look:
     def __init__(self, cx: Context) -> None:
         self._cx = cx
         self._names = Names(cx)
+        self._zone_ids = {zone: cx.world.zone_id(zone) for zone in cx.world.places}
 
     def face(self, one: Instance) -> Face:
         server, cloud, names = one.server, one.cloud, self._names
         port = server.ports[0] if server.ports else None
+        zone = self._cx.world.place_of(cloud, server.zone).zone
         return Face(
             one.id,
             one.account,
             one,
-            self._cx.world.place_of(cloud, server.zone).zone,
+            zone,
+            self._zone_ids[zone],
             names.flavor(cloud, server.flavor),
             names.cpus(cloud, server.flavor),
             one.launch.image or names.image(cloud, server.image),

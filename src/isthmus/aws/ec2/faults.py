@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from isthmus.aws.errors import AwsError
+from isthmus.context import Context
 from isthmus.errors import (
     Conflict,
     Denied,
@@ -28,6 +31,7 @@ _NOT_FOUND = {
     "firewall": ("InvalidGroup.NotFound", "The security group '{}' does not exist"),
     "rule": ("InvalidPermission.NotFound", "The specified rule does not exist in this security group."),
     "rule-id": ("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '{}' does not exist"),
+    "public-address": ("InvalidAddress.NotFound", "Address '{}' not found."),
     "address": ("InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist"),
     "association": ("InvalidAssociationID.NotFound", "The association ID '{}' does not exist"),
     "key": ("InvalidKeyPair.NotFound", "The key pair '{}' does not exist"),
@@ -49,6 +53,7 @@ _CONFLICT = {
     ("firewall", "duplicate"): "InvalidGroup.Duplicate",
     ("firewall", "state"): "CannotDelete",
     ("rule", "duplicate"): "InvalidPermission.Duplicate",
+    ("device", "in-use"): "InvalidParameterValue",
     ("address", "in-use"): "InvalidIPAddress.InUse",
     ("address", "associated"): "Resource.AlreadyAssociated",
     ("key", "duplicate"): "InvalidKeyPair.Duplicate",
@@ -72,27 +77,43 @@ _CAPACITY = {
     "server": "InsufficientInstanceCapacity",
     "volume": "InsufficientVolumeCapacity",
     "address": "InsufficientAddressCapacity",
+    "subnet": "InsufficientFreeAddressesInSubnet",
 }
+_INVALID = {"disks": "InvalidBlockDeviceMapping"}
 
 
-def say(fault: Fault) -> AwsError:
-    """The EC2 error for a fault. Native ids are not repeated."""
+_EC2_ID = re.compile(r"[a-z-]{1,20}-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+
+
+def say(cx: Context, fault: Fault) -> AwsError:
+    """The EC2 error for a fault, without the cloud's own ids."""
+    text = _told(cx, fault)
     match fault:
         case NotFound():
-            code, text = _NOT_FOUND.get(fault.kind, ("InvalidID", "The ID '{}' is not valid"))
-            return AwsError(code, fault.reason or text.format(fault.native))
+            code, form = _NOT_FOUND.get(fault.kind, ("InvalidID", "The ID '{}' is not valid"))
+            return AwsError(code, text if fault.reason else form.format(fault.native))
         case Conflict():
-            return AwsError(_CONFLICT.get((fault.kind, fault.code), "IncorrectState"), str(fault))
+            return AwsError(_CONFLICT.get((fault.kind, fault.code), "IncorrectState"), text)
         case QuotaExceeded():
-            return AwsError(_QUOTA.get(fault.kind, "ResourceLimitExceeded"), str(fault))
+            return AwsError(_QUOTA.get(fault.kind, "ResourceLimitExceeded"), text)
         case NoCapacity():
-            return AwsError(_CAPACITY.get(fault.kind, "InsufficientCapacity"), str(fault), 500)
+            return AwsError(_CAPACITY.get(fault.kind, "InsufficientCapacity"), text, 500)
         case Invalid():
-            return AwsError("InvalidParameterValue", str(fault))
+            return AwsError("InvalidParameterValue", text)
         case Denied():
-            return AwsError("OperationNotPermitted", str(fault))
+            return AwsError("OperationNotPermitted", text)
         case Unsupported():
-            return AwsError("UnsupportedOperation", str(fault))
+            return AwsError("UnsupportedOperation", text)
         case Unavailable():
-            return AwsError("Unavailable", str(fault), 503)
+            return AwsError("Unavailable", text, 503)
     return AwsError("InternalError", "An internal error has occurred.", 500)
+
+
+def _told(cx: Context, fault: Fault) -> str:
+    """A fault's text with the id that clients know in place of the cloud's own."""
+    text, native = str(fault), getattr(fault, "native", "")
+    if not native or native not in text or _EC2_ID.fullmatch(native):
+        return text
+    records = cx.view().of_kind(getattr(fault, "kind", "")).values()
+    known = next((record.id for record in records if record.native == native), "that was named")
+    return text.replace(native, known)

@@ -323,6 +323,8 @@ def _cidr(text: str, version: int) -> str:
 
 
 def _peer(cx: Context, found: Found[Firewall], item: Mapping[str, Any]) -> str:
+    if item.get("VpcPeeringConnectionId"):
+        raise AwsError("UnsupportedOperation", "There are no VPC peering connections.")
     owner = item.get("UserId", "")
     if owner and owner != cx.account:
         raise NotFound(Kind.FIREWALL, item.get("GroupId") or item.get("GroupName", ""))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isthmus.aws.codec import Item
 from isthmus.aws.ec2.api import ec2
-from isthmus.aws.ec2.launch import disk_order
+from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.owners import ALIAS, account_of, is_self
 from isthmus.aws.ec2.states import IMAGE
 from isthmus.aws.errors import AwsError
@@ -17,7 +17,8 @@ from isthmus.context import Context
 from isthmus.core import images, instances, volumes
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.registry import Found
-from isthmus.model import Image, ImageDisk
+from isthmus.errors import Conflict
+from isthmus.model import Image, ImageDisk, ServerState, Snapshot
 from isthmus.providers import ImageSpec
 
 if TYPE_CHECKING:
@@ -57,10 +58,16 @@ def describe_images(cx: Context, req: DescribeImagesRequestTypeDef) -> Iterator[
         yield render(face)
 
 
-@ec2.action("CreateImage", makes=["image", "snapshot"], refuses={"SnapshotLocation": "There are no Local Zones."})
+@ec2.action(
+    "CreateImage",
+    makes=["image", "snapshot"],
+    refuses={"SnapshotLocation": "There are no Local Zones.", "BootModeOverride": "Guests boot with a BIOS."},
+)
 def create_image(cx: Context, req: CreateImageRequestTypeDef) -> Mapping[str, Any]:
     [one] = instances.pick(cx, [req["InstanceId"]])
-    orders = [disk_order(item) for item in req.get("BlockDeviceMappings", ())]
+    if one.server.state not in (ServerState.RUNNING, ServerState.STOPPED):
+        raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in the state 'running' or 'stopped'.")
+    orders = disk_orders(req.get("BlockDeviceMappings", ()))
     held = {attachment.device: disk for disk in one.disks for attachment in disk.noun.attachments}
     disks = []
     for order in orders:
@@ -101,7 +108,7 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
         raise AwsError("UnsupportedOperation", "Guests boot with a BIOS.")
     if req.get("ImdsSupport"):
         raise AwsError("UnsupportedOperation", "The metadata options are an instance's own.")
-    orders = [disk_order(item) for item in req.get("BlockDeviceMappings", ())]
+    orders = disk_orders(req.get("BlockDeviceMappings", ()))
     root = req.get("RootDeviceName") or next((order.device for order in orders if order.snapshot), "")
     source = next((order for order in orders if order.device == root and order.snapshot), None)
     if source is None:
@@ -122,22 +129,47 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
         kernel=images.boot_part(cx, cloud, Kind.KERNEL, req.get("KernelId", "")),
         ramdisk=images.boot_part(cx, cloud, Kind.RAMDISK, req.get("RamdiskId", "")),
     )
-    return {"ImageId": images.create(cx, cloud, spec).id}
+    data = {"ena": req.get("EnaSupport", False)}
+    return {"ImageId": images.create(cx, cloud, spec, data=data).id}
 
 
 @ec2.action("DeregisterImage")
 def deregister_image(cx: Context, req: DeregisterImageRequestTypeDef) -> Mapping[str, Any]:
-    found = images.own_image(cx, req["ImageId"])
-    snapshots = [disk.snapshot for disk in found.noun.disks if disk.snapshot]
+    found = _own(cx, req["ImageId"])
     images.delete(cx, found.id)
     results = []
     if req.get("DeleteAssociatedSnapshots"):
         by_native = volumes.snapshots(cx).by_native
-        for native in snapshots:
-            if source := by_native.get((found.cloud, native)):
-                volumes.delete_snapshot(cx, source.id)
-                results.append({"SnapshotId": source.id, "ReturnCode": "success"})
+        sources = (by_native.get((found.cloud, disk.snapshot)) for disk in found.noun.disks)
+        results = [{"SnapshotId": one.id, "ReturnCode": _delete_snapshot(cx, one)} for one in sources if one]
     return {"Return": True, "DeleteSnapshotResults": results}
+
+
+def _delete_snapshot(cx: Context, found: Found[Snapshot]) -> str:
+    """Delete a snapshot of an image that is gone; what became of it in EC2's words."""
+    if account_of(cx, found.cloud, found.noun.owner) != cx.account:
+        return "missing-permissions"
+    if user_of(cx, found):
+        return "skipped"
+    volumes.delete_snapshot(cx, found.id)
+    return "success"
+
+
+def user_of(cx: Context, found: Found[Snapshot]) -> str:
+    """The id of an image of the snapshot's owner that needs it, or empty."""
+    for image in images.index(cx):
+        mine = (image.cloud, image.noun.owner) == (found.cloud, found.noun.owner)
+        if mine and any(disk.snapshot == found.noun.native for disk in image.noun.disks):
+            return image.id
+    return ""
+
+
+def _own(cx: Context, image: str) -> Found[Image]:
+    """An image that the account may change. Raises AwsError for one that it merely sees."""
+    [found] = images.find_images(cx, [image])
+    if account_of(cx, found.cloud, found.noun.owner) != cx.account:
+        raise AwsError("AuthFailure", f"Not authorized for image:{image}", 403)
+    return found
 
 
 @ec2.action("DescribeImageAttribute")
@@ -166,18 +198,18 @@ def describe_image_attribute(cx: Context, req: DescribeImageAttributeRequestType
 )
 def modify_image_attribute(cx: Context, req: ModifyImageAttributeRequestTypeDef) -> Mapping[str, Any]:
     image, said = req["ImageId"], req.get("Attribute", "")
+    found = _own(cx, image)
     if "Description" in req or said == "description":
         images.describe(cx, image, req.get("Description", {}).get("Value", req.get("Value", "")))
         return {}
     add, remove = _permissions(req)
     if not add and not remove:
         raise AwsError("MissingParameter", "The request must contain the parameter LaunchPermission or Description")
-    found = images.own_image(cx, image)
     accounts = {account_of(cx, found.cloud, tenant) for tenant in found.noun.shared_with}
     public = (found.noun.public or "all" in add) and "all" not in remove
     accounts = (accounts | {one for one in add if one != "all"}) - set(remove)
     for one in add:
-        if one != "all" and not (one.isdigit() and len(one) == 12):
+        if one != "all" and cx.store.account(one) is None:
             raise AwsError(
                 "InvalidAMIAttributeItemValue", f'Invalid attribute item value "{one}" for userId item type.'
             )
@@ -203,15 +235,16 @@ def render(face: Face) -> dict[str, Any]:
         "VirtualizationType": "hvm",
         "ProductCodes": [],
         "RootDeviceType": "ebs",
-        "RootDeviceName": image.root_device,
         "BlockDeviceMappings": mappings(face),
-        "EnaSupport": True,
+        "EnaSupport": face.found.data.get("ena", True),
         "BootMode": "legacy-bios",
         "PlatformDetails": "Windows" if image.platform else "Linux/UNIX",
         "UsageOperation": "RunInstances",
     }
     optional = {
         "Description": image.description,
+        "RootDeviceName": image.root_device,
+        "SourceInstanceId": face.found.data.get("instance"),
         "Platform": image.platform,
         "ImageOwnerAlias": face.alias,
         "KernelId": face.kernel,

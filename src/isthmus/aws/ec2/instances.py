@@ -47,11 +47,13 @@ def fold(items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     "DescribeInstances", key=("_ReservationId", "InstanceId"), ordered=True, fold=fold, exclusive="InstanceIds"
 )
 def describe_instances(cx: Context, req: DescribeInstancesRequestTypeDef) -> Iterator[Item]:
+    """IncludeManagedResources changes nothing: no instance is managed."""
     return (render(face) for face in faces(cx, req.get("InstanceIds")))
 
 
 @ec2.listing("DescribeInstanceStatus", key="InstanceId", exclusive="InstanceIds")
 def describe_instance_status(cx: Context, req: DescribeInstanceStatusRequestTypeDef) -> Iterator[InstanceStatusTypeDef]:
+    """IncludeManagedResources changes nothing: no instance is managed."""
     for face in faces(cx, req.get("InstanceIds")):
         if face.server.state is ServerState.RUNNING or req.get("IncludeAllInstances"):
             yield status(face)
@@ -111,6 +113,7 @@ def status(face: Face) -> InstanceStatusTypeDef:
     return {
         "InstanceId": face.id,
         "AvailabilityZone": face.zone,
+        "AvailabilityZoneId": face.zone_id,
         "InstanceState": state(face.server.state),  # type: ignore[typeddict-item]
         "InstanceStatus": checks,
         "SystemStatus": checks,
@@ -131,12 +134,17 @@ def render(face: Face) -> dict[str, Any]:
         "State": state(server.state),
         "PrivateDnsName": face.private_name if live else "",
         "PublicDnsName": face.public_name if live else "",
-        "StateTransitionReason": server.reason if server.state in _EXPLAINED else "",
+        "StateTransitionReason": (server.reason or launch.reason) if server.state in _EXPLAINED else "",
         "AmiLaunchIndex": launch.index,
         "ProductCodes": [],
         "InstanceType": face.flavor,
         "LaunchTime": server.started,
-        "Placement": {"AvailabilityZone": face.zone, "GroupName": "", "Tenancy": "default"},
+        "Placement": {
+            "AvailabilityZone": face.zone,
+            "AvailabilityZoneId": face.zone_id,
+            "GroupName": "",
+            "Tenancy": "default",
+        },
         "Monitoring": {"State": "enabled" if launch.monitored else "disabled"},
         "Architecture": server.architecture,
         "RootDeviceType": "ebs",
@@ -173,7 +181,7 @@ def render(face: Face) -> dict[str, Any]:
     }
     said.update({name: value for name, value in optional.items() if value})
     if reason := _REASONS.get(server.state):
-        said["StateReason"] = {"Code": reason[0], "Message": server.reason or reason[1]}
+        said["StateReason"] = {"Code": reason[0], "Message": reason[1]}
     return said
 
 

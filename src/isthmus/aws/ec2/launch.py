@@ -8,20 +8,22 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.faces import Look
 from isthmus.aws.ec2.instances import render
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
-from isthmus.core import firewalls, keys, servers
+from isthmus.core import keys, servers
 from isthmus.core.instances import Launch
-from isthmus.core.servers import DiskOrder, Order
+from isthmus.core.servers import Order
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import BlockDeviceMappingTypeDef, RunInstancesRequestTypeDef
+    from mypy_boto3_ec2.type_defs import RunInstancesRequestTypeDef
 
+_DEFAULT_TYPE = "m1.small"
 _USER_DATA = 16 * 1024
 _MOST = 1000
-VOLUME_TYPES = frozenset({"standard", "gp2", "gp3", "io1", "io2", "sc1", "st1"})
+_CREDITS = ("standard", "unlimited")
 _REFUSES = {
     "ElasticGpuSpecification": "AWS retired Elastic Graphics.",
     "ElasticInferenceAccelerators": "AWS retired Elastic Inference.",
@@ -71,8 +73,6 @@ def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
     """A request as the core takes it. Raises AwsError for what EC2 would refuse."""
     _demand_only(req)
     least, most = _counts(req)
-    if "network-interface" in cx.tags:
-        raise AwsError("UnsupportedOperation", "Network interfaces made at launch cannot be tagged.")
     image = req.get("ImageId", "")
     if not image:
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
@@ -82,15 +82,16 @@ def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
     text, data = user_data(req.get("UserData", ""))
     return Order(
         image=image,
-        flavor=req.get("InstanceType", "m1.small"),
+        flavor=req.get("InstanceType", _DEFAULT_TYPE),
         least=least,
         most=most,
         launch=_launch(req, text),
         zone=zone_of(cx, req.get("Placement", {})),
         subnet=interface.get("SubnetId") or req.get("SubnetId", ""),
         address=interface.get("PrivateIpAddress") or req.get("PrivateIpAddress", ""),
-        groups=_groups(cx, req, interface),
-        disks=tuple(disk_order(one) for one in req.get("BlockDeviceMappings", ())),
+        groups=(*interface.get("Groups", ()), *req.get("SecurityGroupIds", ())),
+        group_names=tuple(req.get("SecurityGroups", ())),
+        disks=disk_orders(req.get("BlockDeviceMappings", ())),
         user_data=data,
         kernel=req.get("KernelId", ""),
         ramdisk=req.get("RamdiskId", ""),
@@ -113,41 +114,12 @@ def zone_of(cx: Context, placement: Mapping[str, Any]) -> str:
 def user_data(given: str) -> tuple[str, bytes]:
     """User data as clean base64 and as bytes. Raises AwsError above 16 KiB."""
     try:
-        data = base64.b64decode(given)
+        data = base64.b64decode(given, validate=True)
     except (binascii.Error, ValueError):
         raise AwsError("InvalidParameterValue", "Invalid BASE64 encoding of user data.") from None
     if len(data) > _USER_DATA:
         raise AwsError("InvalidParameterValue", "User data is limited to 16384 bytes")
     return base64.b64encode(data).decode(), data
-
-
-def disk_order(one: BlockDeviceMappingTypeDef) -> DiskOrder:
-    """One BlockDeviceMapping. Raises AwsError for what no disk can be."""
-    device = one.get("DeviceName", "")
-    if not device:
-        raise AwsError("MissingParameter", "The request must contain the parameter DeviceName")
-    if "NoDevice" in one:
-        return DiskOrder(device, without=True)
-    if one.get("VirtualName"):
-        raise AwsError("UnsupportedOperation", "There are no instance store volumes.")
-    ebs = one.get("Ebs", {})
-    for name in ("OutpostArn", "KmsKeyId"):
-        if ebs.get(name):
-            raise AwsError("UnsupportedOperation", f"The parameter {name} is not supported.")
-    kind, size = ebs.get("VolumeType", ""), ebs.get("VolumeSize")
-    if kind and kind not in VOLUME_TYPES:
-        raise AwsError("InvalidParameterValue", f"Invalid value '{kind}' for VolumeType.")
-    if size is not None and not 1 <= size <= 65536:
-        raise AwsError("InvalidParameterValue", f"Volume of {size}GiB is invalid: between 1 and 65536 GiB.")
-    return DiskOrder(
-        device,
-        size,
-        kind,
-        ebs.get("Iops", 0),
-        ebs.get("SnapshotId", ""),
-        ebs.get("DeleteOnTermination"),
-        ebs.get("Encrypted", False),
-    )
 
 
 def _demand_only(req: RunInstancesRequestTypeDef) -> None:
@@ -181,11 +153,20 @@ def _launch(req: RunInstancesRequestTypeDef, text: str) -> Launch:
         termination_protected=req.get("DisableApiTermination", False),
         stop_protected=req.get("DisableApiStop", False),
         shutdown=shutdown,
-        credits=req.get("CreditSpecification", {}).get("CpuCredits", "standard"),
+        credits=_credits(req),
         monitored=req.get("Monitoring", {}).get("Enabled", False),
         ebs_optimized=req.get("EbsOptimized", False),
         **metadata_options(options),
     )
+
+
+def _credits(req: RunInstancesRequestTypeDef) -> str:
+    """T2 instances begin with standard credits, later burstable ones with unlimited ones."""
+    otherwise = "standard" if req.get("InstanceType", _DEFAULT_TYPE).startswith("t2.") else "unlimited"
+    chosen = req.get("CreditSpecification", {}).get("CpuCredits", otherwise)
+    if chosen not in _CREDITS:
+        raise AwsError("InvalidParameterValue", f"Invalid value '{chosen}' for CpuCredits.")
+    return chosen
 
 
 def metadata_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,10 +210,3 @@ def _interface(req: RunInstancesRequestTypeDef) -> Mapping[str, Any]:
 
 
 _INTERFACE = frozenset({"DeviceIndex", "SubnetId", "PrivateIpAddress", "Groups", "DeleteOnTermination"})
-
-
-def _groups(cx: Context, req: RunInstancesRequestTypeDef, interface: Mapping[str, Any]) -> tuple[str, ...]:
-    """Ids of the groups asked for, by id or by name."""
-    ids = [*interface.get("Groups", ()), *req.get("SecurityGroupIds", ())]
-    names = req.get("SecurityGroups", ())
-    return tuple(dict.fromkeys([*ids, *(firewalls.named(cx, name).id for name in names)]))

@@ -61,7 +61,7 @@ def describe_subnets(cx: Context, req: DescribeSubnetsRequestTypeDef) -> Iterato
 def describe_network_interfaces(
     cx: Context, req: DescribeNetworkInterfacesRequestTypeDef
 ) -> Iterator[Mapping[str, Any]]:
-    """The interfaces of instances: there are no others."""
+    """The interfaces of instances: there are no others, so IncludeManagedResources changes nothing."""
     held = {face.port: face for face in faces(cx) if face.server.ports and _live(face)}
     wanted = req.get("NetworkInterfaceIds") or list(held)
     for one in wanted:

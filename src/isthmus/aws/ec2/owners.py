@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from isthmus.context import Context
 
 ALIAS = "amazon"
@@ -14,7 +16,13 @@ def account_of(cx: Context, cloud: str, tenant: str) -> str:
         return cx.world.operator
     if tenant == cx.tenant(cloud):
         return cx.account
-    return cx.store.account_of(cloud, tenant) or tenant
+    return cx.store.account_of(cloud, tenant) or _stranger(cloud, tenant)
+
+
+def _stranger(cloud: str, tenant: str) -> str:
+    """The number of a tenant without an account here, whose native id is nobody's business."""
+    digest = hashlib.sha256(f"{cloud}\n{tenant}".encode()).hexdigest()
+    return f"{int(digest, 16) % 10**12:012d}"
 
 
 def is_self(cx: Context, said: str, owner: str) -> bool:

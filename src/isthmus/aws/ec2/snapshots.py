@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isthmus.aws.codec import Item
 from isthmus.aws.ec2.api import ec2
-from isthmus.aws.ec2.owners import account_of, is_self
+from isthmus.aws.ec2.images import user_of
+from isthmus.aws.ec2.owners import ALIAS, account_of, is_self
 from isthmus.aws.ec2.states import SNAPSHOT
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import images, volumes
+from isthmus.core import volumes
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict
@@ -65,11 +66,8 @@ def create_snapshot(cx: Context, req: CreateSnapshotRequestTypeDef) -> Mapping[s
 @ec2.action("DeleteSnapshot")
 def delete_snapshot(cx: Context, req: DeleteSnapshotRequestTypeDef) -> Mapping[str, Any]:
     found = volumes.own_snapshot(cx, req["SnapshotId"])
-    for image in images.index(cx):
-        mine = image.noun.owner == found.noun.owner
-        if mine and any(disk.snapshot == found.noun.native for disk in image.noun.disks):
-            reason = f"The snapshot {found.id} is currently in use by {image.id}"
-            raise Conflict(Kind.SNAPSHOT, found.id, reason, "in-use")
+    if image := user_of(cx, found):
+        raise Conflict(Kind.SNAPSHOT, found.id, f"The snapshot {found.id} is currently in use by {image}", "in-use")
     volumes.delete_snapshot(cx, found.id)
     return {}
 
@@ -98,6 +96,8 @@ def render(one: Face) -> dict[str, Any]:
         "Encrypted": snapshot.encrypted,
         "StorageTier": "standard",
     }
+    if not snapshot.owner:
+        said["OwnerAlias"] = ALIAS
     if one.found.tags:
         said["Tags"] = tag_set(one.found.tags)
     return said

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isthmus.aws.codec import Item
 from isthmus.aws.ec2.api import ec2
-from isthmus.aws.ec2.launch import VOLUME_TYPES, zone_of
+from isthmus.aws.ec2.disks import THROUGHPUT, VOLUME_TYPES, demand_size, demand_type
+from isthmus.aws.ec2.launch import zone_of
 from isthmus.aws.ec2.states import VOLUME
 from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
@@ -18,7 +19,6 @@ from isthmus.core.ids import Kind, adopt
 from isthmus.core.instances import Instance
 from isthmus.core.registry import Found
 from isthmus.core.volumes import VolumeOrder
-from isthmus.errors import Conflict
 from isthmus.model import Attachment, ServerState, Volume
 
 if TYPE_CHECKING:
@@ -30,11 +30,9 @@ if TYPE_CHECKING:
         DetachVolumeRequestTypeDef,
     )
 
-_LARGEST = 65536
 _DEFAULT_TYPE = "gp2"
 # IOPS that a type has by itself. Source: "Amazon EBS volume types"
 _BASE_IOPS = {"gp3": 3000}
-_THROUGHPUT = 125
 
 
 class Face(NamedTuple):
@@ -51,6 +49,7 @@ class Face(NamedTuple):
 
 @ec2.listing("DescribeVolumes", key="VolumeId", exclusive="VolumeIds")
 def describe_volumes(cx: Context, req: DescribeVolumesRequestTypeDef) -> Iterator[Item]:
+    """IncludeManagedResources changes nothing: no volume is managed."""
     look = _Look(cx)
     return (render(look.face(one)) for one in volumes.find_volumes(cx, req.get("VolumeIds")))
 
@@ -67,13 +66,19 @@ def describe_volumes(cx: Context, req: DescribeVolumesRequestTypeDef) -> Iterato
     },
 )
 def create_volume(cx: Context, req: CreateVolumeRequestTypeDef) -> Mapping[str, Any]:
+    if req.get("AvailabilityZone", "") not in ("", *cx.world.places):
+        raise AwsError("InvalidZone.NotFound", f"The zone '{req['AvailabilityZone']}' does not exist.")
     zone = zone_of(cx, req)
     if not zone:
         raise AwsError("MissingParameter", "The request must contain the parameter availabilityZone")
     size, kind, iops = req.get("Size", 0), req.get("VolumeType", _DEFAULT_TYPE), req.get("Iops", 0)
     if not size and not req.get("SnapshotId"):
         raise AwsError("MissingParameter", "The request must contain the parameter size/snapshotId")
-    _demand(size, kind, iops, req.get("Throughput", 0))
+    if kind not in VOLUME_TYPES:
+        raise AwsError("UnknownVolumeType", f"Unsupported volume type '{kind}' for volume creation.")
+    demand_type(kind, iops, req.get("Throughput", 0))
+    if "Size" in req:
+        demand_size(size)
     order = VolumeOrder(zone, size, kind, iops, req.get("SnapshotId", ""), req.get("Encrypted", False))
     return render(_Look(cx).face(volumes.create(cx, order)))
 
@@ -89,14 +94,18 @@ def attach_volume(cx: Context, req: AttachVolumeRequestTypeDef) -> Mapping[str, 
     [one] = instances.pick(cx, [req["InstanceId"]])
     device = req["Device"]
     if one.server.state not in (ServerState.RUNNING, ServerState.STOPPED):
-        raise Conflict(Kind.SERVER, one.id, f"Instance '{one.id}' is not 'running' or 'stopped'.")
+        raise AwsError("IncorrectState", f"Instance '{one.id}' is not 'running'.")
+    found = volumes.one_volume(cx, req["VolumeId"])
+    if (found.cloud, found.noun.zone) != (one.cloud, one.server.zone):
+        message = f"The volume '{found.id}' is not in the same availability zone as instance '{one.id}'"
+        raise AwsError("InvalidVolume.ZoneMismatch", message)
     for disk in one.disks:
         if any(held.device == device and held.server == one.server.native for held in disk.noun.attachments):
             raise AwsError(
                 "InvalidParameterValue",
                 f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
             )
-    after = volumes.attach(cx, req["VolumeId"], one.cloud, one.server.native, device)
+    after = volumes.attach(cx, found.id, one.cloud, one.server.native, device)
     return _attachment(after, one, "attaching")
 
 
@@ -135,7 +144,7 @@ def render(face: Face) -> dict[str, Any]:
         ],
     }
     if kind == "gp3":
-        said["Throughput"] = _THROUGHPUT
+        said["Throughput"] = THROUGHPUT
     if iops := volume.iops or _iops(kind, volume.size):
         said["Iops"] = iops
     if face.found.tags:
@@ -169,19 +178,6 @@ class _Look:
     def _server(self, cloud: str, native: str) -> str:
         one = self._servers.get((cloud, native))
         return one.id if one else adopt(Kind.SERVER, cloud, native)
-
-
-def _demand(size: int, kind: str, iops: int, throughput: int) -> None:
-    if kind not in VOLUME_TYPES:
-        raise AwsError("UnknownVolumeType", f"Unsupported volume type '{kind}' for volume creation.")
-    if not 0 <= size <= _LARGEST:
-        raise AwsError("InvalidParameterValue", f"Volume of {size}GiB is invalid: between 1 and {_LARGEST} GiB.")
-    if iops and kind not in ("io1", "io2", "gp3"):
-        raise AwsError("InvalidParameterCombination", f"The parameter iops is not supported for {kind} volumes.")
-    if not iops and kind in ("io1", "io2"):
-        raise AwsError("MissingParameter", f"The parameter iops must be specified for {kind} volumes.")
-    if throughput and (kind != "gp3" or throughput != _THROUGHPUT):
-        raise AwsError("UnsupportedOperation", f"A throughput other than gp3's own {_THROUGHPUT} MiB/s is not kept.")
 
 
 def _iops(kind: str, size: int) -> int:

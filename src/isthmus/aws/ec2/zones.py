@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @ec2.listing("DescribeRegions", key="RegionName")
 def describe_regions(cx: Context, req: DescribeRegionsRequestTypeDef) -> Iterator[RegionTypeDef]:
+    """AllRegions changes nothing: there is one."""
     name = cx.world.region
     for wanted in req.get("RegionNames", ()):
         if wanted != name:
@@ -32,6 +33,7 @@ def describe_regions(cx: Context, req: DescribeRegionsRequestTypeDef) -> Iterato
 def describe_availability_zones(
     cx: Context, req: DescribeAvailabilityZonesRequestTypeDef
 ) -> Iterator[AvailabilityZoneTypeDef]:
+    """AllAvailabilityZones changes nothing: none is hidden."""
     names, ids = req.get("ZoneNames", ()), req.get("ZoneIds", ())
     for wanted in names:
         if wanted not in cx.world.places:
