@@ -438,8 +438,8 @@ def perform(demo: Demo, once: bool) -> int:
         demo.tell()
         code = 0
         story.summary()
-        demo.how_to_go_on()
         if not once:
+            demo.how_to_go_on()
             demo.serve_on()
     except KeyboardInterrupt:
         story.console.print("\nInterrupted." if code else "\nEnding.")
@@ -458,7 +458,7 @@ def perform(demo: Demo, once: bool) -> int:
 
 def show_log(story: Story) -> None:
     with suppress(OSError):
-        story.console.print("The end of the server's log:")
+        story.console.print("The end of the log:")
         story.show("\n".join(LOG.read_text(errors="replace").splitlines()[-30:]), style="dim")
 
 
