@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import subprocess
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,7 +22,7 @@ from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ImageRecord, ServerRecord, SnapshotRecord, VolumeRecord
 from isthmus.providers.local.work import Work
 
-LARGEST_KERNEL = 1 << 29
+LARGEST_KERNEL = 1 << 32
 """Bytes of a kernel or a ramdisk."""
 
 
@@ -295,9 +295,10 @@ class LocalImages:
         state = ImageState.AVAILABLE
         draft = self._base.blob(f".{record.blob}.part")
         try:
-            shutil.copyfile(_held_open(source), draft)
+            copy = ["cp", "--sparse=always", "--reflink=auto", str(_held_open(source)), str(draft)]
+            subprocess.run(copy, check=True, capture_output=True, timeout=disks.CPU_SECONDS)
             draft.replace(self._base.blob(record.blob))
-        except OSError:
+        except (OSError, subprocess.SubprocessError):
             draft.unlink(missing_ok=True)
             state = ImageState.ERROR
         with self._base.lock:
