@@ -7,11 +7,14 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from isthmus.config import ConfigError, Settings
 from isthmus.duties import alone
 from isthmus.options import Address
-from isthmus.store import Store
+
+if TYPE_CHECKING:
+    from isthmus.store import Store
 
 ACCOUNT = "default"
 _PROFILE = "default"

@@ -92,15 +92,9 @@ class Wire(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.bounds.head_bytes
 
     def _late(self) -> None:
-        """The time for a request is over: it is refused, and whoever waits for its body is told that there is none."""
         self._timer = None
-        if self._complete or self.pipeline:
+        if self._complete:
             self.transport.close()
-            return
-        if not self._in_head and not self.cycle.response_started:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            self._answer(_LATE)
         else:
             self._refuse(_LATE)
 
@@ -110,13 +104,19 @@ class Wire(HttpToolsProtocol):
             self._timer = None
 
     def _refuse(self, why: tuple[int, str, str]) -> None:
-        """Answer what cannot be read, and close; an answer that is still due comes first, and alone."""
+        """Answer what cannot be read, and close. An answer to an earlier request comes first, and then none."""
         self._stop_timer()
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is None or self.cycle.response_complete:
+            self._answer(why)
+        elif self.pipeline:
+            self.transport.close()
+        elif self.cycle.more_body and not self.cycle.response_started:
+            self.cycle.disconnected = True  # whoever waits for the body is told that there is none
+            self.cycle.message_event.set()
+            self._answer(why)
+        else:
             self.cycle.keep_alive = False
             self.transport.pause_reading()
-            return
-        self._answer(why)
 
     def _answer(self, why: tuple[int, str, str]) -> None:
         refusal = Refusal(*why)
