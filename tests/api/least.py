@@ -1,4 +1,4 @@
-"""The least that an action must be asked, by the model, and all that an account has: what tests of every action need."""
+"""What tests of every action need: the least that one must be asked, by the model, and all that an account has."""
 
 from __future__ import annotations
 

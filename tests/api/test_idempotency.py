@@ -71,20 +71,18 @@ def test_without_a_token_each_request_is_a_new_one(ec2, asked):
     assert len(_instances(ec2)) == 2
 
 
-def test_the_same_at_the_same_time_is_done_once(house, ec2, asked):
-    clients = [house.client() for _ in range(8)]
-
+def test_the_same_at_the_same_time_is_done_once(ec2, asked):
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda client: _said(client.run_instances(**asked)), clients))
+        answers = list(pool.map(lambda _: _said(ec2.run_instances(**asked)), range(8)))
 
     assert all(answer == answers[0] for answer in answers)
     assert len(_instances(ec2)) == 1
 
 
-def test_different_requests_with_one_token_at_the_same_time_are_one_or_refused(house, ec2, asked):
+def test_different_requests_with_one_token_at_the_same_time_are_one_or_refused(ec2, asked):
     def launch(count: int) -> str:
         try:
-            return str(len(house.client().run_instances(**{**asked, "MaxCount": count})["Instances"]))
+            return str(len(ec2.run_instances(**{**asked, "MaxCount": count})["Instances"]))
         except ClientError as error:
             return str(error.response["Error"]["Code"])
 

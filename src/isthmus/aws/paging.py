@@ -28,7 +28,11 @@ class Page:
     """Whose listing of what this is: a token is good for the same one only."""
 
 
-def page_of(cx: Context, action: str, exclusive: str, bounds: tuple[int, int], request: dict[str, Any]) -> Page:
+LARGEST = 1000
+"""Items of a page where the model has no bound; more may be asked for, and are not given."""
+
+
+def page_of(cx: Context, action: str, exclusive: str, bounds: tuple[int, int | None], request: dict[str, Any]) -> Page:
     """Take the page out of a request. Raises AwsError for a size or token that cannot be."""
     size = request.pop("MaxResults", None)
     token = request.pop("NextToken", "")
@@ -36,12 +40,21 @@ def page_of(cx: Context, action: str, exclusive: str, bounds: tuple[int, int], r
         return Page()
     if exclusive and size and request.get(exclusive):
         raise AwsError("InvalidParameterCombination", f"MaxResults and {exclusive} cannot be used together.")
-    least, most = bounds
-    if size is not None and size < least:
-        reason = f"Expecting a value of {least} or more."
-        raise AwsError("InvalidParameterValue", f"Value ( {size} ) for parameter maxResults is invalid. {reason}")
+    if size is not None:
+        _demand_within(size, *bounds)
+    most = min(bounds[1] or LARGEST, LARGEST)
     question = _question(cx, action, request)
     return Page(min(size or most, most), _open(cx, token, question) if token else (), question)
+
+
+def _demand_within(size: int, least: int, most: int | None) -> None:
+    if size < least:
+        reason = f"Expecting a value greater than or equal to {least}."
+    elif most is not None and size > most:
+        reason = f"Expecting a value less than or equal to {most}."
+    else:
+        return
+    raise AwsError("InvalidParameterValue", f"Value ( {size} ) for parameter maxResults is invalid. {reason}")
 
 
 def token_for(cx: Context, page: Page, last: tuple[str, ...]) -> str:

@@ -25,7 +25,6 @@ from isthmus.errors import Fault
 
 Answer = Mapping[str, Any]
 Run = Callable[[Context, Any], Any]
-_LARGEST = 1000
 Fold = Callable[[Sequence[Mapping[str, Any]]], Answer]
 
 
@@ -54,7 +53,10 @@ class Action:
 
 class Service:
     def __init__(
-        self, name: str, faults: Callable[[Fault], AwsError], check: Callable[[Codec, str, Mapping[str, Any]], None]
+        self,
+        name: str,
+        faults: Callable[[Context, Fault], AwsError],
+        check: Callable[[Codec, str, Mapping[str, Any]], None],
     ) -> None:
         self.name = name
         self.actions: dict[str, Action] = {}
@@ -105,7 +107,7 @@ class Service:
         try:
             answer = self._run(cx, action, request)
         except Fault as fault:
-            raise self._faults(fault) from fault
+            raise self._faults(cx, fault) from fault
         if self.strict and (wrong := self.codec.validate(name, answer)):
             raise AssertionError(f"{name} answered against the model: {'; '.join(wrong)}")
         return self.codec.encode(name, answer, version=cx.version, request_id=cx.request_id)
@@ -168,12 +170,12 @@ class Service:
         answer = listing.fold(items) if listing.fold else {self._list_member(action.name): items}
         return {**answer, "NextToken": token} if token else answer
 
-    def _bounds(self, name: str) -> tuple[int, int]:
-        """The smallest and largest page, from the model where it says so."""
+    def _bounds(self, name: str) -> tuple[int, int | None]:
+        """The smallest and largest page that may be asked for, from the model where it says so."""
         shape = self.codec.operations[name].input
         size = shape.members.get("MaxResults") if shape else None
         said = size.metadata if size else {}
-        return int(said.get("min", 1)), int(min(said.get("max", _LARGEST), _LARGEST))
+        return int(said.get("min", 1)), int(said["max"]) if "max" in said else None
 
     def _list_member(self, name: str) -> str:
         output = self.codec.operations[name].output

@@ -11,7 +11,7 @@ from isthmus.context import Context
 from isthmus.errors import Fault
 
 
-def _say(fault: Fault) -> AwsError:
+def _say(_: Context, fault: Fault) -> AwsError:
     return AwsError("InternalFailure", str(fault), 500)
 
 

@@ -1,4 +1,4 @@
-"""EC2's rules for tags: at most 50 a resource, keys of 127 and values of 255 characters, `aws:` reserved.
+"""EC2's rules for tags: at most 50 a resource, keys of 128 and values of 256 characters, `aws:` reserved.
 
 Source: "Tag your Amazon EC2 resources" in the EC2 User Guide.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from isthmus.aws.errors import AwsError
 
 MOST = 50
-_KEY, _VALUE = 127, 255
+_KEY, _VALUE = 128, 256
 
 
 def tags_of(specifications: Iterable[Mapping[str, Any]], makes: tuple[str, ...]) -> dict[str, dict[str, str]]:

@@ -10,7 +10,8 @@ from typing import Any
 from isthmus.aws.codec import Codec, Shape
 from isthmus.aws.errors import AwsError
 
-# the model's name of the shape, the prefix, the error code; codes from the EC2 API's table of error codes
+# the model's name of the shape, or of a structure and its member; the prefix; the error code.
+# codes from the EC2 API's table of error codes
 FORMS = {
     "InstanceId": ("i", "InvalidInstanceID.Malformed"),
     "InstanceIdForResolver": ("i", "InvalidInstanceID.Malformed"),
@@ -28,6 +29,11 @@ FORMS = {
     "VpcId": ("vpc", "InvalidVpcID.Malformed"),
     "SubnetId": ("subnet", "InvalidSubnetID.Malformed"),
     "KeyPairId": ("key", "InvalidKeyPair.Format"),
+    "SecurityGroupRuleIdList.": ("sgr", "InvalidSecurityGroupRuleId.Malformed"),
+    "TaggableResourceId": ("[a-z]{1,20}(?:-[a-z]{1,20}){0,3}", "InvalidID"),
+    "UserIdGroupPair.GroupId": ("sg", "InvalidGroupId.Malformed"),
+    "UserIdGroupPair.VpcId": ("vpc", "InvalidVpcID.Malformed"),
+    "InstanceNetworkInterfaceSpecification.SubnetId": ("subnet", "InvalidSubnetID.Malformed"),
 }
 _Path = tuple[str, ...]
 _DEEPEST = 5
@@ -58,8 +64,9 @@ def _walk(codec: Codec, shape: Shape, path: _Path, depth: int) -> Iterator[tuple
     members = [shape.element] if shape.element else shape.members.values()
     for member in members:
         here = (*path, member.name) if member.name else path
-        if member.shape in FORMS:
-            yield here, FORMS[member.shape]
+        form = FORMS.get(member.shape) or FORMS.get(f"{shape.name}.{member.name}")
+        if form:
+            yield here, form
         elif member.type_name in ("structure", "list") and member.name != "Filters" and depth < _DEEPEST:
             yield from _walk(codec, codec.shape(member.shape), here, depth + 1)
 

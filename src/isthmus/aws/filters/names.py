@@ -20,7 +20,7 @@ UNDOCUMENTED = MappingProxyType(
 )
 """Names that clients use, and that earlier texts of the API had."""
 
-_PIECE = re.compile(r"<(/?)[uo]l>|<li>\s*(?:<p>)?\s*(?:<code>([^<]+)</code>(:)?|([a-z][a-z0-9.:-]*)\s+[-\u2013]\s)")
+_PIECE = re.compile(r"<(/?)[uo]l>|<li>\s*(?:<p>)?\s*(?:<code>([^<]+)</code>|([a-z][a-z0-9.:-]*)\s+[-\u2013]\s)")
 
 
 def documented(text: str) -> frozenset[str]:
@@ -28,12 +28,12 @@ def documented(text: str) -> frozenset[str]:
     names: set[str] = set()
     depth = 0
     for piece in _PIECE.finditer(text):
-        closing, code, colon, bare = piece.groups()
+        closing, code, bare = piece.groups()
         name = html.unescape(code or bare or "").strip()
         if not name:
             depth += -1 if closing else 1
         elif depth <= 1:
-            names.add(TAG if name.startswith("tag:") or (name == "tag" and colon) else name)
+            names.add(TAG if name == "tag" or name.startswith("tag:") else name)
     return frozenset(names)
 
 

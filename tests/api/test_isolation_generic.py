@@ -1,0 +1,213 @@
+"""Another account's things are not there, on any action; and an id that is none is called so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from least import ABSENT, everything, least
+from raw import Sender
+
+from isthmus.aws.codec import Shape
+from isthmus.aws.ec2 import ec2 as service
+from isthmus.aws.ec2.ids import FORMS
+
+_NAMES = {"SecurityGroupName": "groupname", "KeyPairName": "keyname", "EipAllocationPublicIp": "number"}
+"""Things that are told by a name: nobody's name is another one's."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a request names a thing: the parameter, and the prefix of its id."""
+
+    action: str
+    parameter: str
+    prefix: str
+    code: str
+
+
+def _places() -> Iterator[Place]:
+    for action in sorted(service.actions):
+        if shape := service.codec.operations[action].input:
+            yield from _within(action, shape, "", 0)
+
+
+def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]:
+    members = [shape.element] if shape.element else shape.members.values()
+    for member in members:
+        here = f"{path}.{member.name or 1}".lstrip(".")
+        form = FORMS.get(member.shape) or FORMS.get(f"{shape.name}.{member.name}")
+        if form:
+            prefixes = _TAGGABLE if member.shape == "TaggableResourceId" else form[0].split("|")
+            yield from (Place(action, here, prefix, form[1]) for prefix in prefixes)
+        elif member.shape in _NAMES:
+            yield Place(action, here, _NAMES[member.shape], "")
+        elif member.type_name in ("structure", "list") and member.name != "Filters" and depth < 5:
+            yield from _within(action, service.codec.shape(member.shape), here, depth + 1)
+
+
+_TAGGABLE = ("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "vpc", "subnet", "eni")
+PLACES = list(_places())
+
+
+def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
+    """One of everything, by the prefix of its id."""
+    instance = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1)["Instances"][0]
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+    house.settle(6)
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    group = ec2.create_security_group(GroupName=f"group {volume}", Description="d")["GroupId"]
+    rule = ec2.authorize_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=1, ToPort=2, CidrIp="10.0.0.0/8"
+    )["SecurityGroupRules"][0]
+    key = ec2.create_key_pair(KeyName=f"key {volume}")
+    address = ec2.allocate_address()
+    association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance["InstanceId"])
+    made = ec2.create_image(InstanceId=instance["InstanceId"], Name=f"image {volume}")["ImageId"]
+    house.settle(6)
+    return {
+        "i": instance["InstanceId"],
+        "vol": volume,
+        "snap": snapshot,
+        "ami": made,
+        "sg": group,
+        "sgr": rule["SecurityGroupRuleId"],
+        "key": key["KeyPairId"],
+        "eipalloc": address["AllocationId"],
+        "eipassoc": association["AssociationId"],
+        "eni": instance["NetworkInterfaces"][0]["NetworkInterfaceId"],
+        "vpc": instance["VpcId"],
+        "subnet": instance["SubnetId"],
+        "groupname": f"group {volume}",
+        "keyname": f"key {volume}",
+        "number": address["PublicIp"],
+    }
+
+
+def _unknown(prefix: str) -> str:
+    return {"groupname": "no such group", "keyname": "no such key", "number": "203.0.113.254"}.get(
+        prefix, f"{prefix}-{ABSENT}"
+    )
+
+
+def _own(mine: dict[str, str], action: str) -> dict[str, str]:
+    """The least request, about things of one's own."""
+    params = least(action)
+    for place in PLACES:
+        if place.action == action and place.parameter in params:
+            params[place.parameter] = mine.get(place.prefix, params[place.parameter])
+    return {**params, **{name: value for name, value in _GOOD.get(action, {}).items() if name in params}}
+
+
+_GOOD = {"DescribeImageAttribute": {"Attribute": "description"}, "AttachVolume": {"Device": "/dev/sdf"}}
+
+
+@pytest.fixture
+def both(house: Any, ec2: Any, stranger: Any, image: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What the first account has, and what the second."""
+    return _furnish(house, ec2, image), _furnish(house, stranger, image)
+
+
+def test_another_accounts_thing_is_as_unknown_as_one_that_never_was(house, both):
+    theirs, mine = both
+    before = everything(house)
+    send = Sender(house.front, house.new_account("third"))
+
+    for place in PLACES:
+        if place.prefix not in theirs:
+            continue
+        params = _own(mine, place.action)
+        real = send(place.action, {**params, place.parameter: theirs[place.prefix]})
+        never = send(place.action, {**params, place.parameter: _unknown(place.prefix)})
+
+        assert (place, real.status, real.code) == (place, never.status, never.code)
+        assert real.message.replace(theirs[place.prefix], "") == never.message.replace(_unknown(place.prefix), "")
+        assert real.status == 400 or not real.root.findall(".//item"), place
+
+    assert everything(house) == before
+
+
+def test_a_thing_of_ones_own_does_not_make_another_accounts_known(house, both):
+    """The other ids of the request are the asker's own: only the one that is another's is at fault."""
+    theirs, mine = both
+    before = everything(house)
+    account = next(one.id for one in house.store.accounts() if one.name == "second")
+    credential = house.store.create_credential(account)
+    send = Sender(house.front, (account, credential.access_key, credential.secret))
+
+    for place in PLACES:
+        params = _own(mine, place.action)
+        if place.prefix not in theirs or place.parameter not in params:
+            continue
+        answer = send(place.action, {**params, place.parameter: theirs[place.prefix]})
+        never = send(place.action, {**params, place.parameter: _unknown(place.prefix)})
+        assert (place, answer.status, answer.code) == (place, 400, never.code)
+        assert answer.code.endswith(("NotFound", "InvalidID")), place
+
+    assert everything(house) == before
+
+
+def test_nothing_of_another_account_is_ever_listed(house, both):
+    theirs, _ = both
+    send = Sender(house.front, house.new_account("third"))
+
+    for action, known in service.actions.items():
+        if known.listing:
+            text = send(action).text
+            assert not [one for one in theirs.values() if one in text], action
+            assert house.account[0] not in text, action
+
+
+def test_a_filter_does_not_find_what_is_another_accounts(house, both):
+    theirs, _ = both
+    send = Sender(house.front, house.new_account("third"))
+    wanted = {
+        "DescribeInstances": ("instance-id", "i"),
+        "DescribeVolumes": ("volume-id", "vol"),
+        "DescribeSnapshots": ("snapshot-id", "snap"),
+        "DescribeImages": ("image-id", "ami"),
+        "DescribeSecurityGroups": ("group-id", "sg"),
+        "DescribeAddresses": ("allocation-id", "eipalloc"),
+        "DescribeTags": ("resource-id", "i"),
+        "DescribeNetworkInterfaces": ("network-interface-id", "eni"),
+    }
+    for action, (name, prefix) in wanted.items():
+        answer = send(action, {"Filter.1.Name": name, "Filter.1.Value.1": theirs[prefix]})
+        assert (answer.status, list(answer.root.iter("item"))) == (200, []), action
+
+
+@pytest.mark.parametrize(
+    "digits", ["", "0", "0123456", "0123456789abcdef", "0123456789abcdef01", "0123456g", "ABCDEF01"]
+)
+def test_an_id_that_is_none_is_called_malformed(house, digits):
+    send = Sender(house.front, house.account)
+
+    for place in PLACES:
+        if not place.code:
+            continue
+        answer = send(place.action, {**least(place.action), place.parameter: f"{place.prefix}-{digits}"})
+        assert (place, answer.status, answer.code) == (place, 400, place.code)
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "i", "*", "i-*", "'; DROP TABLE records; --", "i-01234567\n", "ï-01234567", "x" * 9999]
+)
+def test_what_does_not_look_like_an_id_is_called_malformed(house, text):
+    send = Sender(house.front, house.account)
+
+    for place in PLACES:
+        if place.code:
+            answer = send(place.action, {**least(place.action), place.parameter: text})
+            assert (place, answer.status, answer.code) == (place, 400, place.code)
+
+
+def test_an_id_of_another_kind_is_called_malformed(house):
+    send = Sender(house.front, house.account)
+
+    for place in PLACES:
+        if place.code and place.code != "InvalidID":
+            other = "vol" if place.prefix != "vol" else "snap"
+            answer = send(place.action, {**least(place.action), place.parameter: f"{other}-{ABSENT}"})
+            assert (place, answer.status, answer.code) == (place, 400, place.code)
