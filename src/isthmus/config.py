@@ -49,6 +49,22 @@ VARIABLES = {
 }
 """The environment variables that set an option. ISTHMUS_CONFIG and ISTHMUS_CLOUD are read beside these."""
 
+_LIMITS = {
+    "max_body": (1024, 1 << 30),
+    "max_list": (1, 1_000_000),
+    "instances": (0, 10_000_000),
+    "addresses": (0, 10_000_000),
+    "groups_per_server": (1, 1000),
+}
+_HTTP = {
+    "threads": (1, 1000),
+    "in_flight": (1, 100_000),
+    "head_bytes": (4096, 16 << 20),
+    "headers": (16, 10_000),
+    "request_seconds": (1, 3600),
+    "idle_seconds": (1, 3600),
+    "stop_seconds": (1, 3600),
+}
 _OWN_VARIABLES = ("ISTHMUS_CONFIG", "ISTHMUS_CLOUD")
 _OWN_FILES = ("aws", "metadata", "run")
 """What the state directory holds beside one directory for each cloud that needs one."""
@@ -261,31 +277,20 @@ def _data_home(environ: Mapping[str, str]) -> Path:
 
 def _limits(given: Table) -> Limits:
     default = Limits()
-    visible = int(default.terminated_visible.total_seconds())
-    limits = Limits(
-        max_body=given.get("max_body", options.whole(1024, 1 << 30), default.max_body),
-        max_list=given.get("max_list", options.whole(1, 1_000_000), default.max_list),
-        terminated_visible=timedelta(
-            seconds=given.get("terminated_visible", options.whole(0, 31_536_000), visible),
-        ),
-    )
+    visible = given.get("terminated_visible", options.whole(0, 31_536_000), default.terminated_visible.seconds)
+    limits = Limits(terminated_visible=timedelta(seconds=visible), **_numbers(given, _LIMITS, default))
     given.close()
     return limits
 
 
 def _http(given: Table) -> Http:
-    default = Http()
-    http = Http(
-        threads=given.get("threads", options.whole(1, 1000), default.threads),
-        in_flight=given.get("in_flight", options.whole(1, 100_000), default.in_flight),
-        head_bytes=given.get("head_bytes", options.whole(4096, 16 << 20), default.head_bytes),
-        headers=given.get("headers", options.whole(16, 10_000), default.headers),
-        request_seconds=given.get("request_seconds", options.whole(1, 3600), default.request_seconds),
-        idle_seconds=given.get("idle_seconds", options.whole(1, 3600), default.idle_seconds),
-        stop_seconds=given.get("stop_seconds", options.whole(1, 3600), default.stop_seconds),
-    )
+    http = Http(**_numbers(given, _HTTP, Http()))
     given.close()
     return http
+
+
+def _numbers(given: Table, bounds: Mapping[str, tuple[int, int]], default: object) -> dict[str, int]:
+    return {name: given.get(name, options.whole(*both), getattr(default, name)) for name, both in bounds.items()}
 
 
 def _log(given: Table) -> Log:
