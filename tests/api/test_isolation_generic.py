@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from least import ABSENT, everything, least
 from raw import Sender
 
@@ -211,3 +212,14 @@ def test_an_id_of_another_kind_is_called_malformed(house):
             other = "vol" if place.prefix != "vol" else "snap"
             answer = send(place.action, {**least(place.action), place.parameter: f"{other}-{ABSENT}"})
             assert (place, answer.status, answer.code) == (place, 400, place.code)
+
+
+def test_an_error_says_the_id_that_clients_know(ec2):
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+
+    with pytest.raises(ClientError) as refused:
+        ec2.create_snapshot(VolumeId=volume)
+
+    message = refused.value.response["Error"]["Message"]
+    assert volume in message
+    assert "volume-" not in message
