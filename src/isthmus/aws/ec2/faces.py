@@ -53,6 +53,34 @@ class Face(NamedTuple):
         return adopt(Kind.ATTACHED_PORT, self.instance.cloud, self.server.ports[0].native)
 
 
+class _Native(NamedTuple):
+    """What a server says in its cloud's words; `launched` is the image it was launched by, in EC2's."""
+
+    cloud: str
+    zone: str
+    flavor: str
+    image: str
+    kernel: str
+    ramdisk: str
+    network: str
+    subnet: str
+    launched: str
+
+
+class _Common(NamedTuple):
+    """The same in EC2's words: the part of a face, in its order, that servers of one kind and place share."""
+
+    zone: str
+    zone_id: str
+    flavor: str
+    cpus: int
+    image: str
+    kernel: str
+    ramdisk: str
+    network: str
+    subnet: str
+
+
 def faces(cx: Context, ids: Collection[str] | None = None) -> Iterator[Face]:
     """Instances in their order, ready to be rendered."""
     look = Look(cx)
@@ -60,30 +88,43 @@ def faces(cx: Context, ids: Collection[str] | None = None) -> Iterator[Face]:
 
 
 class Look:
-    """Makes faces; looks native ids up once a request."""
+    """Makes faces. What many servers have in common is looked up once a request."""
 
     def __init__(self, cx: Context) -> None:
         self._cx = cx
         self._names = Names(cx)
-        self._zone_ids = {zone: cx.world.zone_id(zone) for zone in cx.world.places}
+        self._common: dict[_Native, _Common] = {}
 
     def face(self, one: Instance) -> Face:
-        server, cloud, names = one.server, one.cloud, self._names
+        server = one.server
         port = server.ports[0] if server.ports else None
-        zone = self._cx.world.place_of(cloud, server.zone).zone
-        return Face(
-            one.id,
-            one.account,
-            one,
-            zone,
-            self._zone_ids[zone],
-            names.flavor(cloud, server.flavor),
-            names.cpus(cloud, server.flavor),
-            one.launch.image or names.image(cloud, server.image),
-            names.kernel(cloud, server.kernel),
-            names.ramdisk(cloud, server.ramdisk),
-            names.network(cloud, port.network) if port else "",
-            names.subnet(cloud, port.subnet) if port else "",
-            names.private(port.address) if port else "",
-            one.address.noun.address if one.address else "",
+        native = _Native(
+            one.cloud,
+            server.zone,
+            server.flavor,
+            server.image,
+            server.kernel,
+            server.ramdisk,
+            port.network if port else "",
+            port.subnet if port else "",
+            one.launch.image,
         )
+        common = self._common.get(native) or self._look_up(native)
+        private = self._names.private(port.address) if port else ""
+        return Face(one.id, one.account, one, *common, private, one.address.noun.address if one.address else "")
+
+    def _look_up(self, native: _Native) -> _Common:
+        names, cloud = self._names, native.cloud
+        zone = self._cx.world.place_of(cloud, native.zone).zone
+        self._common[native] = _Common(
+            zone,
+            self._cx.world.zone_id(zone),
+            names.flavor(cloud, native.flavor),
+            names.cpus(cloud, native.flavor),
+            native.launched or names.image(cloud, native.image),
+            names.kernel(cloud, native.kernel),
+            names.ramdisk(cloud, native.ramdisk),
+            names.network(cloud, native.network),
+            names.subnet(cloud, native.subnet),
+        )
+        return self._common[native]
