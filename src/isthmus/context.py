@@ -57,8 +57,16 @@ class World:
 
     def place_of(self, cloud: str, native: str) -> Place:
         """The place of a cloud's own zone; the cloud's first place for a zone that is not configured."""
-        of_cloud = [place for place in self.places.values() if place.cloud == cloud]
-        return next((place for place in of_cloud if place.native == native), of_cloud[0])
+        return self._placed.get((cloud, native)) or self._placed[cloud, ""]
+
+    @cached_property
+    def _placed(self) -> Mapping[tuple[str, str], Place]:
+        """The first place of each zone of a cloud, and under no zone the cloud's first."""
+        placed: dict[tuple[str, str], Place] = {}
+        for place in self.places.values():
+            placed.setdefault((place.cloud, place.native), place)
+            placed.setdefault((place.cloud, ""), place)
+        return placed
 
     def zone_id(self, zone: str) -> str:
         """A zone's id in AWS's form (`use1-az1`): the region in short and the zone's place in the configuration."""

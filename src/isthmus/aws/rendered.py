@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 from isthmus.aws.codec import Item
@@ -25,6 +26,7 @@ V = TypeVar("V", bound=Rendering)
 def rendered(render: Callable[[V], dict[str, Any]]) -> Callable[[V], Item]:
     """A `render` that gives the same Item again, with its XML, for an equal value. Holds 20,000 at most."""
     memo: dict[tuple[str, str], tuple[V, Item]] = {}
+    lock = Lock()
 
     def remembered(value: V) -> Item:
         name = (value.account, value.id)
@@ -32,9 +34,10 @@ def rendered(render: Callable[[V], dict[str, Any]]) -> Callable[[V], Item]:
         if known is not None and known[0] == value:
             return known[1]
         item = Item(render(value))
-        if len(memo) >= _MOST:
-            memo.pop(next(iter(memo)), None)
-        memo[name] = (value, item)
+        with lock:
+            if len(memo) >= _MOST:
+                del memo[next(iter(memo))]
+            memo[name] = (value, item)
         return item
 
     return remembered
