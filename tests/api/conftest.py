@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -22,6 +23,7 @@ from isthmus.store import Store
 
 ENDPOINT = "http://127.0.0.1:8788"
 ZONES = ("us-east-1a", "us-east-1b")
+NO_QUOTA: Mapping[str, int] = MappingProxyType({})
 
 
 class Clock:
@@ -40,12 +42,11 @@ class Clock:
 class House:
     """One Isthmus over a memory cloud."""
 
-    def __init__(self, url: str, settle: float = 5.0, **limits: Any) -> None:
+    def __init__(self, url: str, settle: float = 5.0, quota: Mapping[str, int] = NO_QUOTA, **limits: Any) -> None:
         self.clock = Clock()
         self.store = Store.open(url, b"k" * 32)
-        self.cloud = Memory(
-            "memory", ZONES, tuple(BUILT_IN.values()), clock=self.clock, settle=timedelta(seconds=settle)
-        )
+        flavors, pause = tuple(BUILT_IN.values()), timedelta(seconds=settle)
+        self.cloud: Any = Memory("memory", ZONES, flavors, clock=self.clock, settle=pause, quota=quota)
         self.world = self.new_world(**limits)
         self.front = Front(self.world)
         self.account = self.new_account("first")

@@ -99,7 +99,7 @@ def say(cx: Context, fault: Fault) -> AwsError:
         case NoCapacity():
             return AwsError(_CAPACITY.get(fault.kind, "InsufficientCapacity"), text, 500)
         case Invalid():
-            return AwsError("InvalidParameterValue", text)
+            return AwsError(_INVALID.get(fault.field, "InvalidParameterValue"), text)
         case Denied():
             return AwsError("OperationNotPermitted", text)
         case Unsupported():
