@@ -119,7 +119,7 @@ def per_second(endpoint: str, requests: Sequence[bytes], connections: int, secon
             _next(poll, line, following)
         answers, until = 0, begun + seconds
         by_number = {line.fileno(): line for line in lines}
-        while time.perf_counter() < until:
+        while time.perf_counter() < until or not answers:
             for number, _ in poll.poll(1.0):
                 line = by_number[number]
                 if line.receive():
