@@ -60,6 +60,6 @@ def tags(**pairs: str) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in pairs.items()]
 
 
-def tagged(kind: str, **pairs: str) -> list[dict[str, Any]]:
+def tagged(kind: str, /, **pairs: str) -> list[dict[str, Any]]:
     """A TagSpecification."""
     return [{"ResourceType": kind, "Tags": tags(**pairs)}]

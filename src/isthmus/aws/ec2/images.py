@@ -71,6 +71,8 @@ def create_image(cx: Context, req: CreateImageRequestTypeDef) -> Mapping[str, An
     held = {attachment.device: disk for disk in one.disks for attachment in disk.noun.attachments}
     disks = []
     for order in orders:
+        if order.without and order.device == one.server.root_device:
+            raise AwsError("InvalidBlockDeviceMapping", f"The root device {order.device} cannot be left out.")
         if order.without:
             continue
         size = order.size or (held[order.device].noun.size if order.device in held else 0)
@@ -202,6 +204,8 @@ def modify_image_attribute(cx: Context, req: ModifyImageAttributeRequestTypeDef)
     if "Description" in req or said == "description":
         images.describe(cx, image, req.get("Description", {}).get("Value", req.get("Value", "")))
         return {}
+    if said not in ("", "launchPermission"):
+        raise AwsError("InvalidParameterValue", f"Value ({said}) for parameter attribute is invalid.")
     add, remove = _permissions(req)
     if not add and not remove:
         raise AwsError("MissingParameter", "The request must contain the parameter LaunchPermission or Description")

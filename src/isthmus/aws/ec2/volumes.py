@@ -72,7 +72,7 @@ def create_volume(cx: Context, req: CreateVolumeRequestTypeDef) -> Mapping[str, 
     if not zone:
         raise AwsError("MissingParameter", "The request must contain the parameter availabilityZone")
     size, kind, iops = req.get("Size", 0), req.get("VolumeType", _DEFAULT_TYPE), req.get("Iops", 0)
-    if not size and not req.get("SnapshotId"):
+    if "Size" not in req and not req.get("SnapshotId"):
         raise AwsError("MissingParameter", "The request must contain the parameter size/snapshotId")
     if kind not in VOLUME_TYPES:
         raise AwsError("UnknownVolumeType", f"Unsupported volume type '{kind}' for volume creation.")
