@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from isthmus.errors import Conflict, Invalid, NoCapacity
 from isthmus.model import Address, ServerState
@@ -74,6 +76,7 @@ class LocalAddresses:
         taken = {record.noun.address for record in self._base.addresses.everything()}
         if wanted:
             return _wanted(wanted, taken)
+        taken |= _listening()
         for offset in range(RANGE.num_addresses):
             address = RANGE.network_address + (_start(self._base) + offset) % RANGE.num_addresses
             if str(address) not in taken and int(address) & 0xFF not in (0, 255):
@@ -83,7 +86,17 @@ class LocalAddresses:
 
 def _start(base: Base) -> int:
     """Two clouds on one host begin at different places, so that they seldom want the same address."""
-    return hashlib.sha256(os.fsencode(base.state)).digest()[0] << 8
+    return int.from_bytes(hashlib.sha256(os.fsencode(base.state)).digest()[:2], "big")
+
+
+def _listening() -> set[str]:
+    """The addresses on which something of this host listens: another cloud's, perhaps."""
+    found = set()
+    for table in ("tcp", "udp"):
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/net/{table}").read_text("ascii").splitlines()[1:]
+            found |= {line.split()[1].partition(":")[0] for line in lines}
+    return {str(IPv4Address(bytes.fromhex(word)[::-1])) for word in found}
 
 
 def _wanted(wanted: str, taken: set[str]) -> str:

@@ -17,7 +17,18 @@ from isthmus.model import AttachmentState, ServerState, VolumeState
 from isthmus.providers.local import builtin, disks, firewalls, forwards, networks, process
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.base import Base, now
-from isthmus.providers.local.machine import NICS, Drive, Kernel, Machine, Nic, command
+from isthmus.providers.local.machine import (
+    BARE,
+    CONTROLLERS,
+    NICS,
+    PARTITIONED,
+    ROOTS,
+    Drive,
+    Kernel,
+    Machine,
+    Nic,
+    command,
+)
 from isthmus.providers.local.records import ServerRecord, VolumeRecord
 from isthmus.providers.local.tables import FileLock
 from isthmus.providers.local.work import Work
@@ -158,12 +169,16 @@ class Boots:
         volumes.sort(key=lambda volume: volume.noun.attachments[0].device != record.noun.root_device)
         if not volumes or volumes[0].noun.attachments[0].device != record.noun.root_device:
             raise LaunchError("there is no root volume")
-        return tuple(ensure(self._base, volume) for volume in volumes)
+        root, *others = [ensure(self._base, volume) for volume in volumes]
+        if record.kernel_blob and not record.ramdisk_blob:
+            root = replace(root, controller=BARE)
+        return (root, *others)
 
     def _kernel(self, record: ServerRecord, root: Drive, accelerator: str) -> Kernel | None:
         if not record.kernel_blob:
             return None
-        words = [f"root=/dev/nvme0n1{'p1' if record.partitioned else ''}", f"isthmus.root={root.serial}", "rw"]
+        device = (PARTITIONED if record.partitioned else ROOTS)[root.controller]
+        words = [f"root={device}", f"isthmus.root={root.serial}", "rw"]
         words += ["console=ttyS0", "panic=10"]
         words += ["quiet"] if record.kernel_blob.startswith(builtin.PREFIX) else []
         words += ["mitigations=off"] if accelerator == "tcg" else []
@@ -199,7 +214,9 @@ def ensure(base: Base, volume: VolumeRecord) -> Drive:
     path = base.disk(native)
     if not path.exists():
         disks.create(path, volume.noun.size, base.blob(volume.backing) if volume.backing else None)
-    return Drive(native, path, serial(volume))
+    server = base.servers.raw(volume.noun.attachments[0].server) if volume.noun.attachments else None
+    platform = server.noun.platform if server else ""
+    return Drive(native, path, serial(volume), CONTROLLERS.get(platform, CONTROLLERS[""]))
 
 
 def serial(volume: VolumeRecord) -> str:

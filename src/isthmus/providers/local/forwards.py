@@ -116,16 +116,41 @@ def _wanted_of(base: Base, record: ServerRecord) -> dict[tuple[str, int], Forwar
 
 
 def _apply(monitor: Qmp, target: dict[tuple[str, int], Forward], private: str) -> list[str]:
-    present = set(_present(monitor))
-    for forward in present - set(target.values()):
-        monitor.human(f"hostfwd_remove net0 {forward.protocol}:{forward.address}:{forward.listen}")
+    """Add and remove forwards; what could not be had, in words."""
+    present, wished = set(_present(monitor)), set(target.values())
+    lifted = {_lift(forward): forward for forward in wished - present if _lift(forward)[:3] not in _ends(wished)}
+    for forward in present - wished - set(lifted):
+        monitor.human(f"hostfwd_remove net0 {_here(forward)}")
     failed = []
-    for forward in sorted(set(target.values()) - present):
-        here = f"{forward.protocol}:{forward.address}:{forward.listen}"
-        if answer := monitor.human(f"hostfwd_add net0 {here}-{private}:{forward.port}").strip():
-            _log.warning("%s is not forwarded: %s", here, answer)
-            failed.append(f"{here} cannot be listened on: it is taken, or not allowed")
+    for forward in sorted(wished - present):
+        if not _add(monitor, forward, private):
+            continue
+        other = _lift(forward)
+        offered = other in lifted and (other in present or not _add(monitor, other, private))
+        instead = f"it is forwarded at {other.listen} instead" if offered else "it is not forwarded"
+        failed.append(f"{_here(forward)} is taken, or may not be listened on: {instead}")
+        _log.warning("%s", failed[-1])
+    for other, forward in lifted.items():
+        if other in present and not any(_here(forward) in reason for reason in failed):
+            monitor.human(f"hostfwd_remove net0 {_here(other)}")
     return failed
+
+
+def _lift(forward: Forward) -> Forward:
+    return forward._replace(listen=forward.port + LIFT)
+
+
+def _ends(forwards: Iterable[Forward]) -> set[tuple[str, str, int]]:
+    return {forward[:3] for forward in forwards}
+
+
+def _here(forward: Forward) -> str:
+    return f"{forward.protocol}:{forward.address}:{forward.listen}"
+
+
+def _add(monitor: Qmp, forward: Forward, private: str) -> str:
+    """QEMU's objection, or empty."""
+    return monitor.human(f"hostfwd_add net0 {_here(forward)}-{private}:{forward.port}").strip()
 
 
 def _present(monitor: Qmp) -> Iterator[Forward]:

@@ -19,6 +19,12 @@ ACCELERATORS = {
 }
 """tb-size: the default code cache is several times as large as a small guest. la57: emulated, it costs a fifth."""
 NICS = {"": "virtio-net-pci", "windows": "e1000"}
+CONTROLLERS = {"": "virtio-blk-pci", "windows": "nvme"}
+"""By platform: Windows has its own drivers only for the latter, and QEMU grows only the former while the guest runs."""
+BARE = "nvme"
+"""For the root of a guest without a ramdisk: a driver that kernels have built in."""
+ROOTS = {"virtio-blk-pci": "/dev/vda", "nvme": "/dev/nvme0n1"}
+PARTITIONED = {"virtio-blk-pci": "/dev/vda1", "nvme": "/dev/nvme0n1p1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class Drive:
     node: str
     path: Path
     serial: str
+    controller: str = CONTROLLERS[""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def _kernel(machine: Machine) -> Iterator[str]:
     if kernel := machine.kernel:
         yield from ("-kernel", str(kernel.kernel), "-append", kernel.arguments)
         if kernel.ramdisk:
-            yield from ("-initrd", escape(str(kernel.ramdisk)))
+            yield from ("-initrd", str(kernel.ramdisk))
 
 
 def blockdev(drive: Drive) -> dict[str, object]:
@@ -103,8 +110,8 @@ def blockdev(drive: Drive) -> dict[str, object]:
 
 
 def device(drive: Drive) -> dict[str, object]:
-    """The drive's controller as QMP's `device_add` takes it: NVMe, as on EC2, which every system has a driver for."""
-    return {"driver": "nvme", "id": drive.node, "drive": drive.node, "serial": drive.serial}
+    """The drive's controller as QMP's `device_add` takes it."""
+    return {"driver": drive.controller, "id": drive.node, "drive": drive.node, "serial": drive.serial}
 
 
 def _drives(machine: Machine) -> Iterator[str]:

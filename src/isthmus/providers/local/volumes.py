@@ -247,6 +247,11 @@ class LocalVolumes:
                 with self._base.monitor(holder.noun.native) as monitor:
                     monitor("block_resize", node_name=native, size=size * disks.GIB)
             except QmpError as error:
+                if "Permission conflict" in str(error):
+                    reason = (
+                        f"this server's disk controller does not grow disks while it runs: stop {holder.noun.native}"
+                    )
+                    raise Conflict("volume", native, reason) from error
                 raise Unavailable(f"the machine did not take the new size: {error}") from error
         elif self._base.disk(native).exists():
             disks.grow(self._base.disk(native), size)

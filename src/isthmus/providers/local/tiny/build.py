@@ -23,6 +23,7 @@ from isthmus.providers.local.tiny.recipe import (
     NEEDS,
     PACKAGES,
     PLAIN,
+    RAMDISK_MODULES,
     Tiny,
 )
 
@@ -71,7 +72,9 @@ def _build(scratch: Path, progress: Callable[[str], None]) -> None:
     progress("making the kernel, the ramdisk and the root file system")
     shutil.copyfile(next((tree / "boot").glob("vmlinuz-*")), out / "vmlinuz")
     programs = {"bin/busybox": (tree / "bin/busybox").read_bytes(), "init": (GUEST / "initrd-init").read_bytes()}
-    (out / "initrd.gz").write_bytes(ramdisk(("bin", "dev", "proc", "sys", "new"), programs))
+    drivers = modules(tree / "lib/modules", RAMDISK_MODULES)
+    programs |= {f"lib/{number:02}-{name}.ko": content for number, (name, content) in enumerate(drivers.items())}
+    (out / "initrd.gz").write_bytes(ramdisk(("bin", "dev", "lib", "new", "proc", "sys"), programs))
     _root(tree, root)
     _disk(root, scratch / "root.raw", out / "root.qcow2")
     _licences(tree, out / "licences")

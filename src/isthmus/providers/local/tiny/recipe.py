@@ -21,7 +21,8 @@ LIBRARIES = (
     "libc.so.6",
     "ld-linux-x86-64.so.2",
 )
-MODULES = ("virtio_pci", "virtio_net", "virtio_rng", "virtio_blk", "button", "evdev")
+RAMDISK_MODULES = ("virtio_pci", "virtio_blk")
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "button", "evdev")
 DIRECTORIES = (
     *("bin", "sbin", "dev", "proc", "sys", "tmp", "run", "root", "mnt", "home/ec2-user", "usr/bin", "usr/sbin"),
     *("etc/acpi/PWRF", "etc/dropbear", "var/lib/tiny", "var/log", "lib/tiny", "lib/x86_64-linux-gnu", "lib64"),

@@ -1,0 +1,181 @@
+"""Real clouds in temporary directories; whatever machines a test started are ended after it."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import socketserver
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from isthmus.model import Flavor, Server, ServerState
+from isthmus.providers import AddressSpec, DiskSpec, ServerSpec
+from isthmus.providers.local import Local, process, tiny
+from isthmus.providers.local.cloud import LocalSession
+
+T = TypeVar("T")
+ZONE = "us-east-1a"
+FLAVORS = (Flavor("nano", "t2.nano", cpus=1, memory=128), Flavor("micro", "t2.micro", cpus=1, memory=160))
+NEEDED = ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen")
+
+
+def until(look: Callable[[], T], seconds: float = 60) -> T:
+    """The first true answer of `look`."""
+    deadline = time.monotonic() + seconds
+    while not (answer := look()):
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.05)
+    return answer
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    """Answers one metadata request by the guest that the relay's first line names."""
+
+    def handle(self) -> None:
+        _, tenant, native = self.rfile.readline().decode().split()
+        method, path, _ = self.rfile.readline().decode().split()
+        while self.rfile.readline().strip():
+            pass
+        items: dict[str, bytes] = self.server.items_of(tenant, native)  # type: ignore[attr-defined]
+        body = b"a-token" if method == "PUT" else items.get(path.removeprefix("/latest/"))
+        status = b"404 Not Found" if body is None else b"200 OK"
+        self.wfile.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\n\r\n" + (body or b""))
+
+
+class MetadataServer(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, path: Path, public_key: str) -> None:
+        super().__init__(str(path), _Handler)
+        self.public_key = public_key
+        self.user_data: dict[str, bytes] = {}
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def items_of(self, tenant: str, native: str) -> dict[str, bytes]:
+        items = {
+            "meta-data/instance-id": f"i-of-{native}".encode(),
+            "meta-data/local-hostname": b"guest.example",
+            "meta-data/tenant": tenant.encode(),
+            "meta-data/public-keys/0/openssh-key": self.public_key.encode(),
+        }
+        return items | ({"user-data": data} if (data := self.user_data.get(tenant)) else {})
+
+
+@dataclass
+class World:
+    """A cloud with its metadata service, and a key to its guests."""
+
+    cloud: Local
+    metadata: MetadataServer
+    key: Path
+    session: LocalSession = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.session = self.cloud.session("acme,ltd")
+
+    def spec(self, ref: str, **changes: Any) -> ServerSpec:
+        disk = DiskSpec("vol-0123456789abcdef0" if ref == "first" else f"{ref}-root", "/dev/sda1", 0, root=True)
+        return replace(ServerSpec(ref, ref, "image-tiny", "nano", ZONE, (disk,)), **changes)
+
+    def launched(self, ref: str, *, ready: bool = True, **changes: Any) -> Server:
+        server = self.session.compute.create_server(self.spec(ref, **changes))
+        self.wait(server.native, ServerState.RUNNING)
+        if ready:
+            self.says(server.native, b"tiny: ready")
+        return self.server(server.native)
+
+    def server(self, native: str) -> Server:
+        [server] = self.session.compute.list_servers([native])
+        return server
+
+    def wait(self, native: str, state: ServerState) -> Server:
+        until(lambda: self.server(native).state in (state, ServerState.ERROR))
+        assert self.server(native).state is state
+        return self.server(native)
+
+    def says(self, native: str, words: bytes, times: int = 1) -> str:
+        """What the console says once it says `words`."""
+        until(lambda: self.session.compute.console_output(native).output.count(words) >= times)
+        return self.session.compute.console_output(native).output.decode(errors="replace")
+
+    def address(self, native: str) -> str:
+        """A new public address of a server."""
+        address = self.session.addresses.allocate_address(AddressSpec(f"address-of-{native}"))
+        self.session.addresses.associate_address(address.native, native)
+        return address.address
+
+    def ssh(self, address: str, command: str, user: str = "root") -> str:
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"]
+        words = [word for option in (*options, "ConnectTimeout=10") for word in ("-o", option)]
+        done = subprocess.run(
+            ["ssh", *words, "-i", str(self.key), f"{user}@{address}", command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return (done.stdout + done.stderr).strip()
+
+
+@pytest.fixture(scope="session")
+def tiny_image(tmp_path_factory: pytest.TempPathFactory) -> tiny.Tiny:
+    """The built tiny image; built now if it was not yet."""
+    if absent := [program for program in NEEDED if not shutil.which(program)]:
+        pytest.skip(f"not installed: {', '.join(absent)} (apt-get install qemu-system-x86 qemu-utils openssh-client)")
+    with (tmp_path_factory.getbasetemp().parent / "tiny.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return tiny.find() or tiny.build(tiny.cached(), print)
+        except tiny.BuildError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("key") / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+def end_machines(cloud: Local) -> None:
+    """End all that runs in a cloud, and nothing else."""
+    cloud.close()
+    for pid, name in list(process.machines(cloud.base.prefix)):
+        process.terminate(pid, name)
+
+
+def make_world(directory: Path, key: Path) -> Iterator[World]:
+    state = directory / "a, b"  # a path with what shells and option lists stumble over
+    cloud = Local("local", state, (ZONE,), FLAVORS, accelerator="tcg")
+    metadata = MetadataServer(state / "metadata.sock", key.with_suffix(".pub").read_text().strip())
+    yield World(cloud, metadata, key)
+    metadata.shutdown()
+    metadata.server_close()
+    end_machines(cloud)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def world(tmp_path: Path, tiny_image: tiny.Tiny, key: Path) -> Iterator[World]:
+    yield from make_world(tmp_path, key)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, tiny_image: tiny.Tiny, key: Path) -> Iterator[World]:
+    """One cloud for the tests of a file."""
+    yield from make_world(tmp_path_factory.mktemp("shared"), key)
+
+
+@pytest.fixture
+def quiet(tmp_path: Path) -> Iterator[Local]:
+    """A cloud in which nothing is booted."""
+    cloud = Local("local", tmp_path / "state", (ZONE,), FLAVORS, accelerator="tcg")
+    yield cloud
+    end_machines(cloud)
