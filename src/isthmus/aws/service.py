@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -163,7 +164,7 @@ class Service:
         if wanted:
             items = filter(filters.matcher(self.codec, action.name, wanted), items)
         if not listing.ordered:
-            items = sorted(items, key=lambda item: _key(listing, item))
+            items = _behind(listing, sorted(items, key=lambda item: _key(listing, item)), page.after)
         return self._fold(action, listing, *_cut(cx, listing, items, page))
 
     def _fold(self, action: Action, listing: Listing, items: list[Mapping[str, Any]], token: str) -> Answer:
@@ -192,8 +193,6 @@ def _cut(
 ) -> tuple[list[Mapping[str, Any]], str]:
     """A page of the items and the token of the next one, empty if there is none."""
     rest = iter(items)
-    if page.after:
-        rest = _behind(listing, rest, page.after)
     if not page.size:
         return list(rest), ""
     cut = list(islice(rest, page.size))
@@ -203,6 +202,7 @@ def _cut(
 
 
 def _behind(
-    listing: Listing, items: Iterator[Mapping[str, Any]], after: tuple[str, ...]
-) -> Iterator[Mapping[str, Any]]:
-    return (item for item in items if _key(listing, item) > after)
+    listing: Listing, items: Sequence[Mapping[str, Any]], after: tuple[str, ...]
+) -> Sequence[Mapping[str, Any]]:
+    """What follows a key, of items in their order."""
+    return items[bisect_right(items, after, key=lambda item: _key(listing, item)) :] if after else items
