@@ -8,7 +8,6 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-BENCH_READY := $(VENV)/.ready-bench
 
 # make demo ONCE=1; make test ARGS="-k keys"; make run ARGS="--cloud memory"; make bench BENCH=quick
 ONCE ?=
@@ -54,13 +53,8 @@ format: $(READY) ## Format the code, and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 
-bench: $(READY) $(BENCH_READY) ## Measure speed against moto and a bare server (BENCH=quick: in short)
+bench: $(READY) ## Measure speed against moto and a bare server (BENCH=quick: in short)
 	@$(BIN)/python -m bench $(ARGS)
-
-$(BENCH_READY): $(READY)
-	@echo 'Installing what the benchmark compares with (moto) ...'
-	@$(BIN)/pip install -q --group bench
-	@touch $@
 
 clean: ## Remove what the commands made in this directory
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
