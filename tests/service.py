@@ -30,9 +30,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "AWS_EC2_METADATA_DISABLED": "true", **more}
 
 
-def isthmus(
-    *words: str, state: Path | None = None, text: str = "", **more: str
-) -> subprocess.CompletedProcess[str]:
+def isthmus(*words: str, state: Path | None = None, text: str = "", **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     given = environment(**({"ISTHMUS_STATE": str(state)} if state else {}), **more)
     return subprocess.run([*ISTHMUS, *words], input=text, env=given, capture_output=True, text=True, timeout=60)

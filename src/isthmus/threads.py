@@ -23,13 +23,13 @@ class Threads:
     def __init__(self, most: int, name: str) -> None:
         self._most = most
         self._name = name
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._count = 0
         self._taken = 0
         self._seen = 0
         self._watched = False
 
-    def do(self, work: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+    def do(self, work: Callable[[], object], loop: asyncio.AbstractEventLoop) -> None:
         """Have something done soon."""
         self._queue.put(work)
         if not self._count:

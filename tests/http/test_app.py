@@ -178,7 +178,7 @@ def test_threads_help_out_when_one_waits() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         threads = Threads(4, "test")
-        threads.do(lambda: release.wait(10) and None, loop)
+        threads.do(lambda: release.wait(10), loop)
         threads.do(done.set, loop)
         assert await asyncio.to_thread(done.wait, 5)
         release.set()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus import config
@@ -238,6 +238,7 @@ keys = st.sampled_from(["region", "listen", "state", "workers", "clouds", "limit
 
 
 @given(st.dictionaries(keys | st.text(max_size=8), toml_values, max_size=4))
+@settings(deadline=None)
 def test_any_settings_are_taken_or_refused(values: dict[str, object]) -> None:
     with suppress(ConfigError):
         config.build(Merged(values, "test"), {})

@@ -29,7 +29,11 @@ _MEMBERS = (
     ("aws_access_key_id", "aws_secret_access_key"),
 )
 _WRAPPERS = ("AccessKey", "Credentials", "credential")
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+|set(?:env)?\s+)?([A-Za-z_][A-Za-z0-9_]*)(?:=|\s+)(.*?)\s*;?\s*")
+_ASSIGNMENT = re.compile(
+    r"\s*(?:export\s+|set(?:env)?\s+)?([A-Za-z_][A-Za-z0-9_]*)(?:=|\s+)"
+    r"""((?!#)(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\;])*)"""
+    r"\s*;?\s*(?:\s#.*)?"
+)
 
 
 def read(text: str, form: str, profile: str = "default") -> Pair:
@@ -57,14 +61,12 @@ def _read_variables(form: str) -> Callable[[str, str], tuple[str, str]]:
 
 
 def _assignment(line: str) -> tuple[str, str] | None:
+    """A variable and its value, where a shell would set one to a plain word."""
     found = _ASSIGNMENT.fullmatch(line)
     if not found:
         return None
-    try:
-        words = shlex.split(found[2], comments=True)
-    except ValueError:
-        return None
-    return (found[1], words[0]) if len(words) == 1 else None
+    words = shlex.split(found[2])
+    return (found[1], words[0]) if words else None
 
 
 def _first(found: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -154,7 +156,8 @@ FORMATS = tuple(_READ)
 
 def guess(text: str) -> str:
     """The format that a text looks like."""
-    if text.lstrip("\ufeff \t\r\n").startswith(("{", "[{")):
+    text = text.removeprefix("\ufeff")
+    if text.lstrip().startswith(("{", "[{")):
         return "json"
     if re.search(r"^\s*\[", text, re.MULTILINE):
         return "aws"
