@@ -15,7 +15,7 @@ ARGS ?=
 BENCH ?=
 export BENCH
 
-.PHONY: help setup system demo run test check format bench clean
+.PHONY: help setup system image demo run test check format bench clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,12 @@ demo: $(READY) system ## Launch a real virtual machine here with the AWS CLI (ON
 run: $(READY) ## Serve the EC2 API on 127.0.0.1:8788, over QEMU machines on this host
 	@exec $(BIN)/isthmus serve $(ARGS)
 
-test: $(READY) ## All tests that need no root; those whose programs are missing are skipped, with the reason
+image: $(READY) ## Build the tiny guest image, if QEMU is here and it is not there yet
+	@if command -v qemu-system-x86_64 >/dev/null; then \
+	  $(BIN)/isthmus image build >/dev/null || echo 'NOT TESTED: what needs the tiny guest image' >&2; \
+	else echo 'NOT TESTED: what needs QEMU (apt-get install qemu-system-x86 qemu-utils)' >&2; fi
+
+test: $(READY) image ## All tests that need no root; those whose programs are missing are skipped, with the reason
 	@$(BIN)/pytest -n auto $(ARGS)
 
 check: $(READY) ## Format, lint, types, layers, tests: what has to pass before a commit

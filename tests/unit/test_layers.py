@@ -14,7 +14,7 @@ import isthmus
 SOURCE = Path(isthmus.__file__).parent
 BASE = frozenset({"isthmus.model", "isthmus.errors"})
 CONTRACT = "isthmus.providers"
-CONCRETE = tuple(sorted(f"{CONTRACT}.{path.name}" for path in (SOURCE / "providers").iterdir() if path.is_dir()))
+CONCRETE = tuple(sorted(f"{CONTRACT}.{path.parent.name}" for path in (SOURCE / "providers").glob("*/__init__.py")))
 
 
 @dataclass(frozen=True)
