@@ -6,13 +6,17 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from isthmus.config import Settings, metadata_socket
 from isthmus.gateway import Gateway
+
+if TYPE_CHECKING:
+    from isthmus.imds.server import Metadata
 
 log = logging.getLogger("isthmus.duties")
 
@@ -60,15 +64,28 @@ class Duties:
             self._stop.wait(_ASK_SECONDS)
 
     def _lead(self) -> None:
+        grace = self._gateway.world.clock() - self._begun if self._presence.alone else _GRACE
+        waiting = {
+            cloud.name: socket
+            for cloud in self._settings.clouds.values()
+            if cloud.kind == "local" and (socket := metadata_socket(self._settings, cloud.name))
+        }
         with ExitStack() as stack:
-            for cloud in self._settings.clouds.values():
-                socket = metadata_socket(self._settings, cloud.name)
-                if cloud.kind == "local" and socket:
-                    stack.callback(self._serve_metadata(cloud.name, socket))
-            grace = self._gateway.world.clock() - self._begun if self._presence.alone else _GRACE
-            self._mend(grace)
-            while not self._stop.wait(self._settings.background.reconcile_seconds):
-                self._mend(_GRACE)
+            while not self._stop.is_set():
+                self._serve_metadata(waiting, stack)
+                self._mend(grace)
+                grace = _GRACE
+                self._stop.wait(self._settings.background.reconcile_seconds)
+
+    def _serve_metadata(self, waiting: dict[str, Path], stack: ExitStack) -> None:
+        """Answer the guests of the clouds that wait for it; those that cannot be served yet go on waiting."""
+        for cloud, socket in list(waiting.items()):
+            try:
+                stack.callback(self._metadata(cloud).run_in_thread(socket).stop)
+            except Exception:
+                log.exception("the guests of %s get no metadata; it is tried again at the next round", cloud)
+            else:
+                del waiting[cloud]
 
     def _mend(self, grace: timedelta) -> None:
         try:
@@ -76,8 +93,7 @@ class Duties:
         except Exception:
             log.exception("mending failed; it is tried again at the next round")
 
-    def _serve_metadata(self, cloud: str, socket: Path) -> Callable[[], None]:
-        """Answer the guests of a cloud; returns what ends that."""
+    def _metadata(self, cloud: str) -> Metadata:
         from isthmus.imds.guests import lookup
         from isthmus.imds.identity import Identity
         from isthmus.imds.server import Metadata
@@ -85,8 +101,7 @@ class Duties:
 
         kept = self._settings.state / "metadata"
         kept.mkdir(mode=0o700, exist_ok=True)
-        metadata = Metadata(lookup(self._gateway.world, cloud), Tokens.kept_in(kept), Identity.kept_in(kept))
-        return metadata.run_in_thread(socket).stop
+        return Metadata(lookup(self._gateway.world, cloud), Tokens.kept_in(kept), Identity.kept_in(kept))
 
 
 class Presence:
