@@ -79,7 +79,7 @@ _CAPACITY = {
     "address": "InsufficientAddressCapacity",
     "subnet": "InsufficientFreeAddressesInSubnet",
 }
-_INVALID = {"disks": "InvalidBlockDeviceMapping"}
+_INVALID = {"disks": "InvalidBlockDeviceMapping", "public": "InvalidKey.Format"}
 
 
 _EC2_ID = re.compile(r"[a-z-]{1,20}-(?:[0-9a-f]{8}|[0-9a-f]{17})")

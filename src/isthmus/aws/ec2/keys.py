@@ -67,6 +67,8 @@ def delete_key_pair(cx: Context, req: DeleteKeyPairRequestTypeDef) -> Mapping[st
     name, known = req.get("KeyName", ""), req.get("KeyPairId", "")
     if not name and not known:
         raise AwsError("MissingParameter", "The request must contain the parameter KeyName or KeyPairId")
+    if name and known:
+        raise AwsError("InvalidParameterCombination", "The parameters KeyName and KeyPairId cannot be used together.")
     for pair in keys.find(cx):
         if pair.id == known or (name and pair.name == name):
             keys.delete(cx, pair)
@@ -106,9 +108,10 @@ def _name(name: str) -> str:
 def _material(given: bytes | Any) -> bytes:
     """The key itself: some clients send base64 of base64."""
     try:
-        return base64.b64decode(given, validate=True) if b"-----" not in given and b" " not in given else given
-    except (binascii.Error, ValueError):
+        inner = base64.b64decode(given, validate=True)
+    except binascii.Error:
         return bytes(given)
+    return inner if inner.startswith((b"ssh-", b"-----")) else bytes(given)
 
 
 def _demand(wanted: Any, there: set[str]) -> None:
