@@ -22,7 +22,8 @@ def served(member: str) -> list[str]:
 def absent(shape: str) -> str:
     """A well-formed id that nobody has, or empty for a shape that is no id's."""
     form = FORMS.get(shape)
-    return f"{form[0].partition('|')[0]}-{ABSENT}" if form else ""
+    prefix = form[0].partition("|")[0] if form else ""
+    return f"{prefix if prefix.isalpha() else 'i'}-{ABSENT}" if form else ""
 
 
 def least(action: str) -> dict[str, str]:

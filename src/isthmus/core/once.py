@@ -17,7 +17,7 @@ _PATIENCE = 120.0
 """Seconds to wait for another one who does the same request."""
 
 
-class Mismatch(Exception):  # noqa: N818
+class Mismatch(Exception):
     """The token was used before for a request with other parameters."""
 
 

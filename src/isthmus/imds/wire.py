@@ -20,7 +20,7 @@ _TARGET = re.compile(r"(?:http://[^/?#]+)?(/[^?#]*|(?=\?|$))(?:\?[^#]*)?", re.IG
 _LENGTH = re.compile(r"[0-9]{1,9}")
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
+class Refused(Exception):
     """The request is not one this service reads. After it the connection is of no more use."""
 
     def __init__(self, status: HTTPStatus) -> None:

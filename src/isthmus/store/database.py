@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -20,7 +20,6 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
 from sqlalchemy.pool import NullPool
@@ -28,12 +27,15 @@ from sqlalchemy.pool import NullPool
 from isthmus.store import tables
 from isthmus.store.errors import StoreError, explained
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Insert = sqlite.Insert | postgresql.Insert
+
 LOCK_SECONDS = 30
 """How long a writer waits for the others."""
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg"}
-Insert = sqlite.Insert | postgresql.Insert
-INSERT: Mapping[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
 _CLOCK: Mapping[str, ColumnElement[int]] = {
     "sqlite": cast(func.strftime("%s", "now"), BigInteger),
@@ -52,7 +54,7 @@ class Database:
         self.url = url
         self.dialect = url.get_backend_name()
         self.where = _where(url)
-        self.insert = INSERT[self.dialect]
+        self.insert = _insert(self.dialect)
         self.clock = _CLOCK[self.dialect]
         self._writer = make_engine(url)
         self._reader = make_engine(url, isolation_level="AUTOCOMMIT")
@@ -126,6 +128,17 @@ class Database:
             raise explained(error, self.where) from error
         except TimeoutError as error:
             raise StoreError(f"{self.where} is too busy: no connection became free.") from error
+
+
+def _insert(dialect: str) -> Callable[[Table], Insert]:
+    """An INSERT that knows ON CONFLICT; a dialect is imported when a store is in it, for a quick start."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert
 
 
 def parse(url: str) -> URL:

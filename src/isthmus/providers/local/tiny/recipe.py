@@ -39,7 +39,7 @@ GUEST_FILES = {
 }
 PLAIN = frozenset({"inittab", "passwd", "group"})
 REVISION = 1
-"""To be raised when build.py makes something else of the same recipe."""
+"""To be raised when builder.py makes something else of the same recipe."""
 DISK_MIB = 1024
 NEEDS = {
     "apt-get": "apt",
