@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -313,10 +314,16 @@ def mutated(draw: st.DrawFn, text: str) -> str:
     return text[:index] + other + text[index + 1 :]
 
 
+@cache
+def signed_once(name: str) -> Request:
+    """The same for every example: signatures of another second have other letters."""
+    return MADE[name]()
+
+
 @st.composite
 def tampered(draw: st.DrawFn) -> Request:
     name = draw(st.sampled_from(sorted(MADE)))
-    request = MADE[name]()
+    request = signed_once(name)
     parts = ["path+", "method"]
     parts += ["query"] if request.query else []
     parts += ["body"] if request.body else []

@@ -379,7 +379,7 @@ def test_botocore_reads_an_answer_as_it_was_given(case):
     xml = codec(service).encode(operation, answer, version=NEW, request_id="r")
     found = parsed(operation, xml, service)
     if "Return" in found and "Return" not in answer:
-        assert found.pop("Return") is True
+        assert found.pop("Return") in (True, "true")  # in some answers it is text
 
     assert trimmed(found) == trimmed(answer)
 
