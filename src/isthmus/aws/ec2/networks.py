@@ -12,6 +12,7 @@ from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import networks
+from isthmus.core.addresses import association_id
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.registry import NO_TAGS, Found, find
 from isthmus.errors import NotFound
@@ -79,12 +80,15 @@ def _interface(face: Face, tags: Mapping[str, str]) -> dict[str, Any]:
     """A NetworkInterface of the model: what the instance says of it, and more."""
     said = interface(face)
     attachment = {**said["Attachment"], "InstanceId": face.id, "InstanceOwnerId": face.account}
-    more = {
+    more: dict[str, Any] = {
         "AvailabilityZone": face.zone,
         "Attachment": attachment,
         "RequesterManaged": False,
         "TagSet": tag_set(tags),
     }
+    if address := face.instance.address:
+        ids = {"AllocationId": address.id, "AssociationId": association_id(address)}
+        more["Association"] = {**said["Association"], **ids}
     return {**said, **more}
 
 
