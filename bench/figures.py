@@ -83,7 +83,7 @@ def under(limit: float, unit: str) -> Aim:
 def alike(one: str, other: str, share: float) -> Aim:
     """Two quantities of the same figure that differ by no more than a share."""
     return Aim(
-        f"within {share:.0%} of each other",
+        f"as {other}, within {share:.0%}",
         lambda figure: figure[one] / figure[other] - 1,
         lambda found: abs(found) <= share,
         "{:+.0%}",

@@ -89,8 +89,6 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
     """A row for each figure; further aims of it in rows of their own."""
     for figure in report.figures:
         values = [_number(figure[server]) if figure.has(server) else "" for server in _SERVERS]
-        if "of 1,000" in figure.rounds:
-            values[2] = f"(of 1,000: {_number(figure['of 1,000'])})"
         first: tuple[str, ...] = (figure.name, figure.unit, *values)
         for aim in figure.aims:
             found = aim.of(figure)
