@@ -58,3 +58,7 @@ class Unsupported(Fault):
 
 class Unavailable(Fault):
     """The cloud did not answer, or asks to be left alone for a moment. The only fault worth a retry."""
+
+
+class Broken(Unavailable):
+    """Isthmus cannot reach its own records. The text is for the operator alone: it may name a path or a host."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Mapping
@@ -14,7 +15,9 @@ from isthmus.aws.request import Pairs, Request
 from isthmus.aws.service import Service
 from isthmus.aws.sts import sts
 from isthmus.context import Context, World
+from isthmus.errors import Broken
 
+_log = logging.getLogger(__name__)
 SERVICES: Mapping[str, Service] = {"ec2": ec2, "sts": sts}
 _OLDEST, _NEWEST = "2010-08-31", "2016-11-15"
 _STS_VERSION = "2011-06-15"
@@ -48,6 +51,7 @@ _TEXTS = {
     "SignatureDoesNotMatch": "The request signature we calculated does not match the signature you provided. "
     "Check your AWS Secret Access Key and signing method.",
 }
+_BROKEN = AwsError("Unavailable", "The service cannot reach its records now. Please try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,9 @@ class Front:
             body = service.call(context, action, pairs)
         except AwsError as error:
             return self.refuse(error, request_id, service, account, action)
+        except Broken as broken:
+            _log.error("request %s: %s", request_id, broken)
+            return self.refuse(_BROKEN, request_id, service, account, action)
         return Response(200, body, request_id, account, service.name, action)
 
     def refuse(

@@ -22,7 +22,7 @@ from isthmus.aws.paging import Page, page_of, token_for
 from isthmus.aws.tagging import tags_of
 from isthmus.context import Context, Seed
 from isthmus.core.once import Mismatch, once
-from isthmus.errors import Fault
+from isthmus.errors import Broken, Fault
 
 Answer = Mapping[str, Any]
 Run = Callable[[Context, Any], Any]
@@ -107,6 +107,8 @@ class Service:
         request = self.codec.decode(name, pairs)
         try:
             answer = self._run(cx, action, request)
+        except Broken:
+            raise
         except Fault as fault:
             raise self._faults(cx, fault) from fault
         if self.strict and (wrong := self.codec.validate(name, answer)):

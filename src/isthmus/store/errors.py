@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError
 
+from isthmus.errors import Broken
 
-class StoreError(Exception):
+
+class StoreError(Broken):
     """One clear sentence; what is stored was left as it is."""
 
 
