@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isthmus.errors import Invalid
-from isthmus.model import Flavor
+from isthmus.model import Flavor, ServerState
 from isthmus.providers import Capability, Health
 from isthmus.providers.local import builtin, forwards
 from isthmus.providers.local.accel import Chooser
@@ -116,7 +116,7 @@ class Local:
 
     def health(self) -> Health:
         known = self._chooser.known()
-        running = sum(server.pid > 0 for server in self.base.servers.everything())
+        running = sum(self.base.state_of(one) is ServerState.RUNNING for one in self.base.servers.everything())
         details = {
             "accelerator": known.name if known else "not known yet",
             "accelerator_reason": known.reason if known else "it is found out with the first launch",
@@ -133,7 +133,7 @@ class Local:
         self._mender.mend()
 
     def close(self) -> None:
-        self.boots.work.closing.set()
+        self.boots.work.close()
 
     def _probe(self, kernel: Path) -> None:
         found = self._chooser.choose(kernel)

@@ -13,7 +13,7 @@ from isthmus.providers.local.base import Base, now
 from isthmus.providers.local.boots import settle_offline
 from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ServerRecord
-from isthmus.providers.local.work import Work
+from isthmus.providers.local.work import LAST, Work
 
 POWERDOWN_SECONDS = 20.0
 AGAIN_SECONDS = 5.0
@@ -33,7 +33,7 @@ class Halts:
 
     def delete(self, native: str) -> None:
         """Begin to end a server whose record says deleting."""
-        self._work.start(f"delete {native}", lambda: self._delete(native))
+        self._work.start(f"{LAST}{native}", lambda: self._delete(native))
 
     def _stop(self, native: str, *, force: bool) -> None:
         self._await_copies(native)

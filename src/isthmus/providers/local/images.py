@@ -198,12 +198,15 @@ class LocalImages:
             raise Invalid(f"{len(kept)} snapshots are to be made, each needs a ref of its own", "snapshot_refs")
         kernel = self._loadable(spec.kernel, ImageKind.KERNEL) or server.noun.kernel
         ramdisk = self._loadable(spec.ramdisk, ImageKind.RAMDISK) or server.noun.ramdisk
+        root = spec.root_device or server.noun.root_device
+        rooted = {_device(volume) for volume in kept} | {disk.device for disk in added if disk.snapshot}
+        if root not in rooted:
+            raise Invalid(f"no disk with contents is the root device {root}", "disks")
         made_of = [self._snapshot(volume, ref, spec, job) for ref, volume in zip(refs, kept, strict=True)]
         chosen = [
             _of_volume(volume, snapshot.noun, size, wanted.get(_device(volume)))
             for volume, snapshot, size in zip(kept, made_of, sizes, strict=True)
         ]
-        root = spec.root_device or server.noun.root_device
         image = Image(
             native=new_native("image"),
             ref=spec.ref,
@@ -224,8 +227,11 @@ class LocalImages:
         return record, [one for one in made_of if one.noun.state is SnapshotState.PENDING]
 
     def _snapshot(self, volume: VolumeRecord, ref: str, spec: ImageSpec, job: str) -> SnapshotRecord:
-        if found := self._base.snapshots.by_ref(self._tenant, ref):
+        found = self._base.snapshots.by_ref(self._tenant, ref)
+        if found and found.noun.state is not SnapshotState.ERROR:
             return found
+        if found:  # left by a process that died before it wrote the image
+            self._base.snapshots.drop(found.noun.native)
         record = copies.record_of(self._tenant, volume, ref, f"Made for the image {spec.name}")
         return self._base.snapshots.put(replace(record, job=job))
 

@@ -60,6 +60,9 @@ class LocalCompute:
             if state in GOING:
                 return
             _demand(native, state, ServerState.STOPPED)
+            devices = {volume.noun.attachments[0].device for volume in self._base.on_server(native)}
+            if record.noun.root_device not in devices:
+                raise Conflict("server", native, f"the server {native} has no root volume")
             self._put(record, ServerState.PENDING, started=True)
         self._boots.work.boot(native)
 

@@ -6,9 +6,13 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
+LAST = "delete "
+"""What the names of tasks begin with that `close` waits for."""
+CLOSE_SECONDS = 3.0
 
 
 class Work:
@@ -40,6 +44,17 @@ class Work:
         if self._begin(name, lambda: self.start(name, task)):
             threading.Thread(target=self._run, args=(name, task), name=name, daemon=True).start()
 
+    def close(self) -> None:
+        """Begin nothing more, and let what frees machines come to its end: it takes a moment."""
+        self.closing.set()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while time.monotonic() < deadline and any(name.startswith(LAST) for name in self._names()):
+            time.sleep(0.01)
+
+    def _names(self) -> list[str]:
+        with self._mutex:
+            return list(self._under_way)
+
     def pause(self, seconds: float) -> bool:
         """Wait; False if the cloud is being closed."""
         return not self.closing.wait(seconds)
@@ -61,8 +76,7 @@ class Work:
 
     def _run(self, name: str, task: Callable[[], None]) -> None:
         try:
-            if not self.closing.is_set():
-                task()
+            task()
         except Exception:
             _log.exception("%s failed", name)
         finally:
