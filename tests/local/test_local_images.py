@@ -175,7 +175,7 @@ def test_an_image_with_a_data_file_is_refused(quiet: Local, tmp_path: Path, secr
 
 def test_an_encrypted_image_is_refused(quiet: Local, tmp_path: Path) -> None:
     file = tmp_path / "image"
-    secret = ["--object", "secret,id=s,data=abc", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"]
+    secret = ["--object", "secret,id=s,data=abc", "-o", "encrypt.format=aes,encrypt.key-secret=s"]
     qemu_img("create", "-f", "qcow2", *secret, file, "1M")
     refuse(quiet, file, "qcow2")
 

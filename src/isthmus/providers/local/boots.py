@@ -29,6 +29,7 @@ from isthmus.providers.local.machine import (
     Nic,
     command,
 )
+from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ServerRecord, VolumeRecord
 from isthmus.providers.local.tables import FileLock
 from isthmus.providers.local.work import Work
@@ -109,7 +110,9 @@ class Boots:
         name = self._base.machine_name(native)
         pidfile = self._base.run(native) / "qemu.pid"
         if pid := process.of_pidfile(pidfile, name):
-            return pid
+            if self._answers(native):
+                return pid
+            process.terminate(pid, name, patience=2)
         machine = self._machine(record)
         for attempt in (1, 2):
             pidfile.unlink(missing_ok=True)
@@ -126,6 +129,14 @@ class Boots:
         if pid := process.of_pidfile(pidfile, name):
             return pid
         raise LaunchError("the machine ended as soon as it was started")
+
+    def _answers(self, native: str) -> bool:
+        try:
+            with self._base.monitor(native) as monitor:
+                monitor("query-status")
+        except QmpError:
+            return False
+        return True
 
     def _machine(self, record: ServerRecord) -> Machine:
         noun = record.noun

@@ -102,8 +102,7 @@ class Mender:
                 continue  # it is just being started or ended
             try:
                 record = self._base.servers.raw(native)
-                astray = record is None or record.noun.state in WITHOUT_MACHINE
-                if astray or (record and record.noun.state is ServerState.RUNNING and record.pid != pid):
+                if _astray(record, pid):
                     _log.warning("the machine %s (process %d) has no record and is ended", name, pid)
                     process.terminate(pid, name)
             finally:
@@ -176,6 +175,15 @@ class Mender:
             _remove(self._base.state / "blobs", blobs)
             _remove(self._base.state / "run", servers)
             _remove(self._base.state / "locks", {*known, "accelerator"})
+
+
+def _astray(record: ServerRecord | None, pid: int) -> bool:
+    """Whether a process is neither the one that its record knows, nor about to be, nor just handing over to it."""
+    if record is None or record.noun.state in WITHOUT_MACHINE:
+        return True
+    if record.noun.state is not ServerState.RUNNING or record.pid == pid:
+        return False
+    return process.parent(record.pid) != pid
 
 
 def _remove(directory: Path, needed: set[str]) -> None:

@@ -22,6 +22,14 @@ def birth(pid: int) -> int:
     return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def parent(pid: int) -> int:
+    """The process that started it, or 0."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def alive(pid: int, born: int) -> bool:
     return pid > 0 and birth(pid) == born != 0
 
