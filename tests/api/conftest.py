@@ -118,8 +118,8 @@ def build(tmp_path: Path) -> Iterator[Callable[..., House]]:
     """Houses with settings of a test's own."""
     houses: list[House] = []
 
-    def make(**settings: Any) -> House:
-        houses.append(House(f"sqlite:///{tmp_path}/isthmus-{len(houses)}.db", **settings))
+    def make(url: str = "", **settings: Any) -> House:
+        houses.append(House(url or f"sqlite:///{tmp_path}/isthmus-{len(houses)}.db", **settings))
         return houses[-1]
 
     yield make

@@ -230,6 +230,8 @@ def test_instances_are_found_by_what_they_are(house, ec2, image):
         "network-interface.network-interface-id": interface["NetworkInterfaceId"],
         "network-interface.addresses.private-ip-address": said["PrivateIpAddress"],
         "network-interface.addresses.association.public-ip": address["PublicIp"],
+        "network-interface.association.public-ip": address["PublicIp"],
+        "network-interface.association.allocation-id": address["AllocationId"],
         "network-interface.mac-address": interface["MacAddress"],
     }
     for name, value in filters.items():

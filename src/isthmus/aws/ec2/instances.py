@@ -15,6 +15,7 @@ from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import servers
+from isthmus.core.addresses import association_id
 from isthmus.core.instances import Instance
 from isthmus.model import ServerState
 
@@ -266,8 +267,10 @@ def interface(face: Face) -> dict[str, Any]:
             "Status": "attached",
         },
     }
-    if face.public_address:
+    if face.instance.address:
         public = {
+            "_AllocationId": face.instance.address.id,
+            "_AssociationId": association_id(face.instance.address),
             "IpOwnerId": face.account,
             "PublicDnsName": face.public_name,
             "PublicIp": face.public_address,

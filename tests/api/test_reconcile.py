@@ -1,0 +1,276 @@
+"""After a crash at any moment, and whatever befell the cloud meanwhile, records and machines agree again."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from asking import disks, instance, instances, refusal, state, tagged, tags, where
+from tampering import Crash, Fuse, TamperedCloud, TamperedStore
+
+from isthmus.aws.front import Front
+from isthmus.errors import Unavailable
+from isthmus.providers import DiskSpec, ServerSpec
+
+LAUNCH = {"InstanceType": "t3.micro", "MinCount": 2, "MaxCount": 2}
+GOING = ("shutting-down", "terminated")
+KINDS = ("volume", "snapshot", "image", "firewall", "address")
+
+
+def machine_image(ec2):
+    return ec2.describe_images(Filters=where(image_type="machine"))["Images"][0]["ImageId"]
+
+
+def session(house):
+    return house.cloud.session(house.account[0])
+
+
+def crash_at(house, moment, call, **asked):
+    """Whether the process died at this moment of a call; a new one over the same store and cloud has taken over."""
+    fuse = Fuse(moment)
+    whole = house.new_world()
+    broken = replace(whole, clouds={"memory": TamperedCloud(house.cloud, fuse)}, store=TamperedStore(house.store, fuse))
+    house.front = Front(broken)
+    with suppress(Crash):
+        call(**asked)
+    house.world = house.new_world()
+    house.front = Front(house.world)
+    house.mend()
+    return fuse.blown
+
+
+def agree(house, ec2):
+    """Every machine is listed and every listed one exists; so it is with their volumes; nothing is left open."""
+    house.mend()
+    machines = session(house).compute.list_servers()
+    servers = {one.ref for one in machines if one.state.value != "deleting"}
+    listed = {one["InstanceId"] for one in instances(ec2) if one["State"]["Name"] not in GOING}
+    assert listed == servers
+    volumes = {one.ref for one in session(house).volumes.list_volumes()}
+    assert {one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]} == volumes
+    assert not house.store.unfinished("server")
+    for kind in KINDS:
+        assert not house.store.unfinished(kind)
+    gone = {known for known, one in house.store.view(house.account[0]).records.items() if one.gone}
+    records = house.store.view(house.account[0]).records
+    assert {known for known, one in records.items() if one.kind == "server" and not one.gone} == {
+        one.ref for one in machines
+    } - gone
+    assert {known for known, one in records.items() if one.kind == "volume"} <= volumes
+    return listed
+
+
+@pytest.mark.parametrize("token", ["mine", ""])
+def test_a_launch_that_crashes_at_any_moment_leaves_nothing_unknown(build, token):
+    moment, crashed = 0, True
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        asked = {
+            **LAUNCH,
+            "ImageId": machine_image(ec2),
+            "ClientToken": token,
+            "BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}],
+            "TagSpecifications": [*tagged("instance", a="b"), *tagged("volume", c="d")],
+        }
+        crashed = crash_at(house, moment, ec2.run_instances, **asked)
+        known = agree(house, ec2)
+        assert len(known) <= 2
+        if token:
+            made = {one["InstanceId"] for one in ec2.run_instances(**asked)["Instances"]}
+            assert len(made) == 2
+            assert agree(house, ec2) == made >= known
+            house.settle()
+            assert {state(ec2, one) for one in made} == {"running"}
+            assert all(one["Tags"] == tags(a="b") for one in instances(ec2))
+            assert all(sorted(disks(ec2, one)) == ["/dev/sda1", "/dev/sdf"] for one in made)
+        moment += 1
+        house.store.close()
+    assert moment > 10
+
+
+def test_a_termination_that_crashes_at_any_moment_can_be_asked_for_again(build):
+    moment, crashed = 0, True
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        made = ec2.run_instances(ImageId=machine_image(ec2), **LAUNCH)["Instances"]
+        ids = [one["InstanceId"] for one in made]
+        house.settle()
+        crashed = crash_at(house, moment, ec2.terminate_instances, InstanceIds=ids)
+        agree(house, ec2)
+        assert {one["InstanceId"] for one in instances(ec2)} == set(ids)
+        ec2.terminate_instances(InstanceIds=ids)
+        house.settle()
+        house.mend()
+        assert agree(house, ec2) == set()
+        assert {state(ec2, one) for one in ids} == {"terminated"}
+        assert ec2.describe_volumes()["Volumes"] == []
+        moment += 1
+        house.store.close()
+    assert moment > 4
+
+
+def volume_of(ec2):
+    return ec2.describe_volumes()["Volumes"][0]["VolumeId"]
+
+
+CREATIONS = {
+    "volume": lambda ec2: ec2.create_volume(
+        Size=1, AvailabilityZone="us-east-1a", ClientToken="mine", TagSpecifications=tagged("volume", a="b")
+    ),
+    "snapshot": lambda ec2: ec2.create_snapshot(VolumeId=volume_of(ec2), TagSpecifications=tagged("snapshot", a="b")),
+    "image": lambda ec2: ec2.create_image(
+        InstanceId=next(instances(ec2))["InstanceId"], Name="golden", TagSpecifications=tagged("image", a="b")
+    ),
+    "group": lambda ec2: ec2.create_security_group(
+        GroupName="web", Description="d", TagSpecifications=tagged("security-group", a="b")
+    ),
+    "address": lambda ec2: ec2.allocate_address(TagSpecifications=tagged("elastic-ip", a="b")),
+}
+
+
+def everything(house, ec2):
+    """What the API lists and what the cloud has, by id and by ref."""
+    listed = {
+        *(one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]),
+        *(one["SnapshotId"] for one in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]),
+        *(one["ImageId"] for one in ec2.describe_images(Owners=["self"])["Images"]),
+        *(one["GroupId"] for one in ec2.describe_security_groups(Filters=where(group_name="web"))["SecurityGroups"]),
+        *(one["AllocationId"] for one in ec2.describe_addresses()["Addresses"]),
+    }
+    mine, cloud = house.account[0], session(house)
+    there = [
+        *cloud.volumes.list_volumes(),
+        *(one for one in cloud.volumes.list_snapshots() if one.owner == mine),
+        *(one for one in cloud.images.list_images() if one.owner == mine),
+        *(one for one in cloud.firewalls.list_firewalls() if one.name == "web"),
+        *cloud.addresses.list_addresses(),
+    ]
+    return listed, {one.ref for one in there}
+
+
+@pytest.mark.parametrize("kind", CREATIONS)
+def test_a_creation_that_crashes_at_any_moment_leaves_nothing_unknown(build, kind):
+    moment, crashed = 0, True
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        ec2.run_instances(ImageId=machine_image(ec2), **{**LAUNCH, "MinCount": 1, "MaxCount": 1})
+        house.settle()
+        crashed = crash_at(house, moment, lambda: CREATIONS[kind](ec2))  # noqa: B023 - called at once
+        listed, there = everything(house, ec2)
+        assert listed == there
+        tagged_ = {one["ResourceId"] for one in ec2.describe_tags()["Tags"]}
+        assert tagged_ <= there
+        for one in KINDS:
+            assert not house.store.unfinished(one)
+        moment += 1
+        house.store.close()
+    assert moment > 3
+
+
+def test_a_machine_that_vanished_is_shown_as_terminated_for_an_hour(build):
+    house = build(terminated_visible=timedelta(minutes=5))
+    ec2 = house.client()
+    made = ec2.run_instances(ImageId=machine_image(ec2), **LAUNCH)["Instances"]
+    lost, kept = (one["InstanceId"] for one in made)
+    house.settle()
+    [server] = [one for one in session(house).compute.list_servers() if one.ref == lost]
+    session(house).compute.delete_server(server.native)
+    house.settle()
+
+    assert (state(ec2, lost), state(ec2, kept)) == ("terminated", "running")
+    house.mend()
+    assert (state(ec2, lost), state(ec2, kept)) == ("terminated", "running")
+    house.settle(310)
+    house.mend()
+    assert refusal(ec2.describe_instances, InstanceIds=[lost]) == "InvalidInstanceID.NotFound"
+    assert {one["InstanceId"] for one in instances(ec2)} == agree(house, ec2) == {kept}
+
+
+def test_a_machine_made_by_other_means_is_an_instance_as_any_other(house, ec2):
+    cloud = session(house)
+    [image, *_] = [one for one in cloud.images.list_images() if one.disks]
+    [disk] = image.disks
+    root = DiskSpec("hand-1-root", disk.device, 0, root=True)
+    cloud.compute.create_server(ServerSpec("hand-1", "by hand", image.native, "m5.large", "us-east-1b", (root,)))
+    house.settle()
+
+    [found] = instances(ec2)
+    known = found["InstanceId"]
+    assert (found["InstanceType"], found["State"]["Name"]) == ("m5.large", "running")
+    assert (len(found["BlockDeviceMappings"]), found["ImageId"][:4]) == (1, "ami-")
+    house.front = Front(house.new_world())
+    assert instance(ec2, known) == found
+    ec2.create_tags(Resources=[known], Tags=tags(Name="adopted"))
+    ec2.modify_instance_attribute(InstanceId=known, DisableApiTermination={"Value": True})
+    house.mend()
+    assert instance(ec2, known)["Tags"] == tags(Name="adopted")
+    assert refusal(ec2.terminate_instances, InstanceIds=[known]) == "OperationNotPermitted"
+    ec2.modify_instance_attribute(InstanceId=known, DisableApiTermination={"Value": False})
+    ec2.terminate_instances(InstanceIds=[known])
+    house.settle()
+    assert state(ec2, known) == "terminated"
+
+
+def test_what_vanished_is_forgotten_with_its_tags(house, ec2):
+    volume = ec2.create_volume(Size=1, AvailabilityZone="us-east-1a", TagSpecifications=tagged("volume", a="b"))
+    house.settle()
+    [native] = [one.native for one in session(house).volumes.list_volumes()]
+    session(house).volumes.delete_volume(native)
+    house.settle()
+    house.mend()
+
+    assert refusal(ec2.describe_volumes, VolumeIds=[volume["VolumeId"]]) == "InvalidVolume.NotFound"
+    assert ec2.describe_tags()["Tags"] == []
+
+
+class Silent:
+    """A session whose cloud makes a server and then does not answer."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def __getattr__(self, name):
+        return self if name == "compute" else getattr(self._session, name)
+
+    def create_server(self, spec):
+        self._session.compute.create_server(spec)
+        raise Unavailable("server", "", "The cloud does not answer.")
+
+    def list_servers(self, natives=None):
+        return self._session.compute.list_servers(natives)
+
+    def list_flavors(self):
+        return self._session.compute.list_flavors()
+
+    def delete_server(self, native):
+        return self._session.compute.delete_server(native)
+
+
+def test_a_launch_without_an_answer_is_known_and_can_be_tried_again(house, ec2, image, monkeypatch):
+    asked = {"ImageId": image, **LAUNCH, "ClientToken": "mine", "TagSpecifications": tagged("instance", a="b")}
+    with monkeypatch.context() as patch:
+        whole = house.cloud.session
+        patch.setattr(house.cloud, "session", lambda tenant: Silent(whole(tenant)))
+        assert refusal(ec2.run_instances, **asked) == "Unavailable"
+
+    assert len(list(instances(ec2))) == 2
+    made = {one["InstanceId"] for one in ec2.run_instances(**asked)["Instances"]}
+    house.mend()
+    assert agree(house, ec2) == made
+    assert all(one["Tags"] == tags(a="b") for one in instances(ec2))
+
+
+def test_mending_what_is_whole_changes_nothing(house, ec2, launched):
+    ec2.create_security_group(GroupName="web", Description="d")
+    ec2.allocate_address()
+    ec2.create_key_pair(KeyName="mine")
+    house.mend()  # the launch did not tell which volumes the disks became
+    before = house.store.view(house.account[0])
+    house.mend()
+
+    assert house.store.view(house.account[0]) is before
