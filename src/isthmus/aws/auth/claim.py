@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -33,19 +34,20 @@ class Claim:
     signed_at: datetime | None
     expires: datetime | None
     token: str = field(repr=False)
-    strings: tuple[bytes, ...] = field(repr=False)
-    """The strings to sign that are as good as one another: with the host's port, and without."""
+    strings: Callable[[], Iterator[bytes]] = field(repr=False)
+    """The strings to sign that are as good as one another: with the host's port, and without. Made when asked for."""
     signature: str = field(repr=False)
 
     def verify(self, secret: str) -> bool:
-        """Whether the signature was made with this secret, in constant time."""
+        """Whether the signature was made with this secret, in constant time for all that are wrong."""
         scope = self.scope
         key = signing_key(secret, scope.date, scope.region, scope.service) if scope else _bytes(secret)
         hashed = "sha1" if self.algorithm == "HmacSHA1" else "sha256"
-        made = [hmac.digest(key, text, hashed) for text in self.strings]
-        spelt = [digest.hex().encode() if scope else base64.b64encode(digest) for digest in made]
-        right = [hmac.compare_digest(_bytes(self.signature), each) for each in spelt]
-        return any(right)
+        said = _bytes(self.signature)
+        made = (hmac.digest(key, text, hashed) for text in self.strings())
+        return any(
+            hmac.compare_digest(said, digest.hex().encode() if scope else base64.b64encode(digest)) for digest in made
+        )
 
     def check_time(self, now: datetime) -> None:
         """Raises AwsError RequestExpired for a request that is too old, or from the future."""

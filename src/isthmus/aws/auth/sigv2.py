@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -32,9 +34,13 @@ def in_params(request: Request, pairs: Pairs) -> Claim:
         signed_at=signed_at,
         expires=expires,
         token=single(pairs, "SecurityToken", ""),
-        strings=tuple(f"{request.method}\n{host}\n{tail}".encode("utf-8", "surrogatepass") for host in names),
+        strings=partial(_strings, request, names, tail),
         signature=single(pairs, "Signature"),
     )
+
+
+def _strings(request: Request, names: Sequence[str], tail: str) -> Iterator[bytes]:
+    return (f"{request.method}\n{host}\n{tail}".encode("utf-8", "surrogatepass") for host in names)
 
 
 def _canonical(pairs: Pairs) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -37,7 +38,7 @@ def in_header(request: Request) -> Claim:
         signed_at=signed_at,
         expires=None,
         token=request.headers.get("x-amz-security-token", ""),
-        strings=_strings(request, names, stamp, scope, _body_hash(request)),
+        strings=partial(_strings, request, names, stamp, scope, _body_hash(request)),
         signature=fields["Signature"],
     )
 
@@ -58,7 +59,7 @@ def in_query(request: Request) -> Claim:
         signed_at=signed_at,
         expires=_expires(signed_at, single(pairs, "X-Amz-Expires")),
         token=single(pairs, "X-Amz-Security-Token", ""),
-        strings=_strings(request, names, stamp, scope, _presigned_hash(request, names)),
+        strings=partial(_strings, request, names, stamp, scope, _presigned_hash(request, names)),
         signature=single(pairs, "X-Amz-Signature"),
     )
 
@@ -140,17 +141,15 @@ def _presigned_hash(request: Request, names: Sequence[str]) -> str:
     return said if said == "UNSIGNED-PAYLOAD" and not request.body else _body_hash(request)
 
 
-def _strings(request: Request, names: Sequence[str], stamp: str, scope: Scope, payload: str) -> tuple[bytes, ...]:
+def _strings(request: Request, names: Sequence[str], stamp: str, scope: Scope, payload: str) -> Iterator[bytes]:
     head = f"{request.method}\n{_path(request.path)}\n{_query(request)}\n"
     values = {name: _trimmed(request.headers.get(name, "")) for name in names}
     begin = f"{ALGORITHM}\n{stamp}\n{scope.date}/{scope.region}/{scope.service}/aws4_request\n"
-    strings = []
     for host in hosts(values["host"]):
         values["host"] = host
         lines = "".join([f"{name}:{value}\n" for name, value in values.items()])
         canonical = f"{head}{lines}\n{';'.join(names)}\n{payload}".encode("utf-8", "surrogatepass")
-        strings.append((begin + sha256(canonical).hexdigest()).encode("utf-8", "surrogatepass"))
-    return tuple(strings)
+        yield (begin + sha256(canonical).hexdigest()).encode("utf-8", "surrogatepass")
 
 
 def _trimmed(value: str) -> str:
