@@ -13,7 +13,12 @@ from isthmus.aws.ec2 import ec2 as service
 from isthmus.aws.filters import names
 from isthmus.aws.filters.names import TAG
 
-LISTINGS = [name for name in served("Filters") if service.actions[name].listing]
+LISTINGS = [
+    name
+    for name in served("Filters")
+    if service.actions[name].listing and service.codec.operations[name].input.members["Filters"].location == "Filter"
+]
+"""Those that spell the parameter `Filter.1`, as nearly all do."""
 
 
 @pytest.fixture

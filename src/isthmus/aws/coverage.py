@@ -26,6 +26,7 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "DeregisterImage": ("images",),
     "DetachVolume": ("volumes",),
     "DisassociateAddress": ("addresses",),
+    "EnableEbsEncryptionByDefault": ("volumes", Capability.ENCRYPTION),
     "GetConsoleOutput": ("compute", Capability.CONSOLE),
     "GetPasswordData": ("compute", Capability.PASSWORD),
     "ModifyImageAttribute": ("images", Capability.IMAGE_SHARE),

@@ -14,7 +14,7 @@ from isthmus.core.instances import Instance, Launch, index, pick, young
 from isthmus.core.nouns import dump_server
 from isthmus.core.records import forget
 from isthmus.core.registry import Found, family, gather
-from isthmus.core.volumes import one_snapshot
+from isthmus.core.volumes import encrypts, one_snapshot
 from isthmus.errors import Conflict, Denied, Fault, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable
 from isthmus.model import Console, Flavor, Image, ImageState, Server, ServerState, Subnet
 from isthmus.providers import Compute, DiskSpec, ServerSpec, Session
@@ -180,7 +180,7 @@ def _disks(cx: Context, image: Found[Image], orders: Sequence[DiskOrder]) -> tup
                 snapshot=disk.snapshot,
                 root=root,
                 delete_with_server=_or(over.delete_with_server, disk.delete_with_server),
-                encrypted=over.encrypted,
+                encrypted=over.encrypted or encrypts(cx),
             )
         )
     disks += [_blank(cx, image.cloud, order) for order in asked.values() if not order.without]
@@ -202,7 +202,7 @@ def _blank(cx: Context, cloud: str, order: DiskOrder) -> DiskSpec:
         iops=order.iops,
         snapshot=source.noun.native if source else "",
         delete_with_server=_or(order.delete_with_server, False),
-        encrypted=order.encrypted,
+        encrypted=order.encrypted or encrypts(cx),
     )
 
 

@@ -6,13 +6,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from isthmus.context import Context
+from isthmus.core import kept
 from isthmus.core.ids import Kind, mint
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
-from isthmus.errors import Conflict, Invalid, NotFound
+from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import AttachmentState, Snapshot, SnapshotState, Volume, VolumeState
-from isthmus.providers import Session, SnapshotSpec, Volumes, VolumeSpec
+from isthmus.providers import Capability, Session, SnapshotSpec, Volumes, VolumeSpec
+
+ENCRYPT = "encrypt"
+"""The account's setting: whether new volumes are encrypted without being asked for."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,24 @@ def create(cx: Context, order: VolumeOrder) -> Found[Volume]:
             raise Invalid(f"The volume size {size} GiB is smaller than the snapshot's {source.noun.size} GiB.", "size")
     volumes = api(cx.session(place.cloud))
     ref = mint(Kind.VOLUME, cx.seed)
-    spec = VolumeSpec(ref, size, place.native, order.type, order.iops, native, order.encrypted)
+    encrypted = order.encrypted or encrypts(cx)
+    spec = VolumeSpec(ref, size, place.native, order.type, order.iops, native, encrypted)
     with creating(cx, Kind.VOLUME, ref, place.cloud, tags=cx.tags.get("volume")) as made:
         noun = made(volumes.create_volume(spec))
     return join(cx, cx.view(), Kind.VOLUME, place.cloud, noun)
+
+
+def encrypts(cx: Context) -> bool:
+    """Whether the account's new volumes are encrypted without being asked for."""
+    return bool(kept.settings(cx).get(ENCRYPT, False))
+
+
+def encrypt_by_default(cx: Context) -> None:
+    """Raises Unsupported where no cloud can."""
+    reasons = [cloud.lacks.get(Capability.ENCRYPTION, "") for cloud in cx.world.clouds.values()]
+    if all(reasons):
+        raise Unsupported(reasons[0])
+    kept.set_setting(cx, ENCRYPT, True)
 
 
 def delete(cx: Context, volume: str) -> None:

@@ -1,14 +1,18 @@
 """EC2: one module per resource family. Importing the package serves them all."""
 
 from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
+    absent,
     account,
+    account_settings,
     addresses,
     attributes,
     groups,
+    id_formats,
     images,
     instances,
     keys,
     launch,
+    monitoring,
     networks,
     refused,
     snapshots,

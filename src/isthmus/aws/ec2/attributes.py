@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
         DescribeInstanceAttributeRequestTypeDef,
         DescribeInstanceCreditSpecificationsRequestTypeDef,
+        GetInstanceUefiDataRequestTypeDef,
         InstanceCreditSpecificationTypeDef,
         ModifyInstanceAttributeRequestTypeDef,
         ModifyInstanceMetadataOptionsRequestTypeDef,
+        ResetInstanceAttributeRequestTypeDef,
     )
 
 
@@ -120,6 +122,25 @@ def modify_instance_attribute(cx: Context, req: ModifyInstanceAttributeRequestTy
     else:
         _CHANGES[name](cx, one, value)
     return {}
+
+
+@ec2.action("ResetInstanceAttribute")
+def reset_instance_attribute(cx: Context, req: ResetInstanceAttributeRequestTypeDef) -> Mapping[str, Any]:
+    [one] = instances.pick(cx, [req["InstanceId"]])
+    _demand_there(one)
+    name = req["Attribute"]
+    if name in ("kernel", "ramdisk"):
+        raise AwsError("UnsupportedOperation", f"A server keeps the {name} it was launched with.")
+    if name != "sourceDestCheck":
+        raise AwsError("InvalidParameterValue", f"The attribute {name} cannot be reset.")
+    servers.change_launch(cx, one, source_check=True)
+    return {}
+
+
+@ec2.action("GetInstanceUefiData")
+def get_instance_uefi_data(cx: Context, req: GetInstanceUefiDataRequestTypeDef) -> Mapping[str, Any]:
+    [one] = instances.pick(cx, [req["InstanceId"]])
+    raise AwsError("UnsupportedOperation", f"The instance '{one.id}' boots with a BIOS and has no UEFI data.")
 
 
 @ec2.action("ModifyInstanceMetadataOptions")

@@ -7,6 +7,9 @@ from isthmus.aws.ec2.api import ec2
 _S3_BUNDLES = "It moves images through AWS's own S3 store; use CreateImage, or `isthmus image import`."
 _MARKETPLACE = "It belongs to the AWS Marketplace, which a private cloud does not have."
 _CLASSIC = "It belongs to EC2-Classic, which AWS retired in 2022."
+_LONG_IDS = "Ids have 17 digits, and nobody can change that."
+_SCREEN = "A guest's screen is not kept; GetConsoleOutput has what it prints on its serial console."
+_FAST_RESTORES = "Volumes of snapshots need no time to become fast, or cannot be made so."
 
 ec2.unsupported.update(
     {
@@ -17,5 +20,10 @@ ec2.unsupported.update(
         "DetachClassicLinkVpc": _CLASSIC,
         "EnableVpcClassicLink": _CLASSIC,
         "DisableVpcClassicLink": _CLASSIC,
+        "DisableFastSnapshotRestores": _FAST_RESTORES,
+        "EnableFastSnapshotRestores": _FAST_RESTORES,
+        "GetConsoleScreenshot": _SCREEN,
+        "ModifyIdFormat": _LONG_IDS,
+        "ModifyIdentityIdFormat": _LONG_IDS,
     }
 )

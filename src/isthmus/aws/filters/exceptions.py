@@ -77,10 +77,32 @@ _INSTANCE_INTERFACE = {
     "tag-value": ("_TagSet", "Value"),
 }
 
+_TEMPLATE_VERSION = {
+    "ebs-optimized": ("LaunchTemplateData", "EbsOptimized"),
+    "host-resource-group-arn": ("LaunchTemplateData", "Placement", "HostResourceGroupArn"),
+    "http-endpoint": ("LaunchTemplateData", "MetadataOptions", "HttpEndpoint"),
+    "http-protocol-ipv4": ("LaunchTemplateData", "MetadataOptions", "HttpEndpoint"),
+    "http-tokens": ("LaunchTemplateData", "MetadataOptions", "HttpTokens"),
+    "iam-instance-profile": ("LaunchTemplateData", "IamInstanceProfile", "Arn"),
+    "image-id": ("LaunchTemplateData", "ImageId"),
+    "instance-type": ("LaunchTemplateData", "InstanceType"),
+    "is-default-version": ("DefaultVersion",),
+    "kernel-id": ("LaunchTemplateData", "KernelId"),
+    "license-configuration-arn": ("LaunchTemplateData", "LicenseSpecifications", "LicenseConfigurationArn"),
+    "network-card-index": ("LaunchTemplateData", "NetworkInterfaces", "NetworkCardIndex"),
+    "ram-disk-id": ("LaunchTemplateData", "RamDiskId"),
+}
+
 EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "AvailabilityZone": {"message": ("Messages", "Message")},
         "BlockDeviceMapping": _IMAGE_DISK,
+        "BundleTask": {
+            "error-code": ("BundleTaskError", "Code"),
+            "error-message": ("BundleTaskError", "Message"),
+            "s3-bucket": ("Storage", "S3", "Bucket"),
+            "s3-prefix": ("Storage", "S3", "Prefix"),
+        },
         "Image": {
             **_STATE_REASON,
             "instance-type-specification.supported-instance-type": (
@@ -108,6 +130,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "instance-state-name": ("InstanceState", "Name"),
         },
         "InstanceStatusSummary": _SUMMARY,
+        "ImportImageTask": {"task-state": ("Status",)},
         "InstanceTypeInfo": {"supported-usage-class": ("SupportedUsageClasses",)},
         "IpPermission": {
             "cidr": ("IpRanges", "CidrIp"),
@@ -119,6 +142,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "user-id": ("UserIdGroupPairs", "UserId"),
         },
         "KeyPairInfo": {"fingerprint": ("KeyFingerprint",)},
+        "LaunchTemplateVersion": _TEMPLATE_VERSION,
         "NetworkAclAssociation": {"association-id": ("NetworkAclAssociationId",)},
         "NetworkAclEntry": {"cidr": ("CidrBlock",), "icmp.": ("IcmpTypeCode",), "ipv6-cidr": ("Ipv6CidrBlock",)},
         "NetworkInterface": {**_GROUPS, "addresses.": ("PrivateIpAddresses",)},
@@ -126,8 +150,15 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "SecurityGroup": {"egress.ip-permission.": ("IpPermissionsEgress",)},
         "Subnet": {"cidr": ("CidrBlock",)},
         "SubnetIpv6CidrBlockAssociation": {"state": ("Ipv6CidrBlockState", "State")},
+        "VolumeStatusItem": {
+            "attachment-status.instance-id": ("AttachmentStatuses", "InstanceId"),
+            "attachment-status.io-performance": ("AttachmentStatuses", "IoPerformance"),
+            "volume-status.details-name": ("VolumeStatus", "Details", "Name"),
+            "volume-status.details-status": ("VolumeStatus", "Details", "Status"),
+        },
         "Vpc": {"cidr": ("CidrBlock",)},
         "VpcCidrBlockAssociation": {"state": ("CidrBlockState", "State")},
+        "VpcClassicLink": {"is-classic-link-enabled": ("ClassicLinkEnabled",)},
         "VpcIpv6CidrBlockAssociation": {"state": ("Ipv6CidrBlockState", "State")},
     }
 )

@@ -13,6 +13,7 @@ TAG = "tag:<key>"
 UNDOCUMENTED = MappingProxyType(
     {
         "DescribeAddresses": frozenset({"domain"}),
+        "DescribeImportImageTasks": frozenset({"task-state"}),
         "DescribeInstances": frozenset({"group-id", "group-name"}),
         "DescribeSubnets": frozenset({"availabilityZone", "cidr", "cidrBlock", "defaultForAz"}),
         "DescribeVpcs": frozenset({"cidr-block", "cidrBlock", "dhcpOptionsId", "isDefault"}),
