@@ -11,6 +11,8 @@ from isthmus.aws.ec2.ids import FORMS
 
 ABSENT = "0123456789abcdef0"
 """The digits of an id that nobody has."""
+SPECIFIC = frozenset({"DescribeLaunchTemplateVersions", "GetInstanceTypesFromInstanceRequirements"})
+"""Listings that must be asked something, which the model does not say or which `least` cannot make."""
 _TEXTS = {"blob": "c3NoLXJzYSBBQUFB", "boolean": "true", "integer": "1", "long": "1", "string": "x"}
 
 

@@ -49,7 +49,7 @@ def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]
             yield from _within(action, service.codec.shape(member.shape), here, depth + 1)
 
 
-_TAGGABLE = ("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "vpc", "subnet", "eni")
+_TAGGABLE = ("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "vpc", "subnet", "eni", "lt")
 PLACES = list(_places())
 
 
@@ -65,6 +65,9 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     )["SecurityGroupRules"][0]
     key = ec2.create_key_pair(KeyName=f"key {volume}")
     address = ec2.allocate_address()
+    template = ec2.create_launch_template(
+        LaunchTemplateName=f"template-{volume}", LaunchTemplateData={"InstanceType": "t3.micro"}
+    )["LaunchTemplate"]["LaunchTemplateId"]
     association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance["InstanceId"])
     made = ec2.create_image(InstanceId=instance["InstanceId"], Name=f"image {volume}")["ImageId"]
     house.settle(6)
@@ -78,6 +81,7 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
         "key": key["KeyPairId"],
         "eipalloc": address["AllocationId"],
         "eipassoc": association["AssociationId"],
+        "lt": template,
         "eni": instance["NetworkInterfaces"][0]["NetworkInterfaceId"],
         "vpc": instance["VpcId"],
         "subnet": instance["SubnetId"],

@@ -91,7 +91,7 @@ def test_what_was_not_said_has_awss_defaults(ec2, image):
         ({"MetadataOptions": {"HttpPutResponseHopLimit": 65}}, "InvalidParameterValue"),
         ({"IamInstanceProfile": {"Name": "boss"}}, "UnsupportedOperation"),
         ({"HibernationOptions": {"Configured": True}}, "UnsupportedOperation"),
-        ({"LaunchTemplate": {"LaunchTemplateName": "x"}}, "UnsupportedOperation"),
+        ({"LaunchTemplate": {"LaunchTemplateName": "x"}}, "InvalidLaunchTemplateName.NotFoundException"),
         ({"InstanceMarketOptions": {"MarketType": "spot"}}, "UnsupportedOperation"),
         ({"NetworkInterfaces": [{"DeviceIndex": 0}, {"DeviceIndex": 1}]}, "UnsupportedOperation"),
         ({"NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}]}, "UnsupportedOperation"),

@@ -32,6 +32,11 @@ class Kind(StrEnum):
     ASSOCIATION = "association"
     KEY = "key"
     RESERVATION = "reservation"
+    TEMPLATE = "launch-template"
+    PLACEMENT = "placement-group"
+    CAPACITY = "capacity-reservation"
+    SPOT = "spot-request"
+    FLEET = "fleet"
 
 
 PREFIX = {
@@ -51,6 +56,11 @@ PREFIX = {
     Kind.ASSOCIATION: "eipassoc",
     Kind.KEY: "key",
     Kind.RESERVATION: "r",
+    Kind.TEMPLATE: "lt",
+    Kind.PLACEMENT: "pg",
+    Kind.CAPACITY: "cr",
+    Kind.SPOT: "sir",
+    Kind.FLEET: "fleet",
 }
 
 _MINTED = re.compile(r"[a-z-]{1,12}-[0-9a-f]{17}")

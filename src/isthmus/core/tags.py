@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from isthmus.context import Context
-from isthmus.core import addresses, firewalls, images, instances, keys, networks, volumes
+from isthmus.core import addresses, firewalls, images, instances, kept, keys, networks, volumes
 from isthmus.core.ids import PREFIX, Kind, adopt
 from isthmus.core.registry import pick
 from isthmus.errors import NotFound, QuotaExceeded
 
 MOST = 50
+_RESERVED = "aws:"
+"""Labels that a front gives by itself begin so: they do not count, and only go with their resource."""
 
 
 def add(cx: Context, ids: Sequence[str], tags: Mapping[str, str]) -> None:
@@ -19,7 +21,8 @@ def add(cx: Context, ids: Sequence[str], tags: Mapping[str, str]) -> None:
         _demand(cx, one)
     known = cx.view().tags
     for one in ids:
-        if len({**known.get(one, {}), **tags}) > MOST:
+        both = {**known.get(one, {}), **tags}
+        if sum(not key.startswith(_RESERVED) for key in both) > MOST:
             raise QuotaExceeded("tag", one, f"The resource {one} would have more than {MOST} tags.")
     with cx.store.change(cx.account) as change:
         change.tag(ids, tags)
@@ -33,7 +36,8 @@ def remove(cx: Context, ids: Sequence[str], tags: Mapping[str, str | None] | Non
     with cx.store.change(cx.account) as change:
         for one in ids:
             held = known.get(one, {})
-            gone = [key for key in held if tags is None or (key in tags and tags[key] in (None, held[key]))]
+            own = [key for key in held if not key.startswith(_RESERVED)]
+            gone = [key for key in own if tags is None or (key in tags and tags[key] in (None, held[key]))]
             if gone:
                 change.untag([one], gone)
 
@@ -84,4 +88,5 @@ _CHECKS = {
     PREFIX[Kind.PORT]: _port,
     PREFIX[Kind.RULE]: _rule,
     PREFIX[Kind.KEY]: _key,
+    PREFIX[Kind.TEMPLATE]: lambda cx, one: kept.get(cx, Kind.TEMPLATE, one),
 }

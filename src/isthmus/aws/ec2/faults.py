@@ -37,6 +37,15 @@ _NOT_FOUND = {
     "key": ("InvalidKeyPair.NotFound", "The key pair '{}' does not exist"),
     "zone": ("InvalidParameterValue", "Invalid availability zone: [{}]"),
     "flavor": ("InvalidParameterValue", "Invalid value '{}' for InstanceType."),
+    "launch-template": (
+        "InvalidLaunchTemplateId.NotFound",
+        "The specified launch template, with template ID {}, does not exist.",
+    ),
+    "launch-template-name": (
+        "InvalidLaunchTemplateName.NotFoundException",
+        "The specified launch template, with template name {}, does not exist.",
+    ),
+    "launch-template-version": ("InvalidLaunchTemplateId.VersionNotFound", "The version '{}' does not exist."),
     "resource": ("InvalidID", "The ID '{}' is not valid"),
 }
 _CONFLICT = {
@@ -46,6 +55,7 @@ _CONFLICT = {
     ("volume", "not-attached"): "IncorrectState",
     ("volume", "device"): "InvalidParameterValue",
     ("snapshot", "in-use"): "InvalidSnapshot.InUse",
+    ("snapshot", "locked"): "SnapshotLocked",
     ("snapshot", "state"): "IncorrectState",
     ("image", "state"): "InvalidAMIID.Unavailable",
     ("image", "duplicate"): "InvalidAMIName.Duplicate",
@@ -57,6 +67,7 @@ _CONFLICT = {
     ("address", "in-use"): "InvalidIPAddress.InUse",
     ("address", "associated"): "Resource.AlreadyAssociated",
     ("key", "duplicate"): "InvalidKeyPair.Duplicate",
+    ("launch-template", "duplicate"): "InvalidLaunchTemplateName.AlreadyExistsException",
     ("network", "in-use"): "DependencyViolation",
     ("subnet", "in-use"): "DependencyViolation",
 }

@@ -28,6 +28,7 @@ FORMS = {
     "NetworkInterfaceId": ("eni", "InvalidNetworkInterfaceId.Malformed"),
     "VpcId": ("vpc", "InvalidVpcID.Malformed"),
     "SubnetId": ("subnet", "InvalidSubnetID.Malformed"),
+    "LaunchTemplateId": ("lt", "InvalidLaunchTemplateId.Malformed"),
     "KeyPairId": ("key", "InvalidKeyPair.Format"),
     "SecurityGroupRuleIdList.": ("sgr", "InvalidSecurityGroupRuleId.Malformed"),
     "TaggableResourceId": ("[a-z]{1,20}(?:-[a-z]{1,20}){0,3}", "InvalidID"),

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.faces import Look
+from isthmus.aws.ec2.from_template import demand_type, with_template
 from isthmus.aws.ec2.instances import render
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
 from isthmus.core import keys, servers
-from isthmus.core.instances import Launch
+from isthmus.core.instances import Instance, Launch
 from isthmus.core.servers import Order
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _CREDITS = ("standard", "unlimited")
 _REFUSES = {
     "ElasticGpuSpecification": "AWS retired Elastic Graphics.",
     "ElasticInferenceAccelerators": "AWS retired Elastic Inference.",
-    "LaunchTemplate": "There are no launch templates yet.",
     "InstanceMarketOptions": "There are no spot instances yet.",
     "LicenseSpecifications": "There is no License Manager.",
     "IamInstanceProfile": "There is no IAM service.",
@@ -62,11 +62,20 @@ _FREE = frozenset({"AvailabilityZone", "AvailabilityZoneId"})
 
 @ec2.action("RunInstances", makes=["instance", "volume", "network-interface"], refuses=_REFUSES)
 def run_instances(cx: Context, req: RunInstancesRequestTypeDef) -> Mapping[str, Any]:
-    order = order_of(cx, req)
-    reservation, launched = servers.launch(cx, order)
+    reservation, launched = launch(cx, req)
     look = Look(cx)
     items = [render(look.face(one)) for one in launched]
     return {"ReservationId": reservation, "OwnerId": cx.account, "Groups": [], "Instances": items}
+
+
+def launch(cx: Context, req: Mapping[str, Any]) -> tuple[str, list[Instance]]:
+    """Launch what a request and its template say; the reservation and the instances."""
+    cx, said = with_template(cx, req)
+    for parameter, reason in _REFUSES.items():
+        if said.get(parameter):
+            raise AwsError("UnsupportedOperation", f"The parameter {parameter} is not supported. {reason}")
+    demand_type(said)
+    return servers.launch(cx, order_of(cx, said))  # type: ignore[arg-type]
 
 
 def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:

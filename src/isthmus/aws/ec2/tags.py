@@ -28,6 +28,7 @@ RESOURCE_TYPES = {
     "eipalloc": "elastic-ip",
     "key": "key-pair",
     "eni": "network-interface",
+    "lt": "launch-template",
 }
 
 
