@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.context import Context
-from isthmus.core import kept
+from isthmus.core import kept, locks
 from isthmus.core.ids import Kind, mint
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
@@ -152,8 +152,16 @@ def create_snapshot(cx: Context, volume: str, description: str) -> Found[Snapsho
 
 def delete_snapshot(cx: Context, snapshot: str) -> None:
     found = own_snapshot(cx, snapshot)
+    locks.demand_free(cx, found)
     api(cx.session(found.cloud)).delete_snapshot(found.noun.native)
     forget(cx, found.id)
+
+
+def share_snapshot(cx: Context, snapshot: str, *, public: bool, accounts: Collection[str]) -> None:
+    """Say who may make volumes of a snapshot: everyone, and these accounts."""
+    found = own_snapshot(cx, snapshot)
+    tenants = [replace(cx, account=account).tenant(found.cloud) for account in accounts]
+    api(cx.session(found.cloud)).share_snapshot(found.noun.native, public=public, tenants=tenants)
 
 
 def _volumes(session: Session) -> Sequence[Volume]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isthmus.aws.codec import Item
+from isthmus.aws.ec2 import permissions
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.owners import ALIAS, account_of, is_self
@@ -14,7 +15,7 @@ from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import images, instances, volumes
+from isthmus.core import images, instances, locks, volumes
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict
@@ -153,6 +154,8 @@ def _delete_snapshot(cx: Context, found: Found[Snapshot]) -> str:
         return "missing-permissions"
     if user_of(cx, found):
         return "skipped"
+    if locks.held(cx, found):
+        return "client-error"
     volumes.delete_snapshot(cx, found.id)
     return "success"
 
@@ -206,18 +209,12 @@ def modify_image_attribute(cx: Context, req: ModifyImageAttributeRequestTypeDef)
         return {}
     if said not in ("", "launchPermission"):
         raise AwsError("InvalidParameterValue", f"Value ({said}) for parameter attribute is invalid.")
-    add, remove = _permissions(req)
-    if not add and not remove:
+    users = [*req.get("UserIds", ()), *req.get("UserGroups", ())]
+    change = permissions.asked(req.get("LaunchPermission", {}), users, req.get("OperationType", ""))
+    if not change:
         raise AwsError("MissingParameter", "The request must contain the parameter LaunchPermission or Description")
-    accounts = {account_of(cx, found.cloud, tenant) for tenant in found.noun.shared_with}
-    public = (found.noun.public or "all" in add) and "all" not in remove
-    accounts = (accounts | {one for one in add if one != "all"}) - set(remove)
-    for one in add:
-        if one != "all" and cx.store.account(one) is None:
-            raise AwsError(
-                "InvalidAMIAttributeItemValue", f'Invalid attribute item value "{one}" for userId item type.'
-            )
-    images.share(cx, image, public=public, accounts=sorted(accounts))
+    public, accounts = permissions.changed(cx, found, change, "InvalidAMIAttributeItemValue")
+    images.share(cx, image, public=public, accounts=accounts)
     return {}
 
 
@@ -338,37 +335,12 @@ def _executable(cx: Context, found: Found[Image], said: str) -> bool:
     return wanted in {account_of(cx, found.cloud, tenant) for tenant in found.noun.shared_with}
 
 
-def _permissions(req: ModifyImageAttributeRequestTypeDef) -> tuple[list[str], list[str]]:
-    """Who may launch from now on and who no longer, in either spelling; `all` is everyone."""
-    change: Mapping[str, Any] = req.get("LaunchPermission", {})
-    add, remove = ([_who(item) for item in change.get(side, ())] for side in ("Add", "Remove"))
-    users = [*req.get("UserIds", ()), *req.get("UserGroups", ())]
-    if users:
-        operation = req.get("OperationType", "")
-        if operation not in ("add", "remove"):
-            raise AwsError("InvalidParameterValue", f"Value ({operation}) for parameter operationType is invalid.")
-        (add if operation == "add" else remove).extend(users)
-    return add, remove
-
-
-def _who(item: Mapping[str, Any]) -> str:
-    for name in ("OrganizationArn", "OrganizationalUnitArn"):
-        if item.get(name):
-            raise AwsError("UnsupportedOperation", "There are no organizations.")
-    return str(item.get("UserId") or item.get("Group") or "")
-
-
-def _shared(cx: Context, face: Face) -> list[dict[str, str]]:
-    users = [{"UserId": account_of(cx, face.found.cloud, one)} for one in face.found.noun.shared_with]
-    return [*([{"Group": "all"}] if face.found.noun.public else []), *users]
-
-
 # attribute -> the member of the answer and what stands in it
 _READ: Mapping[str, tuple[str, Callable[[Context, Face], Any]]] = {
     "description": ("Description", lambda cx, face: {"Value": face.found.noun.description}),
     "kernel": ("KernelId", lambda cx, face: {"Value": face.kernel} if face.kernel else {}),
     "ramdisk": ("RamdiskId", lambda cx, face: {"Value": face.ramdisk} if face.ramdisk else {}),
-    "launchPermission": ("LaunchPermissions", _shared),
+    "launchPermission": ("LaunchPermissions", lambda cx, face: permissions.listed(cx, face.found)),
     "productCodes": ("ProductCodes", lambda cx, face: []),
     "blockDeviceMapping": ("BlockDeviceMappings", lambda cx, face: mappings(face)),
     "sriovNetSupport": ("SriovNetSupport", lambda cx, face: {}),

@@ -1,0 +1,20 @@
+"""What only the API knows of a thing that a cloud has: it stands in the thing's record and goes with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.context import Context
+from isthmus.core.ids import Kind
+from isthmus.core.registry import Found
+from isthmus.store import Record
+
+
+def note(cx: Context, kind: Kind, found: Found[Any], **said: Any) -> None:
+    """Write down what JSON can hold; None takes a note away. A thing made by other means gets a record by it."""
+    with cx.store.change(cx.account) as change:
+        held = change.view.records.get(found.id)
+        both = {**(held.data if held else {}), **said}
+        data = {name: value for name, value in both.items() if value is not None}
+        created = held.created if held else cx.now()
+        change.put(Record(found.id, cx.account, kind, found.cloud, found.noun.native, data, created, None))
