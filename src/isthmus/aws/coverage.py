@@ -35,6 +35,7 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "RebootInstances": ("compute", Capability.LAUNCH),
     "RegisterImage": ("images", Capability.IMAGE_OF_SNAPSHOT),
     "ReleaseAddress": ("addresses",),
+    "ResetImageAttribute": ("images", Capability.IMAGE_SHARE),
     "ResetSnapshotAttribute": ("volumes", Capability.SNAPSHOT_SHARE),
     "RevokeSecurityGroupEgress": ("firewalls",),
     "RevokeSecurityGroupIngress": ("firewalls",),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from isthmus.context import Context
+from isthmus.core import image_notes
 from isthmus.core.ids import Kind, mint
 from isthmus.core.instances import Instance
 from isthmus.core.records import creating, forget
@@ -87,6 +88,7 @@ def create_of(cx: Context, instance: Instance, spec: ImageSpec) -> Found[Image]:
 
 def delete(cx: Context, image: str) -> None:
     found = own_image(cx, image)
+    image_notes.demand_unprotected(cx, found)
     api(cx.session(found.cloud)).delete_image(found.noun.native)
     forget(cx, found.id)
 

@@ -8,6 +8,7 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     attributes,
     groups,
     id_formats,
+    image_attributes,
     images,
     instances,
     keys,

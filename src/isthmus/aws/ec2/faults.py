@@ -57,6 +57,7 @@ _CONFLICT = {
     ("snapshot", "in-use"): "InvalidSnapshot.InUse",
     ("snapshot", "locked"): "SnapshotLocked",
     ("snapshot", "state"): "IncorrectState",
+    ("image", "protected"): "OperationNotPermitted",
     ("image", "state"): "InvalidAMIID.Unavailable",
     ("image", "duplicate"): "InvalidAMIName.Duplicate",
     ("firewall", "in-use"): "DependencyViolation",

@@ -15,7 +15,7 @@ from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import images, instances, locks, volumes
+from isthmus.core import image_notes, images, instances, locks, volumes
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict
@@ -43,15 +43,20 @@ class Face(NamedTuple):
     ramdisk: str
     snapshots: tuple[str, ...]
     """Of the image's disks, in their order."""
+    deprecated: str
+    """When it is deprecated, as EC2 says it, or empty."""
 
 
 @ec2.listing("DescribeImages", key="ImageId", exclusive="ImageIds")
 def describe_images(cx: Context, req: DescribeImagesRequestTypeDef) -> Iterator[Item]:
-    """IncludeDeprecated and IncludeDisabled change nothing: images are neither."""
+    """IncludeDisabled changes nothing: no image is disabled."""
+    hidden = not req.get("ImageIds") and not req.get("IncludeDeprecated")
     owners, users = req.get("Owners"), req.get("ExecutableUsers")
     look = _Look(cx)
     for found in images.find_images(cx, req.get("ImageIds")):
         face = look.face(found)
+        if hidden and face.owner != cx.account and _past(cx, found):
+            continue
         if owners and not any(is_self(cx, said, face.owner) for said in owners):
             continue
         if users and not any(_executable(cx, found, said) for said in users):
@@ -138,7 +143,7 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
 
 @ec2.action("DeregisterImage")
 def deregister_image(cx: Context, req: DeregisterImageRequestTypeDef) -> Mapping[str, Any]:
-    found = _own(cx, req["ImageId"])
+    found = own(cx, req["ImageId"])
     images.delete(cx, found.id)
     results = []
     if req.get("DeleteAssociatedSnapshots"):
@@ -169,7 +174,7 @@ def user_of(cx: Context, found: Found[Snapshot]) -> str:
     return ""
 
 
-def _own(cx: Context, image: str) -> Found[Image]:
+def own(cx: Context, image: str) -> Found[Image]:
     """An image that the account may change. Raises AwsError for one that it merely sees."""
     [found] = images.find_images(cx, [image])
     if account_of(cx, found.cloud, found.noun.owner) != cx.account:
@@ -203,7 +208,7 @@ def describe_image_attribute(cx: Context, req: DescribeImageAttributeRequestType
 )
 def modify_image_attribute(cx: Context, req: ModifyImageAttributeRequestTypeDef) -> Mapping[str, Any]:
     image, said = req["ImageId"], req.get("Attribute", "")
-    found = _own(cx, image)
+    found = own(cx, image)
     if "Description" in req or said == "description":
         images.describe(cx, image, req.get("Description", {}).get("Value", req.get("Value", "")))
         return {}
@@ -241,12 +246,14 @@ def render(face: Face) -> dict[str, Any]:
         "BootMode": "legacy-bios",
         "PlatformDetails": "Windows" if image.platform else "Linux/UNIX",
         "UsageOperation": "RunInstances",
+        "DeregistrationProtection": _PROTECTION[image_notes.protection(face.found)],
     }
     optional = {
         "Description": image.description,
         "RootDeviceName": image.root_device,
         "SourceInstanceId": face.found.data.get("instance"),
         "Platform": image.platform,
+        "DeprecationTime": face.deprecated,
         "ImageOwnerAlias": face.alias,
         "KernelId": face.kernel,
         "RamdiskId": face.ramdisk,
@@ -292,6 +299,7 @@ class _Look:
             self._image(Kind.KERNEL, cloud, image.kernel),
             self._image(Kind.RAMDISK, cloud, image.ramdisk),
             tuple(self._snapshot(cloud, disk) for disk in image.disks),
+            f"{when:%Y-%m-%dT%H:%M:%S}.000Z" if (when := image_notes.deprecated(self._cx, found)) else "",
         )
 
     def _image(self, kind: Kind, cloud: str, native: str) -> str:
@@ -335,6 +343,19 @@ def _executable(cx: Context, found: Found[Image], said: str) -> bool:
     return wanted in {account_of(cx, found.cloud, tenant) for tenant in found.noun.shared_with}
 
 
+_PROTECTION = {"": "disabled", "plain": "enabled-without-cooldown", "cooldown": "enabled-with-cooldown"}
+
+
+def _protection(_: Context, face: Face) -> dict[str, str]:
+    return {"Value": _PROTECTION[image_notes.protection(face.found)]}
+
+
+def _past(cx: Context, found: Found[Image]) -> bool:
+    """Whether an image is deprecated by now."""
+    when = image_notes.deprecated(cx, found)
+    return when is not None and when <= cx.now()
+
+
 # attribute -> the member of the answer and what stands in it
 _READ: Mapping[str, tuple[str, Callable[[Context, Face], Any]]] = {
     "description": ("Description", lambda cx, face: {"Value": face.found.noun.description}),
@@ -348,5 +369,5 @@ _READ: Mapping[str, tuple[str, Callable[[Context, Face], Any]]] = {
     "tpmSupport": ("TpmSupport", lambda cx, face: {}),
     "uefiData": ("UefiData", lambda cx, face: {}),
     "imdsSupport": ("ImdsSupport", lambda cx, face: {}),
-    "deregistrationProtection": ("DeregistrationProtection", lambda cx, face: {"Value": "disabled"}),
+    "deregistrationProtection": ("DeregistrationProtection", _protection),
 }
