@@ -13,7 +13,14 @@ ABSENT = "0123456789abcdef0"
 """The digits of an id that nobody has."""
 SPECIFIC = frozenset({"DescribeLaunchTemplateVersions", "GetInstanceTypesFromInstanceRequirements"})
 """Listings that must be asked something, which the model does not say or which `least` cannot make."""
-_TEXTS = {"blob": "c3NoLXJzYSBBQUFB", "boolean": "true", "integer": "1", "long": "1", "string": "x"}
+_TEXTS = {
+    "blob": "c3NoLXJzYSBBQUFB",
+    "boolean": "true",
+    "integer": "1",
+    "long": "1",
+    "string": "x",
+    "timestamp": "2099-01-01T00:00:00Z",
+}
 
 
 def served(member: str) -> list[str]:

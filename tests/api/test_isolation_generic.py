@@ -49,7 +49,7 @@ def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]
             yield from _within(action, service.codec.shape(member.shape), here, depth + 1)
 
 
-_TAGGABLE = ("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "vpc", "subnet", "eni", "lt")
+_TAGGABLE = ("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "vpc", "subnet", "eni", "lt", "pg")
 PLACES = list(_places())
 
 
@@ -68,6 +68,7 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     template = ec2.create_launch_template(
         LaunchTemplateName=f"template-{volume}", LaunchTemplateData={"InstanceType": "t3.micro"}
     )["LaunchTemplate"]["LaunchTemplateId"]
+    group_of_places = ec2.create_placement_group(GroupName=f"group {volume}")["PlacementGroup"]["GroupId"]
     association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance["InstanceId"])
     made = ec2.create_image(InstanceId=instance["InstanceId"], Name=f"image {volume}")["ImageId"]
     house.settle(6)
@@ -82,6 +83,7 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
         "eipalloc": address["AllocationId"],
         "eipassoc": association["AssociationId"],
         "lt": template,
+        "pg": group_of_places,
         "eni": instance["NetworkInterfaces"][0]["NetworkInterfaceId"],
         "vpc": instance["VpcId"],
         "subnet": instance["SubnetId"],
@@ -149,7 +151,7 @@ def test_a_thing_of_ones_own_does_not_make_another_accounts_known(house, both):
         answer = send(place.action, {**params, place.parameter: theirs[place.prefix]})
         never = send(place.action, {**params, place.parameter: _unknown(place.prefix)})
         assert (place, answer.status, answer.code) == (place, 400, never.code)
-        assert answer.code.endswith(("NotFound", "InvalidID")), place
+        assert answer.code.endswith(("NotFound", "InvalidID", "InvalidPlacementGroup.Unknown")), place
 
     assert everything(house) == before
 

@@ -43,6 +43,11 @@ class Launch:
     monitored: bool = False
     ebs_optimized: bool = False
     source_check: bool = True
+    group: str = ""
+    """The placement group, by its id; it keeps its name while it has servers."""
+    group_name: str = ""
+    partition: int = 0
+    """Of a placement group that has partitions, from 1."""
     reason: str = ""
     """Why it was stopped or terminated, and when."""
 

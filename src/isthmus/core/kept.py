@@ -10,7 +10,7 @@ from isthmus.context import Context
 from isthmus.core.ids import Kind, mint
 from isthmus.core.records import forget
 from isthmus.core.registry import NO_TAGS
-from isthmus.errors import NotFound
+from isthmus.errors import Conflict, NotFound
 from isthmus.store import Record
 
 _SETTINGS = "settings"
@@ -39,11 +39,19 @@ def get(cx: Context, kind: Kind, known: str) -> Kept:
     return find(cx, kind, [known])[0]
 
 
-def create(cx: Context, kind: Kind, data: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> Kept:
-    """Keep a new thing; what a retry of the same request made before is the answer."""
+def create(
+    cx: Context, kind: Kind, data: Mapping[str, Any], tags: Mapping[str, str] | None = None, *, unique: bool = False
+) -> Kept:
+    """Keep a new thing; what a retry of the same request made before is the answer.
+
+    Raises Conflict for the name of another one, if names are `unique`.
+    """
     ref = mint(kind, cx.seed)
     if ref not in cx.view().records:
         with cx.store.change(cx.account) as change:
+            others = change.view.of_kind(kind).values()
+            if unique and any(one.data.get("name") == data["name"] for one in others):
+                raise Conflict(kind, data["name"], f"The name '{data['name']}' is already in use.", "duplicate")
             change.put(Record(ref, cx.account, kind, "", ref, data, cx.now(), None))
             if tags:
                 change.tag([ref], tags)

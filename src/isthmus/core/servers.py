@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from isthmus.context import Context, Place
-from isthmus.core import firewalls, images, keys, networks
+from isthmus.core import firewalls, images, keys, networks, placements
 from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.instances import Instance, Launch, index, pick, young
 from isthmus.core.nouns import dump_server
+from isthmus.core.placements import Placing
 from isthmus.core.records import forget
 from isthmus.core.registry import Found, family, gather
 from isthmus.core.volumes import encrypts, one_snapshot
@@ -56,6 +57,9 @@ class Order:
     user_data: bytes = b""
     kernel: str = ""
     ramdisk: str = ""
+    placement: str = ""
+    """The id of a placement group."""
+    partition: int = 0
 
 
 def compute(session: Session) -> Compute:
@@ -74,6 +78,7 @@ def launch(cx: Context, order: Order) -> tuple[str, list[Instance]]:
     made, those that were are deleted again and the first refusal is raised.
     """
     plan = _plan(cx, order)
+    order = _placed(order, plan)
     reservation = mint(Kind.RESERVATION, cx.seed)
     known = cx.view().records
     specs = _fitting(cx, order, [plan.spec(cx) for _ in range(order.most)])
@@ -108,6 +113,7 @@ class _Plan:
     place: Place
     image: Found[Image]
     subnet: Found[Subnet] | None
+    placing: Placing
     template: ServerSpec
 
     def spec(self, cx: Context) -> ServerSpec:
@@ -115,6 +121,12 @@ class _Plan:
         ref = mint(Kind.SERVER, cx.seed)
         disks = tuple(replace(disk, ref=mint(Kind.VOLUME, cx.seed)) for disk in self.template.disks)
         return replace(self.template, ref=ref, name=cx.tags.get("instance", {}).get("Name", ref), disks=disks)
+
+
+def _placed(order: Order, plan: _Plan) -> Order:
+    placing = plan.placing
+    stands = replace(order.launch, group=placing.group, group_name=placing.name, partition=placing.partition)
+    return replace(order, launch=stands)
 
 
 def _plan(cx: Context, order: Order) -> _Plan:
@@ -134,10 +146,12 @@ def _plan(cx: Context, order: Order) -> _Plan:
         subnet = networks.default_subnet(cx, place.cloud, place.native)
     key = keys.for_launch(cx, place.cloud, order.launch.key)
     groups = firewalls.for_launch(cx, place.cloud, subnet, order.groups, order.group_names)
+    placing = placements.placing(cx, order.placement, order.partition, order.most, place)
     return _Plan(
         place,
         image,
         subnet,
+        placing,
         ServerSpec(
             ref="",
             name="",
@@ -153,6 +167,8 @@ def _plan(cx: Context, order: Order) -> _Plan:
             user_data=order.user_data,
             kernel=images.boot_part(cx, place.cloud, Kind.KERNEL, order.kernel) or image.noun.kernel,
             ramdisk=images.boot_part(cx, place.cloud, Kind.RAMDISK, order.ramdisk) or image.noun.ramdisk,
+            group=placing.group if placing.apart else "",
+            partition=placing.partition if placing.apart else 0,
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from isthmus.context import Context
 from isthmus.core import addresses, firewalls, images, instances, kept, keys, networks, volumes
@@ -74,7 +74,7 @@ def _port(cx: Context, one: str) -> None:
         raise NotFound(Kind.PORT, one)
 
 
-_CHECKS = {
+_CHECKS: Mapping[str, Callable[[Context, str], object]] = {
     PREFIX[Kind.SERVER]: lambda cx, one: instances.pick(cx, [one]),
     PREFIX[Kind.VOLUME]: lambda cx, one: pick(volumes.index(cx), Kind.VOLUME, [one]),
     PREFIX[Kind.SNAPSHOT]: lambda cx, one: pick(volumes.snapshots(cx), Kind.SNAPSHOT, [one]),
@@ -88,5 +88,6 @@ _CHECKS = {
     PREFIX[Kind.PORT]: _port,
     PREFIX[Kind.RULE]: _rule,
     PREFIX[Kind.KEY]: _key,
+    PREFIX[Kind.PLACEMENT]: lambda cx, one: kept.get(cx, Kind.PLACEMENT, one),
     PREFIX[Kind.TEMPLATE]: lambda cx, one: kept.get(cx, Kind.TEMPLATE, one),
 }

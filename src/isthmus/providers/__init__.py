@@ -56,6 +56,7 @@ class Capability(StrEnum):
     ENCRYPTION = "encrypt volumes"
     MULTI_ATTACH = "attach one volume to several servers"
     NETWORKS = "make networks and subnets"
+    PLACEMENT = "keep servers on different hosts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,10 @@ class ServerSpec:
     user_data: bytes = b""
     kernel: str = ""
     ramdisk: str = ""
+    group: str = ""
+    """Servers of one group share no host unless they are in the same `partition`, from 1; 0 is one's own. Given only
+    where the cloud has PLACEMENT."""
+    partition: int = 0
 
 
 @dataclass(frozen=True, slots=True)

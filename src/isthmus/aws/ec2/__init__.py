@@ -16,6 +16,7 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     launch_templates,
     monitoring,
     networks,
+    placement_groups,
     refused,
     snapshot_attributes,
     snapshots,

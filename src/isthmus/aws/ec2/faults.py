@@ -46,6 +46,7 @@ _NOT_FOUND = {
         "The specified launch template, with template name {}, does not exist.",
     ),
     "launch-template-version": ("InvalidLaunchTemplateId.VersionNotFound", "The version '{}' does not exist."),
+    "placement-group": ("InvalidPlacementGroup.Unknown", "The Placement Group '{}' is unknown."),
     "resource": ("InvalidID", "The ID '{}' is not valid"),
 }
 _CONFLICT = {
@@ -69,6 +70,8 @@ _CONFLICT = {
     ("address", "associated"): "Resource.AlreadyAssociated",
     ("key", "duplicate"): "InvalidKeyPair.Duplicate",
     ("launch-template", "duplicate"): "InvalidLaunchTemplateName.AlreadyExistsException",
+    ("placement-group", "duplicate"): "InvalidPlacementGroup.Duplicate",
+    ("placement-group", "in-use"): "InvalidPlacementGroup.InUse",
     ("network", "in-use"): "DependencyViolation",
     ("subnet", "in-use"): "DependencyViolation",
 }

@@ -29,6 +29,7 @@ FORMS = {
     "VpcId": ("vpc", "InvalidVpcID.Malformed"),
     "SubnetId": ("subnet", "InvalidSubnetID.Malformed"),
     "LaunchTemplateId": ("lt", "InvalidLaunchTemplateId.Malformed"),
+    "PlacementGroupId": ("pg", "InvalidPlacementGroupId.Malformed"),
     "KeyPairId": ("key", "InvalidKeyPair.Format"),
     "SecurityGroupRuleIdList.": ("sgr", "InvalidSecurityGroupRuleId.Malformed"),
     "TaggableResourceId": ("[a-z]{1,20}(?:-[a-z]{1,20}){0,3}", "InvalidID"),

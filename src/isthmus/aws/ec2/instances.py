@@ -140,12 +140,7 @@ def render(face: Face) -> dict[str, Any]:
         "ProductCodes": [],
         "InstanceType": face.flavor,
         "LaunchTime": server.started,
-        "Placement": {
-            "AvailabilityZone": face.zone,
-            "AvailabilityZoneId": face.zone_id,
-            "GroupName": "",
-            "Tenancy": "default",
-        },
+        "Placement": placement(face),
         "Monitoring": {"State": "enabled" if launch.monitored else "disabled"},
         "Architecture": server.architecture,
         "RootDeviceType": "ebs",
@@ -198,6 +193,19 @@ _REASONS = {
     ServerState.DELETED: ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"),
     ServerState.ERROR: ("Server.InternalError", "Server.InternalError: the server could not be started"),
 }
+
+
+def placement(face: Face) -> dict[str, Any]:
+    """A Placement."""
+    launch = face.instance.launch
+    optional = {"GroupId": launch.group, "PartitionNumber": launch.partition}
+    return {
+        "AvailabilityZone": face.zone,
+        "AvailabilityZoneId": face.zone_id,
+        "GroupName": launch.group_name,
+        "Tenancy": "default",
+        **{name: value for name, value in optional.items() if value},
+    }
 
 
 def _network(face: Face) -> dict[str, Any]:

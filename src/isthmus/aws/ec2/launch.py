@@ -12,6 +12,7 @@ from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.faces import Look
 from isthmus.aws.ec2.from_template import demand_type, with_template
 from isthmus.aws.ec2.instances import render
+from isthmus.aws.ec2.placement_groups import group_of
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
 from isthmus.core import keys, servers
@@ -53,11 +54,9 @@ _ONLY: Mapping[str, Mapping[str, frozenset[Any]]] = {
     "CpuOptions": {},
     "Placement": {
         "Tenancy": frozenset({"default"}),
-        "AvailabilityZone": frozenset(),
-        "AvailabilityZoneId": frozenset(),
     },
 }
-_FREE = frozenset({"AvailabilityZone", "AvailabilityZoneId"})
+_FREE = frozenset({"AvailabilityZone", "AvailabilityZoneId", "GroupName", "GroupId", "PartitionNumber"})
 
 
 @ec2.action("RunInstances", makes=["instance", "volume", "network-interface"], refuses=_REFUSES)
@@ -104,6 +103,8 @@ def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
         user_data=data,
         kernel=req.get("KernelId", ""),
         ramdisk=req.get("RamdiskId", ""),
+        placement=group_of(cx, req.get("Placement", {})),
+        partition=req.get("Placement", {}).get("PartitionNumber", 0),
     )
 
 

@@ -75,7 +75,7 @@ def render(flavor: Flavor) -> dict[str, Any]:
             "EncryptionInTransitSupported": False,
             "EnaSrdSupported": False,
         },
-        "PlacementGroupInfo": {"SupportedStrategies": []},
+        "PlacementGroupInfo": {"SupportedStrategies": ["cluster", "spread", "partition"]},
         "HibernationSupported": False,
         "BurstablePerformanceSupported": family.startswith("t"),
         "DedicatedHostsSupported": False,

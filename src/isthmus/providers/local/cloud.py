@@ -39,6 +39,7 @@ LACKS = {
     Capability.NETWORKS: ONE_NETWORK,
     Capability.ENCRYPTION: NO_ENCRYPTION,
     Capability.MULTI_ATTACH: "a volume of the local cloud is a file that one machine at a time can write to",
+    Capability.PLACEMENT: "the local cloud is one host; it runs one instance of a spread group, or one partition",
 }
 NEED_QEMU = (Capability.LAUNCH, Capability.IMAGE_OF_SERVER, Capability.ATTACH_RUNNING)
 NEED_DISKS = (
