@@ -95,6 +95,12 @@ class Service:
         """The log."""
         return [json.loads(line) for line in list(self.log)]
 
+    def line(self, request_id: str) -> dict[str, Any]:
+        """What the log says of a request, once it does."""
+        wait(lambda: any(line.get("id") == request_id for line in self.lines()), "the log line of a request")
+        [line] = [line for line in self.lines() if line.get("id") == request_id]
+        return line
+
     def stop(self, how: int = signal.SIGTERM) -> int:
         self.process.send_signal(how)
         return self.process.wait(30)

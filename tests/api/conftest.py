@@ -2,108 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import boto3
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.config import Config
+from house import House
 
-from isthmus.aws.front import SERVICES, Front
-from isthmus.aws.request import Request
-from isthmus.context import Limits, Place, World
-from isthmus.core.reconcile import Reconciler
-from isthmus.flavors import BUILT_IN
-from isthmus.providers.memory import Memory
-from isthmus.store import Store
-
-ENDPOINT = "http://127.0.0.1:8788"
-ZONES = ("us-east-1a", "us-east-1b")
-NO_QUOTA: Mapping[str, int] = MappingProxyType({})
-
-
-class Clock:
-    """Real time, and what a test adds to it."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    def pass_by(self, seconds: float) -> None:
-        self.ahead += timedelta(seconds=seconds)
-
-
-class House:
-    """One Isthmus over a memory cloud."""
-
-    def __init__(self, url: str, settle: float = 5.0, quota: Mapping[str, int] = NO_QUOTA, **limits: Any) -> None:
-        self.clock = Clock()
-        self.store = Store.open(url, b"k" * 32)
-        flavors, pause = tuple(BUILT_IN.values()), timedelta(seconds=settle)
-        self.cloud: Any = Memory("memory", ZONES, flavors, clock=self.clock, settle=pause, quota=quota)
-        self.world = self.new_world(**limits)
-        self.front = Front(self.world)
-        self.account = self.new_account("first")
-
-    def new_world(self, **limits: Any) -> World:
-        return World(
-            region="us-east-1",
-            places={zone: Place(zone, "memory", zone) for zone in ZONES},
-            clouds={"memory": self.cloud},
-            store=self.store,
-            clock=self.clock,
-            limits=Limits(**limits),
-        )
-
-    def new_account(self, name: str) -> tuple[str, str, str]:
-        account = self.store.create_account(name)
-        credential = self.store.create_credential(account.id)
-        return account.id, credential.access_key, credential.secret
-
-    def settle(self, seconds: float = 60) -> None:
-        self.clock.pass_by(seconds)
-
-    def mend(self) -> None:
-        Reconciler(self.world).once()
-
-    def client(self, service: str = "ec2", account: tuple[str, str, str] | None = None, **config: Any) -> Any:
-        _, access_key, secret = account or self.account
-        session = boto3.Session(access_key, secret, region_name="us-east-1")
-        settings = Config(retries={"total_max_attempts": 1}, parameter_validation=False, **config)
-        client = session.client(service, endpoint_url=ENDPOINT, config=settings)
-        client.meta.events.register("before-send", self.send)
-        return client
-
-    def send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        """Hand a signed request to the front, and its answer to botocore."""
-        target = request.url.removeprefix(ENDPOINT)
-        path, _, query = target.partition("?")
-        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
-        headers.setdefault("host", ENDPOINT.removeprefix("http://"))
-        body = request.body or b""
-        body = body.encode() if isinstance(body, str) else body
-        answer = self.front.handle(Request(request.method, path or "/", query, headers, body))
-        return AWSResponse(request.url, answer.status, {"x-amzn-requestid": answer.request_id}, Raw(answer.body))
-
-
-class Raw:
-    """What botocore reads a body from."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self._body
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+from isthmus.aws.front import SERVICES
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 import pytest
 from botocore.awsrequest import AWSRequest
-from conftest import House
+from house import House
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from least import everything, least

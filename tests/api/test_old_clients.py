@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from conftest import House
+from house import House
 from requests.adapters import BaseAdapter
 
 from isthmus.aws.request import Request

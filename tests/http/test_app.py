@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from isthmus import config, observe
+from isthmus import config
 from isthmus.aws.front import Response
 from isthmus.aws.request import Request
-from isthmus.http import App
-from isthmus.observe import Metrics
-from isthmus.threads import Threads
+from isthmus.serving import observe
+from isthmus.serving.http import App
+from isthmus.serving.observe import Metrics
+from isthmus.serving.threads import Threads
 
 SCOPE = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
 
@@ -38,9 +39,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
     monkeypatch.setattr(observe, "write", found.lines.append)
     handler = observe.Direct()
     handler.setFormatter(observe.Lines())
-    logging.getLogger("isthmus.http").addHandler(handler)
+    logging.getLogger("isthmus.serving.http").addHandler(handler)
     yield found
-    logging.getLogger("isthmus.http").removeHandler(handler)
+    logging.getLogger("isthmus.serving.http").removeHandler(handler)
 
 
 def ask(app: App, *bodies: bytes, **scope: Any) -> tuple[int, dict[str, str], str]:

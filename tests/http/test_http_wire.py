@@ -214,7 +214,7 @@ def test_the_log_has_a_line_for_each_request_and_no_secret(service: Service) -> 
     answer = client.describe_images(Filters=[{"Name": "name", "Values": ["very-private"]}])
     secret = client._request_signer._credentials.secret_key
 
-    [line] = [line for line in service.lines() if line.get("id") == answer["ResponseMetadata"]["RequestId"]]
+    line = service.line(answer["ResponseMetadata"]["RequestId"])
     assert line["action"] == "DescribeImages"
     assert line["status"] == 200
     assert line["account"] == service.client("sts").get_caller_identity()["Account"]
@@ -228,7 +228,7 @@ def test_the_log_has_a_line_for_each_request_and_no_secret(service: Service) -> 
 def test_what_is_refused_before_it_is_read_is_logged(service: Service) -> None:
     answer = parse(service.raw(b"GARBAGE\r\n\r\n"))
 
-    [line] = [line for line in service.lines() if line.get("id") == answer.headers["x-amzn-requestid"]]
+    line = service.line(answer.headers["x-amzn-requestid"])
     assert (line["status"], line["code"]) == (400, "MalformedHttpRequest")
 
 

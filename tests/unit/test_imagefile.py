@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isthmus import imagefile
+from isthmus.cli import imagefile
 from isthmus.errors import Invalid
 
 QEMU_IMG = shutil.which("qemu-img")

@@ -53,7 +53,7 @@ EXCEPTIONS = {
 
 FRONTS = ("isthmus.aws.front", "isthmus.aws.request")
 BEHIND_FRONTS = ("isthmus.aws", "isthmus.core", "isthmus.store", "isthmus.providers", "isthmus.imds")
-HTTP = ("isthmus.http", "isthmus.wire", "isthmus.refusal", "isthmus.threads", "isthmus.sockets")
+HTTP = tuple(f"isthmus.serving.{name}" for name in ("http", "wire", "refusal", "threads", "sockets"))
 OPENS_CLOUDS = ("isthmus.config",)
 
 

@@ -52,7 +52,7 @@ def flags(**given: object) -> Mapping[str, object]:
 @contextmanager
 def store(known: Settings) -> Iterator[Store]:
     """The store, opened; made if there is none."""
-    from isthmus import welcome
+    from isthmus.serving import welcome
     from isthmus.store import Store
 
     welcome.prepare(known)
@@ -66,8 +66,8 @@ def store(known: Settings) -> Iterator[Store]:
 @contextmanager
 def gateway(known: Settings) -> Iterator[Gateway]:
     """The store and all clouds, opened."""
-    from isthmus import welcome
     from isthmus.gateway import Gateway
+    from isthmus.serving import welcome
 
     welcome.prepare(known)
     opened = Gateway.open(known)

@@ -39,7 +39,7 @@ def create(
     """
     _check(form)
     settings = common.settings(config_file, state)
-    from isthmus.welcome import endpoint
+    from isthmus.serving.welcome import endpoint
 
     with common.store(settings) as store:
         made = store.create_credential(common.find_account(store, account).id)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isthmus import imagefile
-from isthmus.cli import common, download
+from isthmus.cli import common, download, imagefile
 from isthmus.cli.common import ConfigFile, Failure, State
 from isthmus.config import Settings
 from isthmus.context import Seed

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from isthmus import config, observe
+from isthmus import config
 from isthmus.cli.common import ConfigFile, State, flags
+from isthmus.serving import observe
 
 HELP = """Serve the EC2 API. Stops gracefully on Ctrl-C and SIGTERM.
 
@@ -38,7 +39,7 @@ def serve(
     merged = config.merge(config_file, given)
     settings = config.build(merged)
 
-    from isthmus import sockets, welcome
+    from isthmus.serving import sockets, welcome
 
     welcome.prepare(settings)
     bound = sockets.bind(settings.listen)
@@ -49,11 +50,11 @@ def serve(
         observe.say(welcome.greeting(settings, sockets.address_of(bound, settings.listen)))
 
     if settings.workers > 1:
-        from isthmus.supervise import Supervisor
+        from isthmus.serving.supervise import Supervisor
 
         observe.set_up_log(settings.log.level)
         raise typer.Exit(Supervisor(settings, merged, bound, ready).run())
 
-    from isthmus.serve import run
+    from isthmus.serving.process import run
 
     raise typer.Exit(run(settings, bound, ready))

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from isthmus.config import Settings
-from isthmus.observe import forget_process, metrics_directory, remove
 from isthmus.options import Merged
+from isthmus.serving.observe import forget_process, metrics_directory, remove
 
 log = logging.getLogger("isthmus.workers")
 
@@ -76,7 +76,7 @@ class Supervisor:
 
     def _start(self) -> _Worker:
         process = subprocess.Popen(
-            [sys.executable, "-m", "isthmus.worker"],
+            [sys.executable, "-m", "isthmus.serving.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(self._bound.fileno(),),

@@ -14,14 +14,14 @@ from typing import NoReturn
 
 import uvicorn
 
-from isthmus import observe, welcome
 from isthmus.config import Settings
-from isthmus.duties import Duties
 from isthmus.gateway import Gateway
-from isthmus.http import App
-from isthmus.observe import Metrics
-from isthmus.sockets import BACKLOG, address_of
-from isthmus.wire import Bounds, bounded
+from isthmus.serving import observe, welcome
+from isthmus.serving.duties import Duties
+from isthmus.serving.http import App
+from isthmus.serving.observe import Metrics
+from isthmus.serving.sockets import BACKLOG, address_of
+from isthmus.serving.wire import Bounds, bounded
 
 
 class Server(uvicorn.Server):

@@ -18,18 +18,18 @@ def main() -> int:
     bound.set_inheritable(False)
     settings = config.build(Merged(order["values"], order["source"], order["origins"]))
 
-    from isthmus import serve
+    from isthmus.serving import process
     from isthmus.store import StoreError
 
     def ready(first: bool) -> None:
         sys.stdout.write("first\n" if first else "ready\n")
         sys.stdout.flush()
 
-    serve.watch(sys.stdin.fileno())
+    process.watch(sys.stdin.fileno())
     try:
-        return serve.run(settings, bound, ready, Path(order["shared"]))
+        return process.run(settings, bound, ready, Path(order["shared"]))
     except (config.ConfigError, StoreError, Fault) as error:
-        serve.fail(error)
+        process.fail(error)
 
 
 if __name__ == "__main__":

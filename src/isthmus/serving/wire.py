@@ -10,7 +10,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from isthmus.refusal import Refusal
+from isthmus.serving.refusal import Refusal
 
 _MALFORMED = (400, "MalformedHttpRequest", "The request is not HTTP/1.1.")
 _LARGE = (431, "RequestHeaderFieldsTooLarge", "The headers of the request are too large, or too many.")

@@ -10,15 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any
 
-from isthmus import observe
 from isthmus.aws.front import Response
 from isthmus.aws.request import Request
 from isthmus.config import Settings
 from isthmus.gateway import Gateway
-from isthmus.health import health
-from isthmus.observe import Metrics
-from isthmus.refusal import Refusal
-from isthmus.threads import Threads
+from isthmus.serving import observe
+from isthmus.serving.health import health
+from isthmus.serving.observe import Metrics
+from isthmus.serving.refusal import Refusal
+from isthmus.serving.threads import Threads
 
 Message = MutableMapping[str, Any]
 Scope = Mapping[str, Any]
@@ -27,7 +27,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Page = Callable[[], tuple[int, str, bytes]]
 
-log = logging.getLogger("isthmus.http")
+log = logging.getLogger("isthmus.serving.http")
 
 _METHODS = frozenset({"GET", "POST", "HEAD"})
 _DRAIN_SECONDS = 5.0

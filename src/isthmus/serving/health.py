@@ -12,7 +12,7 @@ from isthmus.errors import Fault
 from isthmus.gateway import Gateway
 from isthmus.providers import Cloud
 
-log = logging.getLogger("isthmus.health")
+log = logging.getLogger("isthmus.serving.health")
 
 
 def health(gateway: Gateway, settings: Settings) -> Mapping[str, Any]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isthmus.config import ConfigError, Settings
-from isthmus.duties import alone
 from isthmus.options import Address
+from isthmus.serving.duties import alone
 
 if TYPE_CHECKING:
     from isthmus.store import Store

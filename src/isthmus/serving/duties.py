@@ -18,7 +18,7 @@ from isthmus.gateway import Gateway
 if TYPE_CHECKING:
     from isthmus.imds.server import Metadata
 
-log = logging.getLogger("isthmus.duties")
+log = logging.getLogger("isthmus.serving.duties")
 
 _ASK_SECONDS = 1.0
 """How soon another process takes over when the one that does the duties dies."""
