@@ -130,6 +130,9 @@ VERBS = {
     "grow": Verb(
         "volume", ("volumes", Capability.VOLUME_RESIZE), lambda on, native: on.volumes.resize_volume(native, 9)
     ),
+    "retype": Verb(
+        "volume", ("volumes", Capability.VOLUME_RETYPE), lambda on, native: on.volumes.retype_volume(native, "", 0)
+    ),
     "keep": Verb(
         "volume",
         ("volumes",),
@@ -171,6 +174,7 @@ LACKING: dict[Capability, tuple[str, Callable[[Any, ServerSpec], Any]]] = {
     ),
     Capability.PORT_FIREWALLS: ("compute", lambda on, _: on.compute.set_firewalls(NONE, [NONE])),
     Capability.VOLUME_RESIZE: ("volumes", lambda on, _: on.volumes.resize_volume(NONE, 2)),
+    Capability.VOLUME_RETYPE: ("volumes", lambda on, _: on.volumes.retype_volume(NONE, "", 0)),
     Capability.IMAGE_OF_SERVER: (
         "images",
         lambda on, _: on.images.create_image(ImageSpec(word(), word(), server=NONE)),

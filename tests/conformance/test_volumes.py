@@ -174,6 +174,19 @@ def test_a_volume_can_grow_but_not_shrink(session: Any, made: Maker, patience: P
     assert volume_of(session, native).size == 3
 
 
+@pytest.mark.needs(Capability.VOLUME_RETYPE)
+def test_a_volume_is_given_another_type(session: Any, made: Maker, patience: Patience) -> None:
+    """V17"""
+    before = made.volume(size=2)
+
+    session.volumes.retype_volume(before.native, "", 300)
+    patience.until(lambda: volume_of(session, before.native), lambda volume: volume.iops == 300, "of 300 IOPS")
+    session.volumes.retype_volume(before.native, before.type, 0)
+
+    after = patience.until(lambda: volume_of(session, before.native), lambda volume: volume.iops == 0, "of its own")
+    assert (before.type, before.size, ()) == (after.type, after.size, after.attachments)
+
+
 def test_the_root_volume_of_a_running_server_cannot_be_detached(base: Base, running: str, session: Any) -> None:
     """V14"""
     root = root_of(session, base)

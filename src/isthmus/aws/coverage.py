@@ -32,6 +32,7 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "ModifyImageAttribute": ("images", Capability.IMAGE_SHARE),
     "ModifyInstanceAttribute": ("compute",),
     "ModifySnapshotAttribute": ("volumes", Capability.SNAPSHOT_SHARE),
+    "ModifyVolume": ("volumes", Capability.VOLUME_RESIZE),
     "RebootInstances": ("compute", Capability.LAUNCH),
     "RegisterImage": ("images", Capability.IMAGE_OF_SNAPSHOT),
     "ReleaseAddress": ("addresses",),

@@ -111,9 +111,18 @@ def delete(cx: Context, volume: str) -> None:
     forget(cx, found.id)
 
 
-def resize(cx: Context, volume: str, size: int) -> None:
+def reshape(cx: Context, volume: str, size: int, kind: str, iops: int) -> None:
+    """Grow a volume and change its type, both or neither; 0 IOPS for the type's own. Raises Unsupported."""
     found = one_volume(cx, volume)
-    api(cx.session(found.cloud)).resize_volume(found.noun.native, size)
+    noun, lacks, volumes = found.noun, cx.world.clouds[found.cloud].lacks, api(cx.session(found.cloud))
+    grows, retypes = size != noun.size, (kind, iops) != (noun.type, noun.iops)
+    for needed, capability in ((grows, Capability.VOLUME_RESIZE), (retypes, Capability.VOLUME_RETYPE)):
+        if needed and capability in lacks:
+            raise Unsupported(lacks[capability])
+    if grows:
+        volumes.resize_volume(noun.native, size)
+    if retypes:
+        volumes.retype_volume(noun.native, kind, iops)
 
 
 def attach(cx: Context, volume: str, cloud: str, server: str, device: str) -> Found[Volume]:

@@ -22,6 +22,7 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     snapshots,
     tags,
     types,
+    volume_changes,
     volumes,
     zones,
 )

@@ -127,7 +127,7 @@ def detach_volume(cx: Context, req: DetachVolumeRequestTypeDef) -> Mapping[str, 
 def render(face: Face) -> dict[str, Any]:
     """A Volume of the model."""
     volume = face.found.noun
-    kind = volume.type if volume.type in VOLUME_TYPES else _DEFAULT_TYPE
+    kind = type_of(volume)
     said: dict[str, Any] = {
         "VolumeId": face.id,
         "Size": volume.size,
@@ -145,7 +145,7 @@ def render(face: Face) -> dict[str, Any]:
     }
     if kind == "gp3":
         said["Throughput"] = THROUGHPUT
-    if iops := volume.iops or _iops(kind, volume.size):
+    if iops := volume.iops or own_iops(kind, volume.size):
         said["Iops"] = iops
     if face.found.tags:
         said["Tags"] = tag_set(face.found.tags)
@@ -180,8 +180,13 @@ class _Look:
         return one.id if one else adopt(Kind.SERVER, cloud, native)
 
 
-def _iops(kind: str, size: int) -> int:
-    """gp2: 3 a GiB, from 100 to 16,000."""
+def type_of(volume: Volume) -> str:
+    """EC2's word for a volume's type; the default for one that is none of EC2's."""
+    return volume.type if volume.type in VOLUME_TYPES else _DEFAULT_TYPE
+
+
+def own_iops(kind: str, size: int) -> int:
+    """The IOPS that a type has by itself, 0 for none. gp2: 3 a GiB, from 100 to 16,000."""
     return min(max(3 * size, 100), 16000) if kind == "gp2" else _BASE_IOPS.get(kind, 0)
 
 

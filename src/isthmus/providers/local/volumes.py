@@ -145,6 +145,14 @@ class LocalVolumes:
                 record = self._base.volumes.get(self._tenant, native)
                 self._base.volumes.put(replace(record, noun=replace(record.noun, size=size)))
 
+    def retype_volume(self, native: str, type: str, iops: int) -> None:
+        with self._base.lock:
+            record = self._base.volumes.get(self._tenant, native)
+            if record.noun.state not in HOLDS_DATA:
+                raise Conflict("volume", native, f"the volume {native} is {record.noun.state}")
+            noun = replace(record.noun, type=type or record.noun.type, iops=iops)
+            self._base.volumes.put(replace(record, noun=noun))
+
     def set_delete_with_server(self, native: str, server: str, value: bool) -> None:
         with self._base.lock:
             record = self._base.volumes.get(self._tenant, native)

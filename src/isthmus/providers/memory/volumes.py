@@ -78,6 +78,13 @@ class MemoryVolumes:
                 raise Conflict("volume", native, f"the volume {native} is {volume.state}")
             self._tenant.volumes.put(replace(volume, size=size))
 
+    def retype_volume(self, native: str, type: str, iops: int) -> None:
+        with self._world:
+            volume = self._tenant.volumes.get(native)
+            if volume.state not in HOLDS_DATA:
+                raise Conflict("volume", native, f"the volume {native} is {volume.state}")
+            self._tenant.volumes.put(replace(volume, type=type or volume.type, iops=iops))
+
     def set_delete_with_server(self, native: str, server: str, value: bool) -> None:
         with self._world:
             disks.change_link(self._tenant, native, server, delete_with_server=value)
