@@ -123,6 +123,20 @@ def test_an_unknown_account_is_refused_with_the_nearest(state: Path) -> None:
     assert "Did you mean 'default'?" in refused("credentials", "create", "--account", "defalt", state=state)
 
 
+def test_without_any_account_it_is_said_how_to_begin(tmp_path: Path) -> None:
+    assert "isthmus serve" in refused("credentials", "create", state=tmp_path / "state")
+
+
+def test_a_credential_points_at_where_the_service_listens(tmp_path: Path) -> None:
+    with serving(tmp_path / "state", "--cloud", "memory") as service:
+        made = isthmus("credentials", "create", "--format", "ec2rc", state=tmp_path / "state").stdout
+
+    assert f"EC2_URL=http://127.0.0.1:{service.port}/" in made
+    assert {"EC2_ACCESS_KEY", "EC2_SECRET_KEY", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"} <= {
+        line.removeprefix("export ").partition("=")[0] for line in made.splitlines()
+    }
+
+
 def test_a_credential_is_brought_along_and_works(tmp_path: Path) -> None:
     with serving(tmp_path, "--cloud", "memory") as service:
         text = "export EC2_ACCESS_KEY=0123456789abcdef0123456789abcdef\nexport EC2_SECRET_KEY=fedcba9876543210\n"

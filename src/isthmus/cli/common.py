@@ -80,6 +80,8 @@ def gateway(known: Settings) -> Iterator[Gateway]:
 def find_account(opened: Store, word: str) -> Account:
     """An account by its number or its name. Without a word: the one named default, or the only one there is."""
     everybody = opened.accounts()
+    if not everybody:
+        raise Failure("There is no account yet: start the service with isthmus serve, or isthmus account create NAME.")
     if not word:
         found = [one for one in everybody if one.name == "default"] or (everybody if len(everybody) == 1 else [])
         if not found:

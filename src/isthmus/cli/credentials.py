@@ -39,12 +39,12 @@ def create(
     """
     _check(form)
     settings = common.settings(config_file, state)
-    from isthmus.serving.welcome import endpoint
+    from isthmus.serving.welcome import endpoint_of
 
     with common.store(settings) as store:
         made = store.create_credential(common.find_account(store, account).id)
     pair = formats.Pair(made.access_key, made.secret)
-    typer.echo(formats.write(pair, form, profile, settings.region, endpoint(settings.listen)), nl=False)
+    typer.echo(formats.write(pair, form, profile, settings.region, endpoint_of(settings)), nl=False)
 
 
 @app.command("list")

@@ -128,10 +128,10 @@ def _write_aws(pair: Pair, profile: str, _: str, __: str) -> str:
 
 
 def _write_ec2rc(pair: Pair, _: str, __: str, url: str) -> str:
-    return (
-        f"export EC2_ACCESS_KEY={shlex.quote(pair.access_key)}\n"
-        f"export EC2_SECRET_KEY={shlex.quote(pair.secret)}\nexport EC2_URL={url}/\n"
-    )
+    """Under the names of eucarc files too: euca2ools 3 reads those of AWS."""
+    key, secret = shlex.quote(pair.access_key), shlex.quote(pair.secret)
+    names = {"EC2_ACCESS_KEY": key, "EC2_SECRET_KEY": secret, "AWS_ACCESS_KEY": key, "AWS_SECRET_KEY": secret}
+    return "".join(f"export {name}={value}\n" for name, value in names.items()) + f"export EC2_URL={url}/\n"
 
 
 def _write_json(pair: Pair, _: str, __: str, ___: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,14 @@ def write_config(settings: Settings, listening: Address) -> None:
         write_private(Profile.of(settings).config, text)
     except OSError as error:
         raise ConfigError(f"The profile in {settings.state} cannot be written: {error.strerror}.") from None
+
+
+def endpoint_of(settings: Settings) -> str:
+    """The URL of the service as the profile has it: where it listens, or did last; by the settings before that."""
+    profile = configparser.ConfigParser(interpolation=None)
+    with suppress(OSError, configparser.Error):
+        profile.read_string(Profile.of(settings).config.read_text("utf-8"))
+    return profile.get(_PROFILE, "endpoint_url", fallback=endpoint(settings.listen))
 
 
 def endpoint(listening: Address) -> str:
