@@ -89,7 +89,7 @@ def test_what_was_not_said_has_awss_defaults(ec2, image):
         ({"CreditSpecification": {"CpuCredits": "endless"}}, "InvalidParameterValue"),
         ({"MetadataOptions": {"HttpTokens": "sometimes"}}, "InvalidParameterValue"),
         ({"MetadataOptions": {"HttpPutResponseHopLimit": 65}}, "InvalidParameterValue"),
-        ({"IamInstanceProfile": {"Name": "boss"}}, "UnsupportedOperation"),
+        ({"IamInstanceProfile": {"Name": "no such/name"}}, "InvalidParameterValue"),
         ({"HibernationOptions": {"Configured": True}}, "UnsupportedOperation"),
         ({"LaunchTemplate": {"LaunchTemplateName": "x"}}, "InvalidLaunchTemplateName.NotFoundException"),
         ({"InstanceMarketOptions": {"MarketType": "spot"}}, "UnsupportedOperation"),

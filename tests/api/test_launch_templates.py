@@ -374,7 +374,7 @@ def test_a_launch_takes_the_version_it_names_and_else_the_default(ec2, image):
     ("data", "code"),
     [
         ({"InstanceType": "t3.micro"}, "MissingParameter"),
-        ({"IamInstanceProfile": {"Name": "admin"}}, "UnsupportedOperation"),
+        ({"IamInstanceProfile": {"Name": "no name"}}, "InvalidParameterValue"),
         ({"HibernationOptions": {"Configured": True}}, "UnsupportedOperation"),
         ({"KeyName": "nobody's"}, "InvalidKeyPair.NotFound"),
         (

@@ -37,10 +37,12 @@ class Kind(StrEnum):
     CAPACITY = "capacity-reservation"
     SPOT = "spot-request"
     FLEET = "fleet"
+    PROFILE = "profile-association"
 
 
 PREFIX = {
     Kind.SERVER: "i",
+    Kind.PROFILE: "iip-assoc",
     Kind.VOLUME: "vol",
     Kind.SNAPSHOT: "snap",
     Kind.IMAGE: "ami",

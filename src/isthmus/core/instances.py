@@ -48,6 +48,11 @@ class Launch:
     group_name: str = ""
     partition: int = 0
     """Of a placement group that has partitions, from 1."""
+    profile: str = ""
+    """The name of the rights that programs on it are said to have: for EC2 the ARN of an instance profile."""
+    profile_association: str = ""
+    """The id of that, if it was given later; and since when."""
+    profile_since: str = ""
     reason: str = ""
     """Why it was stopped or terminated, and when."""
 

@@ -17,6 +17,7 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     monitoring,
     networks,
     placement_groups,
+    profiles,
     refused,
     snapshot_attributes,
     snapshots,

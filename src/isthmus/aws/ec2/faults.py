@@ -33,6 +33,7 @@ _NOT_FOUND = {
     "rule-id": ("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '{}' does not exist"),
     "public-address": ("InvalidAddress.NotFound", "Address '{}' not found."),
     "address": ("InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist"),
+    "profile-association": ("InvalidAssociationID.NotFound", "The association '{}' does not exist"),
     "association": ("InvalidAssociationID.NotFound", "The association ID '{}' does not exist"),
     "key": ("InvalidKeyPair.NotFound", "The key pair '{}' does not exist"),
     "zone": ("InvalidParameterValue", "Invalid availability zone: [{}]"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.aws.codec import Item
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.faces import Face, faces
+from isthmus.aws.ec2.profiles import profile
 from isthmus.aws.ec2.states import state
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
@@ -170,6 +171,7 @@ def render(face: Face) -> dict[str, Any]:
     optional = {
         "Platform": server.platform,
         "KeyName": launch.key or server.key,
+        "IamInstanceProfile": profile(launch.profile) if launch.profile else None,
         "KernelId": face.kernel,
         "RamdiskId": face.ramdisk,
         "Tags": tag_set(face.instance.tags),

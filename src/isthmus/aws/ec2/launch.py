@@ -12,6 +12,7 @@ from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.faces import Look
 from isthmus.aws.ec2.from_template import demand_type, with_template
 from isthmus.aws.ec2.instances import render
+from isthmus.aws.ec2.profiles import arn_of
 from isthmus.aws.ec2.placement_groups import group_of
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
@@ -31,7 +32,6 @@ _REFUSES = {
     "ElasticInferenceAccelerators": "AWS retired Elastic Inference.",
     "InstanceMarketOptions": "There are no spot instances yet.",
     "LicenseSpecifications": "There is no License Manager.",
-    "IamInstanceProfile": "There is no IAM service.",
     "Ipv6AddressCount": "Guests have IPv4 addresses only.",
     "Ipv6Addresses": "Guests have IPv4 addresses only.",
     "EnablePrimaryIpv6": "Guests have IPv4 addresses only.",
@@ -93,7 +93,7 @@ def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
         flavor=req.get("InstanceType", _DEFAULT_TYPE),
         least=least,
         most=most,
-        launch=_launch(req, text),
+        launch=_launch(cx, req, text),
         zone=zone_of(cx, req.get("Placement", {})),
         subnet=interface.get("SubnetId") or req.get("SubnetId", ""),
         address=interface.get("PrivateIpAddress") or req.get("PrivateIpAddress", ""),
@@ -152,7 +152,7 @@ def _counts(req: RunInstancesRequestTypeDef) -> tuple[int, int]:
     return least, most
 
 
-def _launch(req: RunInstancesRequestTypeDef, text: str) -> Launch:
+def _launch(cx: Context, req: RunInstancesRequestTypeDef, text: str) -> Launch:
     options = req.get("MetadataOptions", {})
     shutdown = req.get("InstanceInitiatedShutdownBehavior", "stop")
     if shutdown not in ("stop", "terminate"):
@@ -166,6 +166,7 @@ def _launch(req: RunInstancesRequestTypeDef, text: str) -> Launch:
         credits=_credits(req),
         monitored=req.get("Monitoring", {}).get("Enabled", False),
         ebs_optimized=req.get("EbsOptimized", False),
+        profile=arn_of(cx, req.get("IamInstanceProfile", {})),
         **metadata_options(options),
     )
 
