@@ -22,7 +22,7 @@ def test_a_type_says_all_that_clients_read(ec2):
     assert found["NetworkInfo"]["EnaSupport"] == "supported"
     assert found["SupportedRootDeviceTypes"] == ["ebs"]
     assert found["SupportedVirtualizationTypes"] == ["hvm"]
-    assert found["SupportedUsageClasses"] == ["on-demand"]
+    assert found["SupportedUsageClasses"] == ["on-demand", "spot"]
     assert found["SupportedBootModes"] == ["legacy-bios"]
 
 
@@ -48,7 +48,7 @@ def test_types_are_found_by_name_and_by_what_they_are(ec2):
     for name, value in {
         "bare-metal": "true",
         "processor-info.supported-architecture": "arm64",
-        "supported-usage-class": "spot",
+        "supported-usage-class": "capacity-block",
         "instance-storage-supported": "true",
     }.items():
         assert names(ec2, Filters=[{"Name": name, "Values": [value]}]) == [], name

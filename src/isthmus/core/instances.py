@@ -53,6 +53,13 @@ class Launch:
     profile_association: str = ""
     """The id of that, if it was given later; and since when."""
     profile_since: str = ""
+    spot: str = ""
+    """Of a spot instance, its kind of request: `one-time` or `persistent`."""
+    spot_price: str = ""
+    spot_behavior: str = ""
+    spot_until: str = ""
+    spot_cancelled: str = ""
+    """When its request was cancelled."""
     reason: str = ""
     """Why it was stopped or terminated, and when."""
 

@@ -18,6 +18,7 @@ from isthmus.context import Context
 from isthmus.core import servers
 from isthmus.core.addresses import association_id
 from isthmus.core.instances import Instance
+from isthmus.core.spot import request_id
 from isthmus.model import ServerState
 
 if TYPE_CHECKING:
@@ -170,6 +171,8 @@ def render(face: Face) -> dict[str, Any]:
     }
     optional = {
         "Platform": server.platform,
+        "InstanceLifecycle": "spot" if launch.spot else "",
+        "SpotInstanceRequestId": request_id(face.id) if launch.spot else "",
         "KeyName": launch.key or server.key,
         "IamInstanceProfile": profile(launch.profile) if launch.profile else None,
         "KernelId": face.kernel,

@@ -12,11 +12,12 @@ from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.faces import Look
 from isthmus.aws.ec2.from_template import demand_type, with_template
 from isthmus.aws.ec2.instances import render
+from isthmus.aws.ec2.market import market_options
 from isthmus.aws.ec2.profiles import arn_of
 from isthmus.aws.ec2.placement_groups import group_of
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
-from isthmus.core import keys, servers
+from isthmus.core import keys, servers, spot
 from isthmus.core.instances import Instance, Launch
 from isthmus.core.servers import Order
 
@@ -30,7 +31,6 @@ _CREDITS = ("standard", "unlimited")
 _REFUSES = {
     "ElasticGpuSpecification": "AWS retired Elastic Graphics.",
     "ElasticInferenceAccelerators": "AWS retired Elastic Inference.",
-    "InstanceMarketOptions": "There are no spot instances yet.",
     "LicenseSpecifications": "There is no License Manager.",
     "Ipv6AddressCount": "Guests have IPv4 addresses only.",
     "Ipv6Addresses": "Guests have IPv4 addresses only.",
@@ -59,7 +59,9 @@ _ONLY: Mapping[str, Mapping[str, frozenset[Any]]] = {
 _FREE = frozenset({"AvailabilityZone", "AvailabilityZoneId", "GroupName", "GroupId", "PartitionNumber"})
 
 
-@ec2.action("RunInstances", makes=["instance", "volume", "network-interface"], refuses=_REFUSES)
+@ec2.action(
+    "RunInstances", makes=["instance", "volume", "network-interface", "spot-instances-request"], refuses=_REFUSES
+)
 def run_instances(cx: Context, req: RunInstancesRequestTypeDef) -> Mapping[str, Any]:
     reservation, launched = launch(cx, req)
     look = Look(cx)
@@ -74,7 +76,9 @@ def launch(cx: Context, req: Mapping[str, Any]) -> tuple[str, list[Instance]]:
         if said.get(parameter):
             raise AwsError("UnsupportedOperation", f"The parameter {parameter} is not supported. {reason}")
     demand_type(said)
-    return servers.launch(cx, order_of(cx, said))  # type: ignore[arg-type]
+    reservation, made = servers.launch(cx, order_of(cx, said))  # type: ignore[arg-type]
+    spot.tag(cx, [one for one in made if one.launch.spot], cx.tags.get("spot-instances-request", {}))
+    return reservation, made
 
 
 def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
@@ -168,6 +172,7 @@ def _launch(cx: Context, req: RunInstancesRequestTypeDef, text: str) -> Launch:
         ebs_optimized=req.get("EbsOptimized", False),
         profile=arn_of(cx, req.get("IamInstanceProfile", {})),
         **metadata_options(options),
+        **market_options(req.get("InstanceMarketOptions", {})),
     )
 
 

@@ -39,7 +39,7 @@ def render(flavor: Flavor) -> dict[str, Any]:
         "InstanceType": flavor.name,
         "CurrentGeneration": family not in _OLD,
         "FreeTierEligible": flavor.name in _FREE_TIER,
-        "SupportedUsageClasses": ["on-demand"],
+        "SupportedUsageClasses": ["on-demand", "spot"],
         "SupportedRootDeviceTypes": ["ebs"],
         "SupportedVirtualizationTypes": ["hvm"],
         "BareMetal": False,

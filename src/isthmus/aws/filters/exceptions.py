@@ -77,6 +77,35 @@ _INSTANCE_INTERFACE = {
     "tag-value": ("_TagSet", "Value"),
 }
 
+_SPOT_REQUEST = {
+    "fault-code": ("Fault", "Code"),
+    "fault-message": ("Fault", "Message"),
+    "status-code": ("Status", "Code"),
+    "status-message": ("Status", "Message"),
+    "launch.block-device-mapping.delete-on-termination": (
+        "LaunchSpecification",
+        "BlockDeviceMappings",
+        "Ebs",
+        "DeleteOnTermination",
+    ),
+    "launch.block-device-mapping.device-name": ("LaunchSpecification", "BlockDeviceMappings", "DeviceName"),
+    "launch.block-device-mapping.snapshot-id": ("LaunchSpecification", "BlockDeviceMappings", "Ebs", "SnapshotId"),
+    "launch.block-device-mapping.volume-size": ("LaunchSpecification", "BlockDeviceMappings", "Ebs", "VolumeSize"),
+    "launch.block-device-mapping.volume-type": ("LaunchSpecification", "BlockDeviceMappings", "Ebs", "VolumeType"),
+    "launch.group-id": ("LaunchSpecification", "SecurityGroups", "GroupId"),
+    "launch.group-name": ("LaunchSpecification", "SecurityGroups", "GroupName"),
+    "launch.monitoring-enabled": ("LaunchSpecification", "Monitoring", "Enabled"),
+    "launch.": ("LaunchSpecification",),
+    "network-interface.addresses.primary": (
+        "LaunchSpecification",
+        "NetworkInterfaces",
+        "PrivateIpAddresses",
+        "Primary",
+    ),
+    "network-interface.group-id": ("LaunchSpecification", "NetworkInterfaces", "Groups"),
+    "network-interface.": ("LaunchSpecification", "NetworkInterfaces"),
+}
+
 _TEMPLATE_VERSION = {
     "ebs-optimized": ("LaunchTemplateData", "EbsOptimized"),
     "host-resource-group-arn": ("LaunchTemplateData", "Placement", "HostResourceGroupArn"),
@@ -143,6 +172,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
         },
         "KeyPairInfo": {"fingerprint": ("KeyFingerprint",)},
         "LaunchTemplateVersion": _TEMPLATE_VERSION,
+        "SpotInstanceRequest": _SPOT_REQUEST,
         "NetworkAclAssociation": {"association-id": ("NetworkAclAssociationId",)},
         "NetworkAclEntry": {"cidr": ("CidrBlock",), "icmp.": ("IcmpTypeCode",), "ipv6-cidr": ("Ipv6CidrBlock",)},
         "NetworkInterface": {**_GROUPS, "addresses.": ("PrivateIpAddresses",)},
