@@ -185,6 +185,11 @@ LACKING: dict[Capability, tuple[str, Callable[[Any, ServerSpec], Any]]] = {
     ),
     Capability.IMAGE_SHARE: ("images", lambda on, _: on.images.share_image(NONE, public=True, tenants=[])),
     Capability.SNAPSHOT_SHARE: ("volumes", lambda on, _: on.volumes.share_snapshot(NONE, public=True, tenants=[])),
+    Capability.SNAPSHOT_COPY: (
+        "volumes",
+        lambda on, _: on.volumes.create_snapshot(SnapshotSpec(word(), "", source=NONE)),
+    ),
+    Capability.IMAGE_COPY: ("images", lambda on, _: on.images.create_image(ImageSpec(word(), word(), source=NONE))),
     Capability.IMAGE_IMPORT: (
         "images",
         lambda on, _: on.images.import_image(ImportSpec(word(), word(), Path("/nowhere"), "raw")),

@@ -174,14 +174,15 @@ class Maker:
 
     def snapshot(self, ref: str = "", volume: str = "", **changes: Any) -> Snapshot:
         """A completed snapshot."""
-        spec = replace(SnapshotSpec(ref or word(), volume or self.volume().native), **changes)
+        volume = volume or ("" if "source" in changes else self.volume().native)
+        spec = replace(SnapshotSpec(ref or word(), volume), **changes)
         snapshot = self.session.volumes.create_snapshot(spec)
         self.later(lambda: self.session.volumes.delete_snapshot(snapshot.native))
         return self.patience.snapshot(self.session, snapshot.native)
 
     def image(self, ref: str = "", **changes: Any) -> Image:
         """An available image of a snapshot, or of what `changes` say."""
-        if "server" not in changes and "disks" not in changes:
+        if not changes.keys() & {"server", "disks", "source"}:
             changes["disks"] = (ImageDisk("/dev/sda1", 1, self.snapshot().native),)
         image = self.session.images.create_image(replace(ImageSpec(ref or word(), word()), **changes))
         return self._keep_image(image)

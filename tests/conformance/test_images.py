@@ -219,3 +219,30 @@ def test_a_shared_image_can_be_launched_with_all_its_disks(
     assert server.image == image
     volumes = {volume.ref: volume for volume in theirs.session.volumes.list_volumes()}
     assert volumes[disks[1].ref].snapshot == data.snapshot
+
+
+@SHARE
+@pytest.mark.needs(Capability.IMAGE_COPY)
+def test_a_copy_of_an_image_is_its_makers_own_and_outlives_it(
+    session: Any, made: Maker, theirs: Maker, patience: Patience
+) -> None:
+    """I14"""
+    snapshots = (made.snapshot().native, made.snapshot().native)
+    root, data = ImageDisk("/dev/sda1", 2, snapshots[0]), ImageDisk("/dev/sdb", 1, snapshots[1])
+    source = made.image(disks=(root, data))
+    session.images.share_image(source.native, public=False, tenants=[patience.candidate.tenants[1]])
+    refs, name = (word(), word()), word()
+
+    copy = theirs.image(source=source.native, name=name, description="once more", snapshot_refs=refs)
+
+    assert (name, "once more", patience.candidate.tenants[1]) == (copy.name, copy.description, copy.owner)
+    assert (False, (), source.root_device) == (copy.public, copy.shared_with, copy.root_device)
+    assert [("/dev/sda1", 2), ("/dev/sdb", 1)] == [(disk.device, disk.size) for disk in copy.disks]
+    assert list(refs) == refs_of(theirs.session, copy)
+    session.images.delete_image(source.native)
+    for snapshot in snapshots:
+        session.volumes.delete_snapshot(snapshot)
+    assert ImageState.AVAILABLE is image_of(theirs.session, copy.native).state
+    assert theirs.volume(size=0, snapshot=copy.disks[0].snapshot).size == 1
+    with refused(NotFound, kind="image"):
+        theirs.image(source="no-such-image")

@@ -146,3 +146,20 @@ def test_a_snapshot_that_an_image_is_made_of_cannot_be_deleted(session: Any, mad
         session.volumes.delete_snapshot(image.disks[0].snapshot)
 
     assert image.disks[0].snapshot in natives(session)
+
+
+@pytest.mark.needs(Capability.SNAPSHOT_COPY)
+def test_a_copy_of_a_snapshot_outlives_it(session: Any, made: Maker, patience: Patience) -> None:
+    """S11"""
+    source = made.snapshot(volume=made.volume(size=2).native, description="as it was")
+
+    copy = made.snapshot(source=source.native, description="once more")
+
+    assert copy.native != source.native
+    assert (2, "", "once more", source.owner) == (copy.size, copy.volume, copy.description, copy.owner)
+    session.volumes.delete_snapshot(source.native)
+    patience.gone(lambda: session.volumes.list_snapshots(), source.native)
+    volume = made.volume(size=0, snapshot=copy.native)
+    assert (2, copy.native) == (volume.size, volume.snapshot)
+    with refused(NotFound, kind="snapshot"):
+        made.snapshot(source="no-such-snapshot")

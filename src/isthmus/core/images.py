@@ -15,7 +15,7 @@ from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Denied, NotFound
-from isthmus.model import Image, ImageKind
+from isthmus.model import Image, ImageKind, ImageState
 from isthmus.providers import Images, ImageSpec, Session
 
 NO_DATA: Mapping[str, Any] = MappingProxyType({})
@@ -84,6 +84,17 @@ def create_of(cx: Context, instance: Instance, spec: ImageSpec) -> Found[Image]:
     """Make an image of an instance and all its disks."""
     spec = replace(spec, server=instance.server.native)
     return create(cx, instance.cloud, spec, len(instance.disks), {"instance": instance.id})
+
+
+def copy(cx: Context, image: str, name: str, description: str) -> Found[Image]:
+    """Copy an available machine image that the account sees, with its snapshots, within its cloud."""
+    source = one_image(cx, image)
+    if source.noun.state is not ImageState.AVAILABLE:
+        raise Conflict(Kind.IMAGE, image, f"The image {image} is not available.")
+    spec = ImageSpec("", name, description, source=source.noun.native)
+    disks = sum(1 for disk in source.noun.disks if disk.snapshot)
+    data = {"source": source.id, "ena": source.data.get("ena", True)}
+    return create(cx, source.cloud, spec, disks, data)
 
 
 def delete(cx: Context, image: str) -> None:

@@ -114,11 +114,11 @@ def delete(cx: Context, volume: str) -> None:
 def reshape(cx: Context, volume: str, size: int, kind: str, iops: int) -> None:
     """Grow a volume and change its type, both or neither; 0 IOPS for the type's own. Raises Unsupported."""
     found = one_volume(cx, volume)
-    noun, lacks, volumes = found.noun, cx.world.clouds[found.cloud].lacks, api(cx.session(found.cloud))
+    noun, volumes = found.noun, api(cx.session(found.cloud))
     grows, retypes = size != noun.size, (kind, iops) != (noun.type, noun.iops)
     for needed, capability in ((grows, Capability.VOLUME_RESIZE), (retypes, Capability.VOLUME_RETYPE)):
-        if needed and capability in lacks:
-            raise Unsupported(lacks[capability])
+        if needed:
+            _demand_can(cx, found.cloud, capability)
     if grows:
         volumes.resize_volume(noun.native, size)
     if retypes:
@@ -159,6 +159,19 @@ def create_snapshot(cx: Context, volume: str, description: str) -> Found[Snapsho
     return join(cx, cx.view(), Kind.SNAPSHOT, found.cloud, noun)
 
 
+def copy_snapshot(cx: Context, snapshot: str, description: str) -> Found[Snapshot]:
+    """Copy a completed snapshot that the account sees, within its cloud."""
+    source = one_snapshot(cx, snapshot)
+    if source.noun.state is not SnapshotState.COMPLETED:
+        raise Conflict(Kind.SNAPSHOT, snapshot, f"The snapshot {snapshot} is not completed.")
+    _demand_can(cx, source.cloud, Capability.SNAPSHOT_COPY)
+    ref = mint(Kind.SNAPSHOT, cx.seed)
+    with creating(cx, Kind.SNAPSHOT, ref, source.cloud, tags=cx.tags.get("snapshot")) as made:
+        spec = SnapshotSpec(ref, "", description, source.noun.native)
+        noun = made(api(cx.session(source.cloud)).create_snapshot(spec))
+    return join(cx, cx.view(), Kind.SNAPSHOT, source.cloud, noun)
+
+
 def delete_snapshot(cx: Context, snapshot: str) -> None:
     found = own_snapshot(cx, snapshot)
     locks.demand_free(cx, found)
@@ -171,6 +184,12 @@ def share_snapshot(cx: Context, snapshot: str, *, public: bool, accounts: Collec
     found = own_snapshot(cx, snapshot)
     tenants = [replace(cx, account=account).tenant(found.cloud) for account in accounts]
     api(cx.session(found.cloud)).share_snapshot(found.noun.native, public=public, tenants=tenants)
+
+
+def _demand_can(cx: Context, cloud: str, capability: Capability) -> None:
+    """Raises Unsupported, before anything is done, for what a cloud lacks."""
+    if capability in (lacks := cx.world.clouds[cloud].lacks):
+        raise Unsupported(lacks[capability])
 
 
 def _volumes(session: Session) -> Sequence[Volume]:

@@ -51,6 +51,8 @@ class Capability(StrEnum):
     IMAGE_OF_SNAPSHOT = "make an image of a snapshot"
     IMAGE_SHARE = "share an image with other tenants"
     SNAPSHOT_SHARE = "share a snapshot with other tenants"
+    SNAPSHOT_COPY = "copy a snapshot"
+    IMAGE_COPY = "copy an image"
     IMAGE_IMPORT = "import an image file"
     EGRESS_RULES = "filter outgoing traffic by protocol, port and address"
     PEER_RULES = "let firewalls name each other as peers"
@@ -114,14 +116,17 @@ class VolumeSpec:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSpec:
+    """A new snapshot: of `volume`, or else a copy of the snapshot `source`."""
+
     ref: str
     volume: str
     description: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """A new image: of `server`, or else of `disks` (whose first is the root, by its snapshot)."""
+    """A new image: of `server`, a copy of the image `source`, or of `disks` (the root first, by its snapshot)."""
 
     ref: str
     name: str
@@ -137,9 +142,11 @@ class ImageSpec:
     ramdisk: str = ""
     platform: str = ""
     snapshot_refs: tuple[str, ...] = ()
-    """With `server`: the refs of the snapshots made on the way, in the order of the server's disks by device."""
+    """With `server` or `source`: the refs of the snapshots made on the way, in the order of its disks by device."""
     reboot: bool = True
     """With `server`: stop the file systems first, by a restart where the cloud needs one."""
+    source: str = ""
+    """The image to copy, with the name, description and refs given here and all else as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Face(NamedTuple):
     """Of the image's disks, in their order."""
     deprecated: str
     """When it is deprecated, as EC2 says it, or empty."""
+    region: str
 
 
 @ec2.listing("DescribeImages", key="ImageId", exclusive="ImageIds")
@@ -87,7 +88,7 @@ def create_image(cx: Context, req: CreateImageRequestTypeDef) -> Mapping[str, An
         disks.append(_disk(cx, order.device, size, order.snapshot, order.type, order.delete_with_server))
     spec = ImageSpec(
         ref="",
-        name=_name(req["Name"]),
+        name=ami_name(req["Name"]),
         description=req.get("Description", ""),
         disks=tuple(disks),
         without=tuple(order.device for order in orders if order.without),
@@ -129,7 +130,7 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
     ]
     spec = ImageSpec(
         ref="",
-        name=_name(req.get("Name", "")),
+        name=ami_name(req.get("Name", "")),
         description=req.get("Description", ""),
         disks=tuple(disks),
         root_device=root,
@@ -252,6 +253,8 @@ def render(face: Face) -> dict[str, Any]:
         "Description": image.description,
         "RootDeviceName": image.root_device,
         "SourceInstanceId": face.found.data.get("instance"),
+        "SourceImageId": face.found.data.get("source"),
+        "SourceImageRegion": face.region if "source" in face.found.data else "",
         "Platform": image.platform,
         "DeprecationTime": face.deprecated,
         "ImageOwnerAlias": face.alias,
@@ -300,6 +303,7 @@ class _Look:
             self._image(Kind.RAMDISK, cloud, image.ramdisk),
             tuple(self._snapshot(cloud, disk) for disk in image.disks),
             f"{when:%Y-%m-%dT%H:%M:%S}.000Z" if (when := image_notes.deprecated(self._cx, found)) else "",
+            self._cx.world.region,
         )
 
     def _image(self, kind: Kind, cloud: str, native: str) -> str:
@@ -323,7 +327,7 @@ def _disk(cx: Context, device: str, size: int, snapshot: str, kind: str, delete:
     return ImageDisk(device, size, source.native if source else "", kind, delete is not False)
 
 
-def _name(name: str) -> str:
+def ami_name(name: str) -> str:
     if not name:
         raise AwsError("MissingParameter", "The request must contain the parameter name")
     allowed = set("()[] ./-'@_")

@@ -43,6 +43,22 @@ def record_of(tenant: str, volume: VolumeRecord, ref: str, description: str) -> 
     return SnapshotRecord(tenant, noun, made(), f"{own}.qcow2")
 
 
+def same(tenant: str, source: SnapshotRecord, ref: str, description: str) -> SnapshotRecord:
+    """A copy of a completed snapshot: finished at once, for both are the same file, which never changes."""
+    noun = replace(
+        source.noun,
+        native=native("snapshot"),
+        ref=ref,
+        owner=tenant,
+        description=description,
+        volume="",
+        created=now(),
+        public=False,
+        shared_with=(),
+    )
+    return SnapshotRecord(tenant, noun, made(), source.blob)
+
+
 def server_of(base: Base, volume: VolumeRecord) -> ServerRecord | None:
     """The server whose process has the volume open, or had it when last seen."""
     for link in volume.noun.attachments:

@@ -42,6 +42,8 @@ class LocalImages:
         need_ref(spec.ref, "image")
         if found := self._base.images.by_ref(self._tenant, spec.ref):
             return found.noun
+        if spec.source and not spec.server:
+            return self._of_image(spec).noun
         return self._latest(self._of_server(spec) if spec.server else self._of_disks(spec))
 
     def import_image(self, spec: ImportSpec) -> Image:
@@ -94,6 +96,44 @@ class LocalImages:
         if record.tenant != self._tenant:
             raise Denied(f"the image {native} is not yours to change")
         return record
+
+    # from an image
+
+    def _of_image(self, spec: ImageSpec) -> ImageRecord:
+        with self._base.lock:
+            if found := self._base.images.by_ref(self._tenant, spec.ref):
+                return found
+            source = self._base.image_for(self._tenant, spec.source)
+            if source.noun.state is not ImageState.AVAILABLE:
+                raise Conflict("image", spec.source, f"the image {spec.source} is {source.noun.state}")
+            held = sorted(disk.device for disk in source.noun.disks if disk.snapshot)
+            if len(set(spec.snapshot_refs[: len(held)]) - {""}) < len(held):
+                raise Invalid(f"{len(held)} snapshots are to be made, each needs a ref of its own", "snapshot_refs")
+            refs = dict(zip(held, spec.snapshot_refs, strict=False))
+            chosen = tuple(self._copied(disk, refs.get(disk.device, ""), spec) for disk in source.noun.disks)
+            noun = replace(
+                source.noun,
+                native=new_native("image"),
+                ref=spec.ref,
+                name=spec.name,
+                description=spec.description,
+                owner=self._tenant,
+                created=now(),
+                public=False,
+                shared_with=(),
+                disks=chosen,
+            )
+            return self._base.images.put(replace(source, tenant=self._tenant, noun=noun, made=made()))
+
+    def _copied(self, disk: ImageDisk, ref: str, spec: ImageSpec) -> ImageDisk:
+        source = self._base.snapshots.raw(disk.snapshot) if disk.snapshot else None
+        if source is None:
+            return disk
+        record = self._base.snapshots.by_ref(self._tenant, ref)
+        if record is None:
+            record = copies.same(self._tenant, source, ref, f"Made for the image {spec.name}")
+            self._base.snapshots.put(record)
+        return replace(disk, snapshot=record.noun.native)
 
     # from disks
 

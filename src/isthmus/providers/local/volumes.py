@@ -168,6 +168,8 @@ class LocalVolumes:
         need_ref(spec.ref, "snapshot")
         if found := self._base.snapshots.by_ref(self._tenant, spec.ref):
             return found.noun
+        if spec.source:
+            return self._copy(spec)
         volume = self._base.volumes.get(self._tenant, spec.volume)
         holder = copies.server_of(self._base, volume)
         if holder is None:
@@ -263,6 +265,13 @@ class LocalVolumes:
                 raise Unavailable(f"the machine did not take the new size: {error}") from error
         elif self._base.disk(native).exists():
             disks.grow(self._base.disk(native), size)
+
+    def _copy(self, spec: SnapshotSpec) -> Snapshot:
+        with self._base.lock:
+            if found := self._base.snapshots.by_ref(self._tenant, spec.ref):
+                return found.noun
+            source = self._base.snapshot_for(self._tenant, spec.source)
+            return self._base.snapshots.put(copies.same(self._tenant, source, spec.ref, spec.description)).noun
 
     def _pending(self, spec: SnapshotSpec, job: str) -> SnapshotRecord:
         with self._base.lock:

@@ -29,8 +29,7 @@ class MemoryImages:
             if found := self._world.images.by_ref(self._tenant.name, spec.ref):
                 return found
             self._room_for(spec.ref)
-            image = self._of_server(spec, now) if spec.server else self._of_disks(spec, now)
-            return self._pending(image, now)
+            return self._pending(self._new(spec, now), now)
 
     def import_image(self, spec: ImportSpec) -> Image:
         size = diskfile.gibibytes(spec.path, spec.format) if spec.kind is ImageKind.MACHINE else 0
@@ -88,6 +87,41 @@ class MemoryImages:
 
     def _loadable(self, native: str, kind: ImageKind) -> str:
         return launch.loadable(self._world, self._tenant, native, kind)
+
+    def _new(self, spec: ImageSpec, now: datetime) -> Image:
+        if spec.server:
+            return self._of_server(spec, now)
+        return self._of_image(spec, now) if spec.source else self._of_disks(spec, now)
+
+    def _of_image(self, spec: ImageSpec, now: datetime) -> Image:
+        source = self._world.images.get(self._tenant.name, spec.source)
+        if source.state is not ImageState.AVAILABLE:
+            raise Conflict("image", source.native, f"the image {source.native} is {source.state}")
+        held = sorted((disk for disk in source.disks if disk.snapshot), key=lambda disk: disk.device)
+        self._check_refs(spec, len(held))
+        refs = dict(zip((disk.device for disk in held), spec.snapshot_refs, strict=False))
+        return replace(
+            source,
+            native=self._world.native("image"),
+            ref=spec.ref,
+            name=spec.name,
+            state=ImageState.PENDING,
+            owner=self._tenant.name,
+            created=now,
+            description=spec.description,
+            public=False,
+            shared_with=(),
+            disks=tuple(self._copied(disk, refs.get(disk.device, ""), spec, now) for disk in source.disks),
+        )
+
+    def _copied(self, disk: ImageDisk, ref: str, spec: ImageSpec, now: datetime) -> ImageDisk:
+        source = self._world.snapshots.raw(disk.snapshot)
+        if not disk.snapshot or source is None:
+            return disk
+        made = self._world.snapshots.by_ref(self._tenant.name, ref)
+        text = f"Made for the image {spec.name}"
+        made = made or snapshots.copy(self._world, self._tenant, source, ref, text, now)
+        return replace(disk, snapshot=made.native)
 
     def _of_disks(self, spec: ImageSpec, now: datetime) -> Image:
         if not spec.disks or not spec.disks[0].snapshot:

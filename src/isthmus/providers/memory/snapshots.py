@@ -9,9 +9,26 @@ from isthmus.model import Snapshot, SnapshotState, Volume
 from isthmus.providers.memory.world import Tenant, World
 
 
+def copy(world: World, tenant: Tenant, source: Snapshot, ref: str, description: str, now: datetime) -> Snapshot:
+    """A copy of a snapshot, which is pending now and completed when settled."""
+    fresh = replace(
+        source,
+        native=world.native("snapshot"),
+        ref=ref,
+        owner=tenant.name,
+        description=description,
+        volume="",
+        created=now,
+        public=False,
+        shared_with=(),
+    )
+    return _pending(world, fresh, now)
+
+
 def take(world: World, tenant: Tenant, volume: Volume, ref: str, description: str, now: datetime) -> Snapshot:
     """A snapshot that is pending now and completed when settled."""
-    snapshot = world.snapshots.put(
+    return _pending(
+        world,
         Snapshot(
             native=world.native("snapshot"),
             ref=ref,
@@ -23,8 +40,13 @@ def take(world: World, tenant: Tenant, volume: Volume, ref: str, description: st
             description=description,
             progress=0,
             encrypted=volume.encrypted,
-        )
+        ),
+        now,
     )
+
+
+def _pending(world: World, fresh: Snapshot, now: datetime) -> Snapshot:
+    snapshot = world.snapshots.put(replace(fresh, state=SnapshotState.PENDING, progress=0))
 
     def completed(_: datetime) -> None:
         current = world.snapshots.raw(snapshot.native)

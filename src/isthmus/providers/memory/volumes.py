@@ -99,6 +99,10 @@ class MemoryVolumes:
                 return found
             if not spec.ref:
                 raise Invalid("a snapshot needs a ref", "ref")
+            if spec.source:
+                source = disks.usable_snapshot(self._world, self._tenant, spec.source)
+                self._world.room("snapshot", self._world.snapshots.owned(self._tenant.name))
+                return snapshots.copy(self._world, self._tenant, source, spec.ref, spec.description, now)
             volume = self._tenant.volumes.get(spec.volume)
             if volume.state not in HOLDS_DATA:
                 raise Conflict("volume", spec.volume, f"the volume {spec.volume} is {volume.state}")
