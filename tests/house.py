@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
+from codes import KNOWN
 
 from isthmus.aws.front import Front
 from isthmus.aws.request import Request
@@ -87,6 +88,7 @@ class House:
         body = request.body or b""
         body = body.encode() if isinstance(body, str) else body
         answer = self.front.handle(Request(request.method, path or "/", query, headers, body))
+        assert not answer.code or answer.code in KNOWN, f"{answer.code} is no error code of EC2's"
         return AWSResponse(request.url, answer.status, {"x-amzn-requestid": answer.request_id}, Raw(answer.body))
 
 
