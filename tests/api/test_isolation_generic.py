@@ -49,7 +49,7 @@ def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]
             yield from _within(action, service.codec.shape(member.shape), here, depth + 1)
 
 
-_TAGGABLE = ("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "vpc", "subnet", "eni", "lt", "pg", "sir")
+_TAGGABLE = ("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "vpc", "subnet", "eni", "lt", "pg", "sir", "cr")
 PLACES = list(_places())
 
 
@@ -70,6 +70,9 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     )["LaunchTemplate"]["LaunchTemplateId"]
     group_of_places = ec2.create_placement_group(GroupName=f"group {volume}")["PlacementGroup"]["GroupId"]
     bid = ec2.request_spot_instances(LaunchSpecification={"ImageId": image, "InstanceType": "t3.micro"})
+    reserved = ec2.create_capacity_reservation(
+        InstanceType="t3.micro", InstancePlatform="Linux/UNIX", AvailabilityZone="us-east-1a", InstanceCount=1
+    )["CapacityReservation"]["CapacityReservationId"]
     association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance["InstanceId"])
     made = ec2.create_image(InstanceId=instance["InstanceId"], Name=f"image {volume}")["ImageId"]
     house.settle(6)
@@ -85,6 +88,7 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
         "eipassoc": association["AssociationId"],
         "lt": template,
         "pg": group_of_places,
+        "cr": reserved,
         "sir": bid["SpotInstanceRequests"][0]["SpotInstanceRequestId"],
         "eni": instance["NetworkInterfaces"][0]["NetworkInterfaceId"],
         "vpc": instance["VpcId"],

@@ -71,6 +71,14 @@ def flavors(cx: Context, cloud: str) -> Mapping[str, Flavor]:
     return {one.name: one for one in compute(cx.session(cloud)).list_flavors()}
 
 
+def demand_flavor(cx: Context, cloud: str, name: str) -> Flavor:
+    """Raises Invalid for a flavor that the cloud does not have."""
+    found = flavors(cx, cloud).get(name)
+    if found is None:
+        raise Invalid(f"Invalid value '{name}' for InstanceType.", "flavor")
+    return found
+
+
 def launch(cx: Context, order: Order) -> tuple[str, list[Instance]]:
     """Launch between `least` and `most` servers; the reservation and the instances.
 
@@ -139,9 +147,7 @@ def _plan(cx: Context, order: Order) -> _Plan:
         raise NotFound(Kind.IMAGE, order.image)
     if image.noun.state is not ImageState.AVAILABLE:
         raise Conflict(Kind.IMAGE, order.image, f"The image {order.image} is not available.")
-    flavor = flavors(cx, place.cloud).get(order.flavor)
-    if flavor is None:
-        raise Invalid(f"Invalid value '{order.flavor}' for InstanceType.", "flavor")
+    flavor = demand_flavor(cx, place.cloud, order.flavor)
     if subnet is None:
         subnet = networks.default_subnet(cx, place.cloud, place.native)
     key = keys.for_launch(cx, place.cloud, order.launch.key)
@@ -398,9 +404,7 @@ def _explain(cx: Context, these: Sequence[Instance], reason: str) -> None:
 
 def resize(cx: Context, instance: Instance, flavor: str) -> None:
     """Change a stopped server's flavor, by name."""
-    found = flavors(cx, instance.cloud).get(flavor)
-    if found is None:
-        raise Invalid(f"Invalid value '{flavor}' for InstanceType.", "flavor")
+    found = demand_flavor(cx, instance.cloud, flavor)
     if instance.server.state is not ServerState.STOPPED:
         raise Conflict(Kind.SERVER, instance.id, f"The instance '{instance.id}' is not in the 'stopped' state.")
     compute(cx.session(instance.cloud)).resize_server(instance.server.native, found.native)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from isthmus.context import Context
-from isthmus.core import addresses, firewalls, images, instances, kept, keys, networks, spot, volumes
+from isthmus.core import addresses, capacity, firewalls, images, instances, kept, keys, networks, spot, volumes
 from isthmus.core.ids import PREFIX, Kind, adopt
 from isthmus.core.registry import pick
 from isthmus.errors import NotFound, QuotaExceeded
@@ -90,5 +90,6 @@ _CHECKS: Mapping[str, Callable[[Context, str], object]] = {
     PREFIX[Kind.KEY]: _key,
     PREFIX[Kind.PLACEMENT]: lambda cx, one: kept.get(cx, Kind.PLACEMENT, one),
     PREFIX[Kind.SPOT]: lambda cx, one: spot.find(cx, [one]),
+    PREFIX[Kind.CAPACITY]: lambda cx, one: capacity.find(cx, [one]),
     PREFIX[Kind.TEMPLATE]: lambda cx, one: kept.get(cx, Kind.TEMPLATE, one),
 }

@@ -6,6 +6,7 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     account_settings,
     addresses,
     attributes,
+    capacity,
     copies,
     groups,
     id_formats,

@@ -49,6 +49,10 @@ _NOT_FOUND = {
     "launch-template-version": ("InvalidLaunchTemplateId.VersionNotFound", "The version '{}' does not exist."),
     "placement-group": ("InvalidPlacementGroup.Unknown", "The Placement Group '{}' is unknown."),
     "spot-request": ("InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '{}' does not exist"),
+    "capacity-reservation": (
+        "InvalidCapacityReservationId.NotFound",
+        "The capacity reservation ID '{}' does not exist.",
+    ),
     "resource": ("InvalidID", "The ID '{}' is not valid"),
 }
 _CONFLICT = {

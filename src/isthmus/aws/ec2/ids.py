@@ -32,6 +32,7 @@ FORMS = {
     "LaunchTemplateId": ("lt", "InvalidLaunchTemplateId.Malformed"),
     "PlacementGroupId": ("pg", "InvalidPlacementGroupId.Malformed"),
     "SpotInstanceRequestId": ("sir", "InvalidSpotInstanceRequestID.Malformed"),
+    "CapacityReservationId": ("cr", "InvalidCapacityReservationId.Malformed"),
     "KeyPairId": ("key", "InvalidKeyPair.Format"),
     "SecurityGroupRuleIdList.": ("sgr", "InvalidSecurityGroupRuleId.Malformed"),
     "TaggableResourceId": ("[a-z]{1,20}(?:-[a-z]{1,20}){0,3}", "InvalidID"),

@@ -13,8 +13,8 @@ from isthmus.aws.ec2.faces import Look
 from isthmus.aws.ec2.from_template import demand_type, with_template
 from isthmus.aws.ec2.instances import render
 from isthmus.aws.ec2.market import market_options
-from isthmus.aws.ec2.profiles import arn_of
 from isthmus.aws.ec2.placement_groups import group_of
+from isthmus.aws.ec2.profiles import arn_of
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
 from isthmus.core import keys, servers, spot

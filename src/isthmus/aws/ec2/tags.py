@@ -29,6 +29,7 @@ RESOURCE_TYPES = {
     "key": "key-pair",
     "eni": "network-interface",
     "lt": "launch-template",
+    "cr": "capacity-reservation",
     "sir": "spot-instances-request",
     "pg": "placement-group",
 }
