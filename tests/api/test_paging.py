@@ -113,8 +113,12 @@ def things(house: Any, ec2: Any, image: str) -> Things:
 @pytest.mark.parametrize("action", PAGED)
 def test_what_is_there_all_along_is_listed_once_whatever_comes_and_goes(house, ec2, things, action):
     before = set(_listed(ec2, action))
+    turns = iter(range(30))
 
     def between() -> None:
+        """Long listings are walked to their end in peace: the clock may not run away from the client's own."""
+        if next(turns, None) is None:
+            return
         things.make()
         things.drop()
         house.settle(6)
