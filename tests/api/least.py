@@ -43,7 +43,10 @@ def least(action: str) -> dict[str, str]:
 
 def _required(shape: Shape, prefix: str) -> Iterator[tuple[str, str]]:
     for name in sorted(shape.required):
-        yield from value(shape.members[name].shape, prefix + name)
+        if known := absent(f"{shape.name}.{name}"):
+            yield prefix + name, known
+        else:
+            yield from value(shape.members[name].shape, prefix + name)
 
 
 def value(shape_name: str, path: str) -> Iterator[tuple[str, str]]:
