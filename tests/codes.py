@@ -1,7 +1,7 @@
 """Every error code that may be answered: those of AWS's documents, and the few that HTTP forces on us.
 
-Sources: "Error codes for the Amazon EC2 API" and "Common errors" in the API references of EC2 and STS. Two codes for
-malformed ids are of the same make as EC2's others, but stand in neither.
+Sources: "Error codes for the Amazon EC2 API" and "Common errors" in the API references of EC2 and STS. Three of them,
+for malformed ids and locked snapshots, are of the same make as EC2's others, but stand in neither.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ EC2 = frozenset(
     UnfulfillableCapacity UnknownVolumeType Unsupported UnsupportedHibernationConfiguration VolumeIOPSLimit VolumeInUse
     VolumeLimitExceeded VpcLimitExceeded InvalidCarrierGatewayID.NotFound IncorrectCapacityReservationState
     InvalidIamInstanceProfileAssociationId.Malformed NoSuchAssociation InvalidAssociationID.Malformed
-    InvalidAllocationID.Malformed
+    InvalidAllocationID.Malformed SnapshotLocked
     """.split()  # noqa: SIM905 - as a list it would be two hundred lines
 )
 

@@ -24,6 +24,12 @@ def _tagged(kind: str, *tags: tuple[str, str], number: int = 1) -> dict[str, str
     return said
 
 
+def _wire(action: str) -> str:
+    """What the model calls TagSpecifications on the wire: with an s for some actions."""
+    member = service.codec.operations[action].input.members["TagSpecifications"]
+    return member.query or member.location[0].upper() + member.location[1:]
+
+
 VOLUME = {"AvailabilityZone": "us-east-1a", "Size": "1"}
 
 
@@ -36,7 +42,10 @@ def test_tags_for_what_an_action_does_not_make_are_refused(house, send):
     before = everything(house)
 
     for action in served("TagSpecifications"):
-        answer = send(action, {**least(action), **_tagged("vpc", ("a", "b"))})
+        tagged = {
+            name.replace("TagSpecification", _wire(action)): value for name, value in _tagged("vpc", ("a", "b")).items()
+        }
+        answer = send(action, {**least(action), **tagged})
         assert (action, answer.status, answer.code) == (action, 400, "InvalidParameterValue")
 
     assert everything(house) == before

@@ -1,4 +1,4 @@
-"""Instance profiles: which one an instance is said to have. There is no IAM service, so nobody checks that it exists."""
+"""Instance profiles: which one an instance is said to have. There is no IAM service to ask whether it exists."""
 
 from __future__ import annotations
 
