@@ -27,7 +27,8 @@ def _tagged(kind: str, *tags: tuple[str, str], number: int = 1) -> dict[str, str
 def _wire(action: str) -> str:
     """What the model calls TagSpecifications on the wire: with an s for some actions."""
     member = service.codec.operations[action].input.members["TagSpecifications"]
-    return member.query or member.location[0].upper() + member.location[1:]
+    spelt = member.query or member.location or member.name
+    return spelt[0].upper() + spelt[1:]
 
 
 VOLUME = {"AvailabilityZone": "us-east-1a", "Size": "1"}
