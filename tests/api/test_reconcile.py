@@ -91,6 +91,21 @@ def test_a_launch_that_crashes_at_any_moment_leaves_nothing_unknown(build, token
     assert moment > 10
 
 
+def test_a_copy_of_an_image_that_crashes_at_any_moment_is_made_once(build):
+    moment, crashed = 0, True
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        source = {"SourceImageId": machine_image(ec2), "SourceRegion": "us-east-1"}
+        asked = {**source, "Name": "copy", "ClientToken": "mine"}
+        crashed = crash_at(house, moment, ec2.copy_image, **asked)
+        made = ec2.copy_image(**asked)["ImageId"]
+        assert [one["ImageId"] for one in ec2.describe_images(Owners=["self"])["Images"]] == [made]
+        moment += 1
+        house.store.close()
+    assert moment > 3
+
+
 def test_a_termination_that_crashes_at_any_moment_can_be_asked_for_again(build):
     moment, crashed = 0, True
     while crashed:

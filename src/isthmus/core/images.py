@@ -66,11 +66,11 @@ def create(
 ) -> Found[Image]:
     """Make an image under a new id, with `data` on record. Raises Conflict (`duplicate`) for a name in use."""
     tenant = cx.tenant(cloud)
+    ref = mint(Kind.IMAGE, cx.seed)
     for found in index(cx):
-        if found.noun.owner == tenant and found.noun.name == spec.name:
+        if found.noun.owner == tenant and found.noun.name == spec.name and found.id != ref:
             reason = f"AMI name {spec.name} is already in use by AMI {found.id}"
             raise Conflict(Kind.IMAGE, found.id, reason, "duplicate")
-    ref = mint(Kind.IMAGE, cx.seed)
     refs = tuple(mint(Kind.SNAPSHOT, cx.seed) for _ in range(snapshots))
     with creating(cx, Kind.IMAGE, ref, cloud, data, cx.tags.get("image")) as made:
         noun = made(api(cx.session(cloud)).create_image(replace(spec, ref=ref, snapshot_refs=refs)))
