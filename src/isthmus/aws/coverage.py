@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from isthmus.aws.ec2 import ec2
-from isthmus.context import Context, World
-from isthmus.providers import Capability
+from isthmus.providers import Capability, Cloud
 
 # what an action needs of a cloud beyond Isthmus itself: a family of the contract, or a capability within one
 NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "AllocateAddress": ("addresses",),
     "AssociateAddress": ("addresses",),
     "AttachVolume": ("volumes",),
-    "AuthorizeSecurityGroupEgress": ("firewalls", Capability.EGRESS_RULES),
+    "AuthorizeSecurityGroupEgress": ("firewalls",),
     "AuthorizeSecurityGroupIngress": ("firewalls",),
     "CopyImage": ("images", Capability.IMAGE_COPY),
     "CopySnapshot": ("volumes", Capability.SNAPSHOT_COPY),
@@ -48,36 +47,50 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "StopInstances": ("compute",),
     "TerminateInstances": ("compute",),
 }
+# what an action does on some requests only, where a cloud lacks this
+PARTS: Mapping[str, Capability] = {
+    "AttachVolume": Capability.ATTACH_RUNNING,
+    "AuthorizeSecurityGroupEgress": Capability.EGRESS_RULES,
+    "AuthorizeSecurityGroupIngress": Capability.PEER_RULES,
+    "CreatePlacementGroup": Capability.PLACEMENT,
+    "CreateSnapshot": Capability.SNAPSHOT_ATTACHED,
+    "ModifyVolume": Capability.VOLUME_RETYPE,
+    "RevokeSecurityGroupEgress": Capability.EGRESS_RULES,
+}
 _UNSERVED = "Isthmus does not serve this action."
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """Whether, and why not or not wholly; the reason is empty where there is nothing to say."""
+
+    served: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """One action: `reason` says why it is not served; `clouds` says the same for each cloud, empty where it is."""
+    """One action, in Isthmus and on each cloud by name."""
 
     action: str
-    served: bool
-    reason: str
-    clouds: Mapping[str, str]
+    here: Served
+    clouds: Mapping[str, Served]
 
 
-def coverage(world: World) -> Iterator[Coverage]:
+def coverage(clouds: Mapping[str, Cloud], tenant: str) -> Iterator[Coverage]:
     """Every EC2 action of the model, by name."""
-    context = Context(world.operator, world)
     for action in sorted(ec2.codec.operations):
-        served = action in ec2.actions
-        reason = "" if served else ec2.unsupported.get(action, _UNSERVED)
-        clouds = {name: reason or _missing(context, name, action) for name in world.clouds}
-        yield Coverage(action, served, reason, clouds)
+        here = Served(True) if action in ec2.actions else Served(False, ec2.unsupported.get(action, _UNSERVED))
+        on = {name: _on(cloud, tenant, action) if here.served else here for name, cloud in clouds.items()}
+        yield Coverage(action, here, on)
 
 
-def _missing(cx: Context, cloud: str, action: str) -> str:
-    """Why a cloud cannot do a served action; empty if it can."""
-    lacks = cx.world.clouds[cloud].lacks
+def _on(cloud: Cloud, tenant: str, action: str) -> Served:
     for need in NEEDS.get(action, ()):
         if isinstance(need, Capability):
-            if need in lacks:
-                return lacks[need]
-        elif getattr(cx.session(cloud), need) is None:
-            return f"This cloud has no {need}."
-    return ""
+            if need in cloud.lacks:
+                return Served(False, cloud.lacks[need])
+        elif getattr(cloud.session(tenant), need) is None:
+            return Served(False, f"This cloud has no {need}.")
+    part = PARTS.get(action)
+    return Served(True, f"In part: {cloud.lacks[part]}" if part and part in cloud.lacks else "")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from isthmus.cli import common
 from isthmus.cli.common import ConfigFile, State
+
+if TYPE_CHECKING:
+    from isthmus.aws.coverage import Coverage, Served
 
 HELP = """Tell which EC2 actions are served, and which are not and why.
 
@@ -17,91 +20,69 @@ HELP = """Tell which EC2 actions are served, and which are not and why.
 
   isthmus coverage
 
+  isthmus coverage --markdown > coverage.md
+
   isthmus coverage --json | jq '.actions[] | select(.served | not) | .action'"""
-
-_NOT_YET = "Isthmus does not serve this action."
-
-NEEDS: Mapping[str, tuple[str, ...]] = {
-    "CreateImage": ("images", "IMAGE_OF_SERVER"),
-    "GetConsoleOutput": ("compute", "CONSOLE"),
-    "GetPasswordData": ("compute", "PASSWORD"),
-    "ModifyImageAttribute": ("images", "IMAGE_SHARE"),
-    "ModifySnapshotAttribute": ("volumes", "SNAPSHOT_SHARE"),
-    "ModifyVolume": ("volumes", "VOLUME_RESIZE"),
-    "RegisterImage": ("images", "IMAGE_OF_SNAPSHOT"),
-    "RunInstances": ("compute", "LAUNCH"),
-}
-"""The family and the capability without which an action always fails on a cloud."""
-
-PARTS = {"AttachVolume": "ATTACH_RUNNING", "CreateSnapshot": "SNAPSHOT_ATTACHED"}
-"""The capability without which an action sometimes fails on a cloud."""
-
-_FAMILIES = {
-    "Address": "addresses",
-    "Image": "images",
-    "Instance": "compute",
-    "KeyPair": "keys",
-    "SecurityGroup": "firewalls",
-    "Snapshot": "volumes",
-    "Subnet": "networks",
-    "Volume": "volumes",
-    "Vpc": "networks",
-}
-"""The family that a cloud must have, by a word in an action's name; the longest word in it counts."""
 
 
 def coverage(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="The served ones, as a page.")] = False,
     config_file: ConfigFile = None,
     state: State = None,
 ) -> None:
+    from isthmus.aws.coverage import coverage as covered
+
     settings = common.settings(config_file, state)
     with common.gateway(settings) as gateway:
-        found = list(actions(gateway.world.clouds, settings.operator))
-    served = sum(one["served"] for one in found)
+        found = list(covered(gateway.world.clouds, settings.operator))
     if as_json:
-        counts = {"served": served, "unsupported": len(found) - served}
-        typer.echo(json.dumps({"service": "ec2", "counts": counts, "actions": found}, indent=1))
-        return
-    table = common.table("ACTION", "SERVED", *settings.clouds, "REASON")
-    for one in found:
-        clouds = ["yes" if cloud["served"] else "no" for cloud in one["clouds"].values()]
-        reasons = dict.fromkeys(cloud["reason"] for cloud in one["clouds"].values() if cloud["reason"])
-        table.add_row(one["action"], "yes" if one["served"] else "no", *clouds, one["reason"] or " ".join(reasons))
-    common.show(table)
-    typer.echo(f"{served} of {len(found)} actions are served.")
+        typer.echo(json.dumps(_document(found), indent=1))
+    elif as_markdown:
+        typer.echo("\n".join(page(found, list(settings.clouds))))
+    else:
+        _table(found, list(settings.clouds))
 
 
-def actions(clouds: Mapping[str, Any], tenant: str) -> Iterator[dict[str, Any]]:
-    """Every action of EC2's model, with what becomes of it here and on each cloud."""
-    from isthmus.aws.ec2 import ec2
-
-    for name in sorted(ec2.codec.model.names):
-        served = name in ec2.actions
-        reason = "" if served else ec2.unsupported.get(name, _NOT_YET)
-        yield {
-            "action": name,
-            "served": served,
-            "reason": reason,
-            "clouds": {cloud.name: _on(cloud, tenant, name, served, reason) for cloud in clouds.values()},
+def _document(found: Sequence[Coverage]) -> dict[str, object]:
+    served = sum(one.here.served for one in found)
+    actions = [
+        {
+            "action": one.action,
+            "served": one.here.served,
+            "reason": one.here.reason,
+            "clouds": {name: {"served": on.served, "reason": on.reason} for name, on in one.clouds.items()},
         }
+        for one in found
+    ]
+    return {"service": "ec2", "counts": {"served": served, "unsupported": len(found) - served}, "actions": actions}
 
 
-def _on(cloud: Any, tenant: str, name: str, served: bool, reason: str) -> dict[str, Any]:
-    from isthmus.providers import Capability
-
-    if not served:
-        return {"served": False, "reason": reason}
-    family, *needed = NEEDS.get(name, (_family(name),))
-    if family and getattr(cloud.session(tenant), family) is None:
-        return {"served": False, "reason": f"This cloud has no {family}."}
-    for capability in needed:
-        if Capability[capability] in cloud.lacks:
-            return {"served": False, "reason": cloud.lacks[Capability[capability]]}
-    part = Capability[PARTS[name]] if name in PARTS else None
-    return {"served": True, "reason": f"In part: {cloud.lacks[part]}" if part in cloud.lacks else ""}
+def _table(found: Sequence[Coverage], clouds: Sequence[str]) -> None:
+    table = common.table("ACTION", "SERVED", *clouds, "REASON")
+    for one in found:
+        reasons = dict.fromkeys(on.reason for on in one.clouds.values() if on.reason)
+        on = [_word(served) for served in one.clouds.values()]
+        table.add_row(one.action, _word(one.here), *on, one.here.reason or " ".join(reasons))
+    common.show(table)
+    typer.echo(f"{sum(one.here.served for one in found)} of {len(found)} actions are served.")
 
 
-def _family(action: str) -> str:
-    words = [word for word in _FAMILIES if word in action]
-    return _FAMILIES[max(words, key=len)] if words else ""
+def page(found: Sequence[Coverage], clouds: Sequence[str]) -> Iterator[str]:
+    """The served actions as a page of the documentation, line by line."""
+    served = [one for one in found if one.here.served]
+    yield "# Which actions are served"
+    yield ""
+    yield f"{len(served)} of the {len(found)} EC2 actions of botocore's model. The others: `UnsupportedOperation`, 400."
+    yield "`isthmus coverage` tells the same of your configuration, with the reasons."
+    yield ""
+    yield f"| action | {' | '.join(clouds)} |"
+    yield "|---" * (len(clouds) + 1) + "|"
+    for one in served:
+        yield f"| {one.action} | {' | '.join(_word(one.clouds[name]) for name in clouds)} |"
+
+
+def _word(one: Served) -> str:
+    if not one.served:
+        return "no"
+    return "in part" if one.reason else "yes"
