@@ -125,6 +125,7 @@ class Attachment:
     device: str
     state: AttachmentState
     since: datetime
+    """When attaching was asked for: EC2's attach time."""
     delete_with_server: bool = False
 
 

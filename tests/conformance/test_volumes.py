@@ -79,7 +79,9 @@ def test_an_attached_volume_is_in_use(running: str, session: Any, made: Maker, p
     [link] = volume.attachments
     assert VolumeState.IN_USE is volume.state
     assert link.state in (AttachmentState.ATTACHING, AttachmentState.ATTACHED)
+    asked = link.since
     [link] = patience.attached(session, native).attachments
+    assert asked == link.since
     assert (running, "/dev/sdf", False) == (link.server, link.device, link.delete_with_server)
 
 

@@ -16,7 +16,7 @@ from isthmus.errors import Fault
 from isthmus.model import AttachmentState, ServerState, VolumeState
 from isthmus.providers.local import builtin, disks, firewalls, forwards, networks, process
 from isthmus.providers.local.accel import Chooser
-from isthmus.providers.local.base import Base, now
+from isthmus.providers.local.base import Base
 from isthmus.providers.local.machine import (
     BARE,
     CONTROLLERS,
@@ -247,7 +247,7 @@ def settle_offline(base: Base, volume: VolumeRecord) -> None:
             replace(volume, noun=replace(volume.noun, state=VolumeState.AVAILABLE, attachments=()), forced=False)
         )
     elif link.state is AttachmentState.ATTACHING:
-        attached = replace(link, state=AttachmentState.ATTACHED, since=now())
+        attached = replace(link, state=AttachmentState.ATTACHED)
         base.volumes.put(replace(volume, noun=replace(volume.noun, attachments=(attached,))))
 
 

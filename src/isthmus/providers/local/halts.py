@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from isthmus.model import AttachmentState, ServerState, SnapshotState, VolumeState
 from isthmus.providers.local import addresses, process
-from isthmus.providers.local.base import Base, now
+from isthmus.providers.local.base import Base
 from isthmus.providers.local.boots import settle_offline
 from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ServerRecord
@@ -113,7 +113,7 @@ def begin_release(base: Base, server: str) -> None:
     for volume in base.on_server(server):
         [link] = volume.noun.attachments
         state = VolumeState.DELETING if link.delete_with_server else volume.noun.state
-        leaving = replace(link, state=AttachmentState.DETACHING, since=now())
+        leaving = replace(link, state=AttachmentState.DETACHING)
         base.volumes.put(replace(volume, noun=replace(volume.noun, state=state, attachments=(leaving,))))
 
 

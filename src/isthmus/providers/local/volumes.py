@@ -124,7 +124,7 @@ class LocalVolumes:
             self._check_copies(native)
             leaving = link
             if link.state is not AttachmentState.DETACHING:
-                leaving = replace(link, state=AttachmentState.DETACHING, since=now())
+                leaving = replace(link, state=AttachmentState.DETACHING)
             self._base.volumes.put(replace(record, noun=replace(record.noun, attachments=(leaving,)), forced=force))
         plug.watch(self._base, self._work, server)
 

@@ -77,7 +77,7 @@ class MemoryCompute:
             if server is None or server.state is ServerState.DELETING:
                 return
             tenant.servers.put(replace(server, state=ServerState.DELETING))
-            disks.begin_release(tenant, native, now)
+            disks.begin_release(tenant, native)
             if address := tenant.answered.pop(native, ""):
                 tenant.addresses.put(replace(tenant.addresses.get(address), server="", port="", private=""))
             self._world.later(now, lambda _: self._gone(native))

@@ -33,21 +33,21 @@ def attach(world: World, tenant: Tenant, volume: Volume, link: Attachment) -> No
     tenant.volumes.put(replace(volume, state=VolumeState.IN_USE, attachments=(link,)))
     tenant.devices.setdefault(link.server, {})[link.device] = volume.native
 
-    def attached(when: datetime) -> None:
+    def attached(_: datetime) -> None:
         current = link_of(tenant, volume.native, link.server)
         if current and current.state is AttachmentState.ATTACHING and current.since == link.since:
-            _relink(tenant, volume.native, replace(current, state=AttachmentState.ATTACHED, since=when))
+            _relink(tenant, volume.native, replace(current, state=AttachmentState.ATTACHED))
 
     world.later(link.since, attached)
 
 
 def detach(world: World, tenant: Tenant, volume: Volume, now: datetime) -> None:
     [link] = volume.attachments
-    _relink(tenant, volume.native, replace(link, state=AttachmentState.DETACHING, since=now))
+    _relink(tenant, volume.native, replace(link, state=AttachmentState.DETACHING))
     world.later(now, lambda _: free(tenant, volume.native, link.server))
 
 
-def begin_release(tenant: Tenant, server: str, now: datetime) -> None:
+def begin_release(tenant: Tenant, server: str) -> None:
     """A server goes: its volumes begin to leave it, or to go with it."""
     for native in tenant.devices.get(server, {}).values():
         volume = tenant.volumes.get(native)
@@ -55,7 +55,7 @@ def begin_release(tenant: Tenant, server: str, now: datetime) -> None:
         if link.state is AttachmentState.DETACHING:
             continue
         state = VolumeState.DELETING if link.delete_with_server else volume.state
-        leaving = replace(link, state=AttachmentState.DETACHING, since=now)
+        leaving = replace(link, state=AttachmentState.DETACHING)
         tenant.volumes.put(replace(volume, state=state, attachments=(leaving,)))
 
 
