@@ -17,12 +17,14 @@ import pytest
 
 from isthmus.model import Flavor, Server, ServerState
 from isthmus.providers import AddressSpec, DiskSpec, ServerSpec
-from isthmus.providers.local import Local, process, tiny
+from isthmus.providers.local import Local, forwards, process, tiny
 from isthmus.providers.local.cloud import LocalSession
 
 T = TypeVar("T")
 ZONE = "us-east-1a"
 FLAVORS = (Flavor("nano", "t2.nano", cpus=1, memory=128), Flavor("micro", "t2.micro", cpus=1, memory=160))
+SSH_PORT = 22 if forwards.first_free_port() <= 22 else 22 + forwards.LIFT
+"""Where the guest's port 22 is offered to this user."""
 NEEDED = ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen")
 
 
@@ -115,7 +117,7 @@ class World:
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"]
         words = [word for option in (*options, "ConnectTimeout=10") for word in ("-o", option)]
         done = subprocess.run(
-            ["ssh", *words, "-i", str(self.key), f"{user}@{address}", command],
+            ["ssh", *words, "-p", str(SSH_PORT), "-i", str(self.key), f"{user}@{address}", command],
             capture_output=True,
             text=True,
             timeout=60,

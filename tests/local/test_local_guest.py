@@ -13,7 +13,7 @@ from isthmus.model import AttachmentState, Direction, Rule, Server, ServerState,
 from isthmus.providers import FirewallSpec, SnapshotSpec, VolumeSpec
 from isthmus.providers.local.firewalls import ALL_OUT, default_of
 
-from .conftest import ZONE, World, until
+from .conftest import SSH_PORT, ZONE, World, until
 
 pytestmark = pytest.mark.qemu
 SSH = Rule(Direction.INGRESS, "tcp", 22, 22, cidr="127.0.0.0/8")
@@ -161,7 +161,7 @@ def test_a_port_is_closed_while_the_address_is_off(shared: World, guest: Server,
 
     shared.session.addresses.disassociate_address(held.native)
     with socket.socket() as probe:
-        assert probe.connect_ex((address, 22)) != 0
+        assert probe.connect_ex((address, SSH_PORT)) != 0
     shared.session.addresses.associate_address(held.native, guest.native)
 
     assert "back" == shared.ssh(address, "echo back")
