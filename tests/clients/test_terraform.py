@@ -17,7 +17,7 @@ pytestmark = pytest.mark.clients
 
 SET = Path(__file__).with_name("terraform") / "main.tf"
 _PLACES = (Path("/opt"), Path("/usr/local"), Path("~/.terraform.d").expanduser())
-_PROVIDER = "registry.terraform.io/hashicorp/aws/5.*/*/terraform-provider-aws_v5*"
+_PROVIDER = "*/hashicorp/aws/5.*/*/terraform-provider-aws_v5*"
 _STEP_SECONDS = 600
 
 Terraform = Callable[..., str]
