@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from isthmus.context import Context
 from isthmus.core import images, networks
-from isthmus.core.ids import Kind, adopt
-from isthmus.core.registry import Index
+from isthmus.core.ids import Kind
 from isthmus.core.servers import compute
 from isthmus.model import Flavor
 
@@ -21,19 +18,19 @@ class Names:
         self._flavors: dict[str, dict[str, Flavor]] = {}
 
     def image(self, cloud: str, native: str) -> str:
-        return _name(self._images, Kind.IMAGE, cloud, native)
+        return self._images.id_of(Kind.IMAGE, cloud, native)
 
     def kernel(self, cloud: str, native: str) -> str:
-        return _name(self._images, Kind.KERNEL, cloud, native)
+        return self._images.id_of(Kind.KERNEL, cloud, native)
 
     def ramdisk(self, cloud: str, native: str) -> str:
-        return _name(self._images, Kind.RAMDISK, cloud, native)
+        return self._images.id_of(Kind.RAMDISK, cloud, native)
 
     def network(self, cloud: str, native: str) -> str:
-        return _name(self._networks, Kind.NETWORK, cloud, native)
+        return self._networks.id_of(Kind.NETWORK, cloud, native)
 
     def subnet(self, cloud: str, native: str) -> str:
-        return _name(self._subnets, Kind.SUBNET, cloud, native)
+        return self._subnets.id_of(Kind.SUBNET, cloud, native)
 
     def flavor(self, cloud: str, native: str) -> str:
         """The flavor's name; its native id if the cloud no longer has it."""
@@ -55,10 +52,3 @@ class Names:
             listed = compute(self._cx.session(cloud)).list_flavors()
             self._flavors[cloud] = {one.native: one for one in listed}
         return self._flavors[cloud].get(native)
-
-
-def _name(index: Index[Any], kind: Kind, cloud: str, native: str) -> str:
-    if not native:
-        return ""
-    found = index.by_native.get((cloud, native))
-    return found.id if found else adopt(kind, cloud, native)

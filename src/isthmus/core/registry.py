@@ -62,6 +62,13 @@ class Index(Generic[T]):
     def by_native(self) -> Mapping[tuple[str, str], Found[T]]:
         return {(found.cloud, found.noun.native): found for found in self.by_id.values()}
 
+    def id_of(self, kind: Kind, cloud: str, native: str) -> str:
+        """The id of what something else names natively: as it is listed, else derived; empty for nothing named."""
+        found = self.by_native.get((cloud, native))
+        if found:
+            return found.id
+        return adopt(kind, cloud, native) if native else ""
+
     def __iter__(self) -> Iterator[Found[T]]:
         return iter(self.by_id.values())
 
@@ -82,17 +89,6 @@ def identify(view: View, kind: Kind, cloud: str, noun: Noun) -> str:
     if minted(kind, noun.ref):
         return noun.ref
     return adopt(kind, cloud, noun.native)
-
-
-def id_of(cx: Context, kind: Kind, cloud: str, native: str, index: Index[Any] | None = None) -> str:
-    """The id of a thing of which only the native id is known."""
-    if not native:
-        return ""
-    if record := cx.view().by_native(cloud, kind, native):
-        return record.id
-    if index is not None and (found := index.by_native.get((cloud, native))):
-        return found.id
-    return adopt(kind, cloud, native)
 
 
 def join(cx: Context, view: View, kind: Kind, cloud: str, noun: T) -> Found[T]:

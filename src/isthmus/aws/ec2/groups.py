@@ -13,7 +13,7 @@ from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import firewalls, networks
-from isthmus.core.ids import Kind, adopt
+from isthmus.core.ids import Kind
 from isthmus.core.registry import NO_TAGS, Found
 from isthmus.errors import NotFound
 from isthmus.model import Direction, Firewall, Rule
@@ -46,9 +46,10 @@ def describe_security_groups(cx: Context, req: DescribeSecurityGroupsRequestType
     names = req.get("GroupNames", ())
     for name in names:
         firewalls.named(cx, name)
+    look = _Look(cx)
     for found in firewalls.find_firewalls(cx, req.get("GroupIds")):
         if not names or found.noun.name in names:
-            yield render(_face(cx, found))
+            yield render(look.face(found))
 
 
 @ec2.action("CreateSecurityGroup", makes=["security-group"])
@@ -103,10 +104,11 @@ def describe_security_group_rules(
     cx: Context, req: DescribeSecurityGroupRulesRequestTypeDef
 ) -> Iterator[Mapping[str, Any]]:
     tags = cx.view().tags
+    look = _Look(cx)
     every = {
         (said := _rule_said(face, rule, tags))["SecurityGroupRuleId"]: said
         for found in firewalls.index(cx)
-        if (face := _face(cx, found))
+        if (face := look.face(found))
         for rule in found.noun.rules
     }
     wanted = req.get("SecurityGroupRuleIds") or list(every)
@@ -135,21 +137,20 @@ def render(face: Face) -> dict[str, Any]:
     return {**said, "Tags": tag_set(face.found.tags)} if face.found.tags else said
 
 
-def _face(cx: Context, found: Found[Firewall]) -> Face:
-    walls = firewalls.index(cx).by_native
-    natives = {rule.peer for rule in found.noun.rules if rule.peer}
-    peers = tuple(
-        (
-            native,
-            walls[found.cloud, native].id
-            if (found.cloud, native) in walls
-            else adopt(Kind.FIREWALL, found.cloud, native),
-        )
-        for native in sorted(natives)
-    )
-    network = networks.networks(cx).by_native.get((found.cloud, found.noun.network))
-    known = network.id if network else networks.default_network(cx, found.cloud).id
-    return Face(found.id, found.account, found, known, peers, cx.world.region)
+class _Look:
+    """Ids for the native ones that groups name, looked up once a request."""
+
+    def __init__(self, cx: Context) -> None:
+        self._cx = cx
+        self._walls = firewalls.index(cx)
+        self._networks = networks.networks(cx).by_native
+
+    def face(self, found: Found[Firewall]) -> Face:
+        natives = {rule.peer for rule in found.noun.rules if rule.peer}
+        peers = tuple((native, self._walls.id_of(Kind.FIREWALL, found.cloud, native)) for native in sorted(natives))
+        network = self._networks.get((found.cloud, found.noun.network))
+        known = network.id if network else networks.default_network(self._cx, found.cloud).id
+        return Face(found.id, found.account, found, known, peers, self._cx.world.region)
 
 
 def _arn(region: str, account: str, group: str) -> str:
@@ -214,7 +215,7 @@ def _authorize(cx: Context, req: Mapping[str, Any], direction: Direction) -> Map
     if tags := cx.tags.get("security-group-rule"):
         with cx.store.change(cx.account) as change:
             change.tag(ids, tags)
-    after = _face(cx, firewalls.one(cx, found.id))
+    after = _Look(cx).face(firewalls.one(cx, found.id))
     said = [_rule_said(after, rule, cx.view().tags) for rule in rules]
     return {"Return": True, "SecurityGroupRules": said}
 
@@ -229,7 +230,7 @@ def _revoke(cx: Context, req: Mapping[str, Any], direction: Direction) -> Mappin
         rules = [by_id[one] for one in wanted]
     else:
         rules = _rules(cx, found, req, direction)
-    face = _face(cx, found)
+    face = _Look(cx).face(found)
     revoked = firewalls.remove_rules(cx, found, rules)
     said = [_revoked(_rule_said(face, rule, {})) for rule in revoked]
     return {"Return": True, "RevokedSecurityGroupRules": said, "UnknownIpPermissions": []}

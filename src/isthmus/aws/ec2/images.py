@@ -16,7 +16,7 @@ from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import image_notes, images, instances, locks, volumes
-from isthmus.core.ids import Kind, adopt
+from isthmus.core.ids import Kind
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict
 from isthmus.model import Image, ImageDisk, ServerState, Snapshot
@@ -288,8 +288,8 @@ class _Look:
 
     def __init__(self, cx: Context) -> None:
         self._cx = cx
-        self._images = images.index(cx).by_native
-        self._snapshots = volumes.snapshots(cx).by_native
+        self._images = images.index(cx)
+        self._snapshots = volumes.snapshots(cx)
 
     def face(self, found: Found[Image]) -> Face:
         image, cloud = found.noun, found.cloud
@@ -299,24 +299,12 @@ class _Look:
             found,
             account_of(self._cx, cloud, image.owner),
             "" if image.owner else ALIAS,
-            self._image(Kind.KERNEL, cloud, image.kernel),
-            self._image(Kind.RAMDISK, cloud, image.ramdisk),
-            tuple(self._snapshot(cloud, disk) for disk in image.disks),
+            self._images.id_of(Kind.KERNEL, cloud, image.kernel),
+            self._images.id_of(Kind.RAMDISK, cloud, image.ramdisk),
+            tuple(self._snapshots.id_of(Kind.SNAPSHOT, cloud, disk.snapshot) for disk in image.disks),
             f"{when:%Y-%m-%dT%H:%M:%S}.000Z" if (when := image_notes.deprecated(self._cx, found)) else "",
             self._cx.world.region,
         )
-
-    def _image(self, kind: Kind, cloud: str, native: str) -> str:
-        if not native:
-            return ""
-        found = self._images.get((cloud, native))
-        return found.id if found else adopt(kind, cloud, native)
-
-    def _snapshot(self, cloud: str, disk: ImageDisk) -> str:
-        if not disk.snapshot:
-            return ""
-        found = self._snapshots.get((cloud, disk.snapshot))
-        return found.id if found else adopt(Kind.SNAPSHOT, cloud, disk.snapshot)
 
 
 def _disk(cx: Context, device: str, size: int, snapshot: str, kind: str, delete: bool | None) -> ImageDisk:

@@ -13,7 +13,7 @@ from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import networks
 from isthmus.core.addresses import association_id
-from isthmus.core.ids import Kind, adopt
+from isthmus.core.ids import Kind
 from isthmus.core.registry import NO_TAGS, Found, find
 from isthmus.errors import NotFound
 from isthmus.model import Network, ServerState, Subnet
@@ -52,10 +52,9 @@ def describe_vpc_attribute(cx: Context, req: DescribeVpcAttributeRequestTypeDef)
 
 @ec2.listing("DescribeSubnets", key="SubnetId", exclusive="SubnetIds")
 def describe_subnets(cx: Context, req: DescribeSubnetsRequestTypeDef) -> Iterator[Mapping[str, Any]]:
-    vpcs = networks.networks(cx).by_native
+    vpcs = networks.networks(cx)
     for found in find(networks.subnets(cx), Kind.SUBNET, req.get("SubnetIds")):
-        within = vpcs.get((found.cloud, found.noun.network))
-        yield _subnet(cx, found, within.id if within else adopt(Kind.NETWORK, found.cloud, found.noun.network))
+        yield _subnet(cx, found, vpcs.id_of(Kind.NETWORK, found.cloud, found.noun.network))
 
 
 @ec2.listing("DescribeNetworkInterfaces", key="NetworkInterfaceId", exclusive="NetworkInterfaceIds")

@@ -14,10 +14,10 @@ from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import volumes
-from isthmus.core.ids import Kind, adopt
-from isthmus.core.registry import Found
+from isthmus.core.ids import Kind
+from isthmus.core.registry import Found, Index
 from isthmus.errors import Conflict
-from isthmus.model import Snapshot
+from isthmus.model import Snapshot, Volume
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -42,9 +42,9 @@ class Face(NamedTuple):
 def describe_snapshots(cx: Context, req: DescribeSnapshotsRequestTypeDef) -> Iterator[Item]:
     wanted = volumes.find_snapshots(cx, req.get("SnapshotIds"))
     owners, restorable = req.get("OwnerIds"), req.get("RestorableByUserIds")
-    natives = volumes.index(cx).by_native
+    listed = volumes.index(cx)
     for found in wanted:
-        one = face(cx, found, natives)
+        one = face(cx, found, listed)
         if owners and not any(is_self(cx, said, one.owner) for said in owners):
             continue
         if restorable and not any(_restorable(cx, found, said) for said in restorable):
@@ -59,7 +59,7 @@ def describe_snapshots(cx: Context, req: DescribeSnapshotsRequestTypeDef) -> Ite
 )
 def create_snapshot(cx: Context, req: CreateSnapshotRequestTypeDef) -> Mapping[str, Any]:
     found = volumes.create_snapshot(cx, req["VolumeId"], req.get("Description", ""))
-    item = render(face(cx, found, volumes.index(cx).by_native))
+    item = render(face(cx, found, volumes.index(cx)))
     return {name: value for name, value in item.items() if name not in ("StorageTier",)}
 
 
@@ -72,11 +72,8 @@ def delete_snapshot(cx: Context, req: DeleteSnapshotRequestTypeDef) -> Mapping[s
     return {}
 
 
-def face(cx: Context, found: Found[Snapshot], natives: Mapping[tuple[str, str], Any]) -> Face:
-    volume = found.data.get("volume", "")
-    if not volume and found.noun.volume:
-        source = natives.get((found.cloud, found.noun.volume))
-        volume = source.id if source else adopt(Kind.VOLUME, found.cloud, found.noun.volume)
+def face(cx: Context, found: Found[Snapshot], listed: Index[Volume]) -> Face:
+    volume = found.data.get("volume") or listed.id_of(Kind.VOLUME, found.cloud, found.noun.volume)
     return Face(found.id, found.account, found, account_of(cx, found.cloud, found.noun.owner), volume)
 
 

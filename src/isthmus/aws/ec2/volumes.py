@@ -158,20 +158,18 @@ class _Look:
     def __init__(self, cx: Context) -> None:
         self._cx = cx
         self._servers = instances.index(cx).by_native
-        self._snapshots = volumes.snapshots(cx).by_native
+        self._snapshots = volumes.snapshots(cx)
 
     def face(self, found: Found[Volume]) -> Face:
         volume, cloud = found.noun, found.cloud
         place = self._cx.world.place_of(cloud, volume.zone)
-        source = self._snapshots.get((cloud, volume.snapshot))
-        missing = adopt(Kind.SNAPSHOT, cloud, volume.snapshot) if volume.snapshot else ""
         return Face(
             found.id,
             found.account,
             found,
             place.zone,
             self._cx.world.zone_id(place.zone),
-            source.id if source else missing,
+            self._snapshots.id_of(Kind.SNAPSHOT, cloud, volume.snapshot),
             tuple(self._server(cloud, held.server) for held in volume.attachments),
         )
 
