@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
-from isthmus.aws.ec2.faces import Look
+from isthmus.aws.ec2.faces import Face, Look
 from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
@@ -37,10 +37,11 @@ def describe_addresses(cx: Context, req: DescribeAddressesRequestTypeDef) -> Ite
     numbers = req.get("PublicIps", ())
     for number in numbers:
         addresses.at(cx, number)
-    look = Look(cx)
+    look, servers = Look(cx), instances.index(cx).by_native
     for found in addresses.find_addresses(cx, req.get("AllocationIds")):
         if not numbers or found.noun.address in numbers:
-            yield render(cx, look, found)
+            one = servers.get((found.cloud, found.noun.server))
+            yield render(cx, found, look.face(one) if one and one.server.ports else None)
 
 
 @ec2.listing("DescribeAddressesAttribute", key="AllocationId")
@@ -105,8 +106,8 @@ def disassociate_address(cx: Context, req: DisassociateAddressRequestTypeDef) ->
     return {}
 
 
-def render(cx: Context, look: Look, found: Found[Address]) -> dict[str, Any]:
-    """An Address of the model."""
+def render(cx: Context, found: Found[Address], face: Face | None) -> dict[str, Any]:
+    """An Address of the model, with the instance that answers it."""
     said: dict[str, Any] = {
         "AllocationId": found.id,
         "PublicIp": found.noun.address,
@@ -114,12 +115,10 @@ def render(cx: Context, look: Look, found: Found[Address]) -> dict[str, Any]:
         "PublicIpv4Pool": _POOL,
         "NetworkBorderGroup": cx.world.region,
     }
-    one = instances.index(cx).by_native.get((found.cloud, found.noun.server))
-    if one and one.server.ports:
-        face = look.face(one)
+    if face:
         said |= {
             "AssociationId": addresses.association_id(found),
-            "InstanceId": one.id,
+            "InstanceId": face.id,
             "NetworkInterfaceId": face.port,
             "NetworkInterfaceOwnerId": cx.account,
             "PrivateIpAddress": found.noun.private or face.private_address,
