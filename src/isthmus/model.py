@@ -59,6 +59,19 @@ class Direction(StrEnum):
     EGRESS = "egress"
 
 
+class Hop(StrEnum):
+    """What a route leads to."""
+
+    INTERNET = "internet"
+    EGRESS = "egress"
+    """The internet, for connections that begin inside."""
+    NAT = "nat"
+    PORT = "port"
+    PEER = "peer"
+    NOWHERE = "nowhere"
+    """What it led to is gone: the traffic is dropped."""
+
+
 @dataclass(frozen=True, slots=True)
 class Zone:
     """A place servers run in; `name` is the cloud's word for it."""
@@ -81,7 +94,7 @@ class Flavor:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A server's network interface."""
+    """A network interface: a server's, at `index`, or nobody's yet."""
 
     native: str
     mac: str
@@ -91,6 +104,18 @@ class Port:
     firewalls: tuple[str, ...] = ()
     index: int = 0
     source_check: bool = True
+    """Whether traffic is dropped that is neither from nor for the port's own addresses."""
+    ref: str = ""
+    secondary: tuple[str, ...] = ()
+    """Further private addresses."""
+    server: str = ""
+    since: datetime | None = None
+    """When it was attached to the server."""
+    delete_with_server: bool = False
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (self.address, *self.secondary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +227,71 @@ class Network:
     name: str
     cidr: str
     default: bool = False
+    more: tuple[str, ...] = ()
+    """Further ranges."""
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        return (self.cidr, *self.more)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where traffic for a range goes. `native` is the port, that of the NAT, or the other network of a peering."""
+
+    destination: str
+    hop: Hop
+    native: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AclRule:
+    """One rule of a subnet's filter, which keeps no state: the first by number that fits decides.
+
+    `protocol`, `low` and `high` are those of Rule.
+    """
+
+    number: int
+    direction: Direction
+    allow: bool
+    protocol: str
+    cidr: str
+    low: int = -1
+    high: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetWiring:
+    """What holds for the traffic of one subnet, besides what stays within the network. No `acl` lets all pass."""
+
+    subnet: str
+    routes: tuple[Route, ...] = ()
+    acl: tuple[AclRule, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dhcp:
+    """What servers are told when they ask for their address; what is empty is the cloud's own."""
+
+    domain: str = ""
+    name_servers: tuple[str, ...] = ()
+    ntp_servers: tuple[str, ...] = ()
+    netbios_servers: tuple[str, ...] = ()
+    netbios_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How a network is connected, as a whole: subnets by their native ids; those not named have no routes out."""
+
+    internet: bool = False
+    """Whether the network has a way to the internet for routes to use."""
+    peers: tuple[str, ...] = ()
+    """Native ids of the networks that it is connected with."""
+    subnets: tuple[SubnetWiring, ...] = ()
+    dhcp: Dhcp = Dhcp()
+    resolver: bool = True
+    """Whether the cloud's own name server answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +341,7 @@ class Firewall:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A public address; `server` is the native id of the server that answers it, or empty."""
+    """A public address; `port` is the native id of the port that answers it at `private`, `server` that port's."""
 
     native: str
     ref: str

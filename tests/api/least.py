@@ -32,7 +32,7 @@ def absent(shape: str) -> str:
     """A well-formed id that nobody has, or empty for a shape that is no id's."""
     form = FORMS.get(shape)
     prefix = form[0].partition("|")[0] if form else ""
-    return f"{prefix if prefix.isalpha() else 'i'}-{ABSENT}" if form else ""
+    return f"{prefix if prefix.replace('-', '').isalpha() else 'i'}-{ABSENT}" if form else ""
 
 
 def least(action: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from isthmus.model import Flavor, Image, ImageKind, ImageState, Server, ServerSt
 from isthmus.providers import Capability, Cloud, DiskSpec, ServerSpec
 
 from .clouds import CLOUDS, DEFAULT
-from .kit import Maker, Patience, missing, root_disk, word
+from .kit import Maker, Patience, first_port, missing, root_disk, word
 
 BOOTING = {"base", "running", "stopped", "doomed"}
 
@@ -210,7 +210,7 @@ def doomed(plain: ServerSpec, kept: Maker) -> Doomed:
     volumes = {} if session.volumes is None else {one.ref: one.native for one in session.volumes.list_volumes()}
     address = "" if session.addresses is None else kept.address().native
     if address:
-        session.addresses.associate_address(address, native)
+        session.addresses.associate_address(address, first_port(session, native))
     session.compute.delete_server(native)
     just_deleted = tuple(session.compute.list_servers([native]))
     patience.gone(lambda: session.compute.list_servers([native]), native)

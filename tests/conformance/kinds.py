@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isthmus.model import Direction, ImageDisk, Rule
-from isthmus.providers import Capability, ImageSpec, ImportSpec, NetworkSpec, ServerSpec, SnapshotSpec, VolumeSpec
+from isthmus.model import Dhcp, Direction, ImageDisk, Rule, Wiring
+from isthmus.providers import (
+    Capability,
+    ImageSpec,
+    ImportSpec,
+    NetworkSpec,
+    PortSpec,
+    ServerSpec,
+    SnapshotSpec,
+    VolumeSpec,
+)
 
 from .kit import Maker, word
 
@@ -59,6 +69,12 @@ KINDS = {
         lambda session: session.networks.list_subnets(),
         lambda session, native: session.networks.delete_subnet(native),
     ),
+    "port": Kind(
+        ("ports", Capability.PORTS),
+        lambda made, ref: made.port(ref),
+        lambda session: session.ports.list_ports(),
+        lambda session, native: session.ports.delete_port(native),
+    ),
     "firewall": Kind(
         ("firewalls",),
         lambda made, ref: made.firewall(ref),
@@ -108,11 +124,6 @@ VERBS = {
         ("compute", Capability.RESIZE),
         lambda on, native: on.compute.resize_server(native, on.compute.list_flavors()[0].native),
     ),
-    "set-firewalls": Verb(
-        "server",
-        ("compute", "firewalls", Capability.PORT_FIREWALLS),
-        lambda on, native: on.compute.set_firewalls(native, [on.firewalls.list_firewalls()[0].native]),
-    ),
     "console": Verb("server", ("compute", Capability.CONSOLE), lambda on, native: on.compute.console_output(native)),
     "password": Verb("server", ("compute", Capability.PASSWORD), lambda on, native: on.compute.password_data(native)),
     "counters": Verb("server", ("metrics",), lambda on, native: on.metrics.counters(native)),
@@ -154,15 +165,51 @@ VERBS = {
         ("images", Capability.IMAGE_SHARE),
         lambda on, native: on.images.share_image(native, public=True, tenants=[]),
     ),
+    "add-range": Verb(
+        "network",
+        ("networks", Capability.NETWORK_RANGES),
+        lambda on, native: on.networks.add_range(native, "10.9.0.0/16"),
+    ),
+    "remove-range": Verb(
+        "network",
+        ("networks", Capability.NETWORK_RANGES),
+        lambda on, native: on.networks.remove_range(native, "10.9.0.0/16"),
+    ),
+    "wire": Verb("network", ("networks",), lambda on, native: on.networks.wire(native, Wiring())),
+    "wiring": Verb("network", ("networks",), lambda on, native: on.networks.wiring_of(native)),
+    "attach-port": Verb(
+        "port", ("ports", Capability.PORTS), lambda on, native: on.ports.attach_port(native, "no-such-server", 1)
+    ),
+    "detach-port": Verb("port", ("ports", Capability.PORTS), lambda on, native: on.ports.detach_port(native)),
+    "add-addresses": Verb(
+        "port", ("ports", Capability.PORT_ADDRESSES), lambda on, native: on.ports.add_addresses(native, [], 1)
+    ),
+    "remove-addresses": Verb(
+        "port", ("ports", Capability.PORT_ADDRESSES), lambda on, native: on.ports.remove_addresses(native, ["10.0.0.1"])
+    ),
+    "set-firewalls": Verb(
+        "port",
+        ("ports", "firewalls", Capability.PORT_FIREWALLS),
+        lambda on, native: on.ports.set_firewalls(native, [on.firewalls.list_firewalls()[0].native]),
+    ),
+    "source-check": Verb("port", ("ports",), lambda on, native: on.ports.set_source_check(native, False)),
+    "keep-port": Verb("port", ("ports",), lambda on, native: on.ports.set_delete_with_server(native, True)),
     "add-rules": Verb("firewall", ("firewalls",), lambda on, native: on.firewalls.add_rules(native, [A_RULE])),
     "remove-rules": Verb("firewall", ("firewalls",), lambda on, native: on.firewalls.remove_rules(native, [A_RULE])),
     "associate": Verb(
-        "address", ("addresses",), lambda on, native: on.addresses.associate_address(native, "no-such-server")
+        "address", ("addresses",), lambda on, native: on.addresses.associate_address(native, "no-such-port")
     ),
     "disassociate": Verb("address", ("addresses",), lambda on, native: on.addresses.disassociate_address(native)),
 }
 
 NONE = "no-such-thing"
+
+
+def _rewire(wiring: Wiring, on: Any, _: ServerSpec) -> None:
+    """Wire the default network in another way than it is."""
+    on.networks.wire(on.networks.list_networks()[0].native, wiring)
+
+
 LACKING: dict[Capability, tuple[str, Callable[[Any, ServerSpec], Any]]] = {
     Capability.LAUNCH: ("compute", lambda on, plain: on.compute.create_server(replace(plain, ref=word()))),
     Capability.CONSOLE: ("compute", lambda on, _: on.compute.console_output(NONE)),
@@ -172,7 +219,18 @@ LACKING: dict[Capability, tuple[str, Callable[[Any, ServerSpec], Any]]] = {
         "compute",
         lambda on, plain: on.compute.create_server(replace(plain, ref=word(), kernel=NONE)),
     ),
-    Capability.PORT_FIREWALLS: ("compute", lambda on, _: on.compute.set_firewalls(NONE, [NONE])),
+    Capability.PORTS: ("ports", lambda on, _: on.ports.create_port(PortSpec(word(), NONE))),
+    Capability.PORT_FIREWALLS: ("ports", lambda on, _: on.ports.set_firewalls(NONE, [NONE])),
+    Capability.PORT_ADDRESSES: ("ports", lambda on, _: on.ports.add_addresses(NONE, [], 1)),
+    Capability.NETWORK_RANGES: ("networks", lambda on, _: on.networks.add_range(NONE, "10.9.0.0/16")),
+    **{
+        capability: ("networks", partial(_rewire, wiring))
+        for capability, wiring in {
+            Capability.ROUTES: Wiring(),
+            Capability.DHCP: Wiring(dhcp=Dhcp("example.org")),
+            Capability.PEERING: Wiring(internet=True, peers=(NONE,)),
+        }.items()
+    },
     Capability.VOLUME_RESIZE: ("volumes", lambda on, _: on.volumes.resize_volume(NONE, 2)),
     Capability.VOLUME_RETYPE: ("volumes", lambda on, _: on.volumes.retype_volume(NONE, "", 0)),
     Capability.IMAGE_OF_SERVER: (

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from isthmus.errors import Fault, NotFound
+from isthmus.errors import Conflict, Fault, NotFound
 from isthmus.model import (
     Address,
     AttachmentState,
@@ -24,6 +24,7 @@ from isthmus.model import (
     ImageState,
     Key,
     Network,
+    Port,
     Server,
     ServerState,
     Snapshot,
@@ -41,6 +42,7 @@ from isthmus.providers import (
     ImageSpec,
     KeySpec,
     NetworkSpec,
+    PortSpec,
     ServerSpec,
     SnapshotSpec,
     SubnetSpec,
@@ -51,7 +53,7 @@ from .clouds import Candidate
 
 T = TypeVar("T")
 
-FAMILIES = ("compute", "volumes", "images", "networks", "firewalls", "addresses", "keys", "metrics")
+FAMILIES = ("compute", "volumes", "images", "networks", "ports", "firewalls", "addresses", "keys", "metrics")
 
 
 def word() -> str:
@@ -203,6 +205,19 @@ class Maker:
         self.later(lambda: self.session.networks.delete_subnet(subnet.native))
         return subnet
 
+    def port(self, ref: str = "", **changes: Any) -> Port:
+        """A port of no server, in the default subnet unless `subnet` says another."""
+        subnet = changes.pop("subnet", "") or default_subnet(self.session, self.zone)
+        port: Port = self.session.ports.create_port(replace(PortSpec(ref or word(), subnet), **changes))
+
+        def clear() -> None:
+            with suppress(Conflict):
+                self.session.ports.detach_port(port.native)
+            self.session.ports.delete_port(port.native)
+
+        self.later(clear)
+        return port
+
     def firewall(self, ref: str = "", **changes: Any) -> Firewall:
         firewall: Firewall = self.session.firewalls.create_firewall(
             replace(FirewallSpec(ref or word(), word(), "made by the conformance suite"), **changes)
@@ -260,3 +275,12 @@ class Maker:
 
 def root_disk(image: Image, **changes: Any) -> DiskSpec:
     return replace(DiskSpec(word(), image.root_device or "/dev/sda1", 0, root=True), **changes)
+
+
+def default_subnet(session: Any, zone: str) -> str:
+    return next(str(one.native) for one in session.networks.list_subnets() if one.default and one.zone == zone)
+
+
+def first_port(session: Any, server: str) -> str:
+    [found] = session.compute.list_servers([server])
+    return str(found.ports[0].native)

@@ -12,7 +12,7 @@ from isthmus.errors import Conflict, Invalid
 from isthmus.model import Address, Image
 from isthmus.providers import Capability, ServerSpec
 
-from .kit import Maker, Patience, refused, root_disk, word
+from .kit import Maker, Patience, first_port, refused, root_disk, word
 
 pytestmark = pytest.mark.needs("addresses")
 
@@ -42,7 +42,7 @@ def test_an_associated_address_names_its_server_and_port(running: str, session: 
     native = made.address().native
     [server] = session.compute.list_servers([running])
 
-    session.addresses.associate_address(native, running)
+    session.addresses.associate_address(native, first_port(session, running))
 
     address = address_of(session, native)
     [port] = server.ports
@@ -54,24 +54,24 @@ def test_an_associated_address_names_its_server_and_port(running: str, session: 
 def test_an_address_is_of_one_server(running: str, session: Any, made: Maker, plain: ServerSpec, image: Image) -> None:
     """A4"""
     native = made.address().native
-    session.addresses.associate_address(native, running)
+    session.addresses.associate_address(native, first_port(session, running))
     before = address_of(session, native)
 
-    session.addresses.associate_address(native, running)
+    session.addresses.associate_address(native, first_port(session, running))
     second = made.server(replace(plain, ref=word(), disks=(root_disk(image),))).native
     with refused(Conflict, code="in-use", kind="address"):
-        session.addresses.associate_address(native, second)
+        session.addresses.associate_address(native, first_port(session, second))
 
     assert before == address_of(session, native)
 
 
-def test_a_server_has_one_address(running: str, session: Any, made: Maker) -> None:
+def test_a_private_address_has_one_public_one(running: str, session: Any, made: Maker) -> None:
     """A5"""
     first, second = made.address().native, made.address().native
-    session.addresses.associate_address(first, running)
+    session.addresses.associate_address(first, first_port(session, running))
 
-    with refused(Conflict, code="in-use", kind="server"):
-        session.addresses.associate_address(second, running)
+    with refused(Conflict, code="in-use", kind="port"):
+        session.addresses.associate_address(second, first_port(session, running))
 
     assert address_of(session, second).server == ""
 
@@ -79,7 +79,7 @@ def test_a_server_has_one_address(running: str, session: Any, made: Maker) -> No
 def test_an_associated_address_cannot_be_released(running: str, session: Any, made: Maker) -> None:
     """A6"""
     native = made.address().native
-    session.addresses.associate_address(native, running)
+    session.addresses.associate_address(native, first_port(session, running))
 
     with refused(Conflict, code="in-use", kind="address"):
         session.addresses.release_address(native)
@@ -90,7 +90,7 @@ def test_an_associated_address_cannot_be_released(running: str, session: Any, ma
 def test_a_disassociated_address_is_of_no_server(running: str, session: Any, made: Maker) -> None:
     """A7"""
     native = made.address().native
-    session.addresses.associate_address(native, running)
+    session.addresses.associate_address(native, first_port(session, running))
 
     session.addresses.disassociate_address(native)
     session.addresses.disassociate_address(native)
@@ -106,3 +106,35 @@ def test_a_released_address_is_gone(session: Any, made: Maker, patience: Patienc
     session.addresses.release_address(native)
 
     patience.gone(lambda: session.addresses.list_addresses(), native)
+
+
+@pytest.mark.needs("ports", Capability.PORTS)
+def test_each_address_of_a_port_has_a_public_one_of_its_own(session: Any, made: Maker) -> None:
+    """A9"""
+    port = made.port(count=1)
+    one, two = made.address().native, made.address().native
+
+    session.addresses.associate_address(one, port.native)
+    session.addresses.associate_address(two, port.native, port.secondary[0])
+
+    assert [port.address, *port.secondary] == [address_of(session, native).private for native in (one, two)]
+    assert {port.native} == {address_of(session, native).port for native in (one, two)}
+    with refused(Invalid, field="private"):
+        session.addresses.associate_address(made.address().native, port.native, "192.0.2.1")
+
+
+@pytest.mark.boots
+@pytest.mark.needs("ports", Capability.PORTS)
+def test_an_address_follows_its_port(running: str, session: Any, made: Maker) -> None:
+    """A10"""
+    port, native = made.port(), made.address().native
+    session.addresses.associate_address(native, port.native)
+    assert "" == address_of(session, native).server
+
+    session.ports.attach_port(port.native, running, 1)
+    assert running == address_of(session, native).server
+
+    session.ports.detach_port(port.native)
+    assert "" == address_of(session, native).server
+    session.ports.delete_port(port.native)
+    assert "" == address_of(session, native).port

@@ -20,6 +20,7 @@ from isthmus.providers import (
     ImageSpec,
     KeySpec,
     NetworkSpec,
+    PortSpec,
     ServerSpec,
     SnapshotSpec,
     SubnetSpec,
@@ -28,7 +29,7 @@ from isthmus.providers import (
 
 from .conftest import Base
 from .kinds import KINDS, LACKING, SERVER, VERBS, Kind, Verb
-from .kit import FAMILIES, Maker, Patience, missing, public_key, refused, word
+from .kit import FAMILIES, Maker, Patience, default_subnet, missing, public_key, refused, word
 
 BOOTS = pytest.mark.boots
 BOOTED = pytest.param("server", marks=BOOTS)
@@ -144,6 +145,8 @@ def concurrent(name: str, made: Maker, ref: str, base: Any) -> Any:
             return made.image(ref, disks=(ImageDisk("/dev/sda1", 1, base.native),), name=ref)
         case "subnet":
             return made.subnet(ref, base.native)
+        case "port":
+            return made.port(ref)
         case "firewall" | "key" | "network":
             return getattr(made, name)(ref, name=ref)
         case _:
@@ -175,6 +178,7 @@ def test_a_create_without_a_ref_is_invalid(
         "subnet": lambda: session.networks.create_subnet(
             SubnetSpec("", word(), made.network().native, "10.77.1.0/24", made.zone)
         ),
+        "port": lambda: session.ports.create_port(PortSpec("", default_subnet(session, made.zone))),
         "firewall": lambda: session.firewalls.create_firewall(FirewallSpec("", word(), "none")),
         "address": lambda: session.addresses.allocate_address(AddressSpec("")),
         "key": lambda: session.keys.import_key(KeySpec("", word(), public_key())),
@@ -242,6 +246,9 @@ def test_deleting_what_is_another_tenants_changes_nothing(exists: tuple[Kind, An
         (("volumes",), "volume"),
         (("images", "volumes", Capability.IMAGE_OF_SNAPSHOT), "disk"),
         (("networks", Capability.NETWORKS), "network"),
+        (("networks", "ports", Capability.PORTS), "port"),
+        (("ports", Capability.PORTS, "addresses"), "address"),
+        (("compute", "ports", Capability.PORTS, Capability.LAUNCH), "server-port"),
         (("firewalls", Capability.PEER_RULES), "peer"),
         (("compute", "firewalls", Capability.LAUNCH), "firewall"),
         (("compute", "keys", Capability.LAUNCH), "key"),
@@ -260,22 +267,20 @@ def test_a_spec_that_names_what_is_another_tenants_is_not_found(
         "volume": lambda: made.snapshot(volume=theirs.volume().native),
         "disk": lambda: made.image(disks=(ImageDisk("/dev/sda1", 1, theirs.snapshot().native),)),
         "network": lambda: made.subnet(network=theirs.network().native),
+        "port": lambda: made.port(subnet=theirs.subnet().native),
+        "address": lambda: session.addresses.associate_address(made.address().native, theirs.port().native),
+        "server-port": lambda: made.server(replace(spec, ports=(theirs.port().native,))),
         "peer": lambda: session.firewalls.add_rules(
             made.firewall().native, [Rule(Direction.INGRESS, "tcp", 1, 2, peer=theirs.firewall().native)]
         ),
         "firewall": lambda: made.server(replace(spec, firewalls=(theirs.firewall().native,))),
         "key": lambda: made.server(replace(spec, key=theirs.key().native)),
-        "subnet": lambda: made.server(replace(spec, subnet=default_subnet(theirs, spec.zone))),
+        "subnet": lambda: made.server(replace(spec, subnet=default_subnet(theirs.session, spec.zone))),
         "image": lambda: made.server(replace(spec, image=theirs.image().native)),
     }
 
     with pytest.raises(NotFound):
         creates[name]()
-
-
-def default_subnet(theirs: Maker, zone: str) -> str:
-    subnets = theirs.session.networks.list_subnets()
-    return next(str(one.native) for one in subnets if one.default and one.zone == zone)
 
 
 def test_what_a_cloud_lacks_is_unsupported(cloud: Cloud, session: Any, plain: ServerSpec) -> None:

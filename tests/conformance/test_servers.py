@@ -193,7 +193,7 @@ def test_starting_a_running_server_changes_nothing(running: str, session: Any) -
 
 @pytest.mark.needs(Capability.CONSOLE)
 def test_the_console_is_at_most_64_kib(running: str, session: Any) -> None:
-    """C26"""
+    """C25"""
     console = session.compute.console_output(running)
 
     assert isinstance(console.output, bytes)
@@ -210,23 +210,6 @@ def test_a_running_server_cannot_be_resized(running: str, session: Any) -> None:
         session.compute.resize_server(running, session.compute.list_flavors()[-1].native)
 
     assert before == server_of(session, running)
-
-
-@pytest.mark.needs("firewalls", Capability.PORT_FIREWALLS)
-def test_the_firewalls_of_a_server_are_replaced_as_a_whole(base: Base, running: str, session: Any, made: Maker) -> None:
-    """C21"""
-    new = made.firewall().native
-    session.compute.set_firewalls(running, [new])
-    assert (new,) == server_of(session, running).ports[0].firewalls
-
-    with pytest.raises(Invalid):
-        session.compute.set_firewalls(running, [])
-    with pytest.raises(NotFound):
-        session.compute.set_firewalls(running, [*base.spec.firewalls, "no-such-thing"])
-    assert (new,) == server_of(session, running).ports[0].firewalls
-
-    session.compute.set_firewalls(running, base.spec.firewalls)
-    assert base.spec.firewalls == server_of(session, running).ports[0].firewalls
 
 
 def test_a_rebooted_server_runs_and_a_stopped_one_cannot_be_rebooted(
@@ -293,13 +276,13 @@ def test_a_stopped_server_keeps_its_ports_and_volumes(running: str, session: Any
 
 
 def test_a_deleted_server_is_deleting_and_then_gone(doomed: Doomed, session: Any) -> None:
-    """C22"""
+    """C21"""
     assert {server.state for server in doomed.just_deleted} <= {ServerState.DELETING}
     assert doomed.running.native not in {server.native for server in session.compute.list_servers()}
 
 
 def test_verbs_on_a_server_that_is_gone_are_not_found(doomed: Doomed, cloud: Cloud, session: Any) -> None:
-    """C23"""
+    """C22"""
     native = doomed.running.native
     calls: list[tuple[tuple[str, ...], Callable[[], Any]]] = [
         ((), lambda: session.compute.start_server(native)),
@@ -308,10 +291,6 @@ def test_verbs_on_a_server_that_is_gone_are_not_found(doomed: Doomed, cloud: Clo
         (
             (Capability.RESIZE,),
             lambda: session.compute.resize_server(native, session.compute.list_flavors()[0].native),
-        ),
-        (
-            ("firewalls", Capability.PORT_FIREWALLS),
-            lambda: session.compute.set_firewalls(native, [default_firewall(session)]),
         ),
         ((Capability.CONSOLE,), lambda: session.compute.console_output(native)),
         (("metrics",), lambda: session.metrics.counters(native)),
@@ -326,7 +305,7 @@ def test_verbs_on_a_server_that_is_gone_are_not_found(doomed: Doomed, cloud: Clo
 
 @pytest.mark.needs("volumes")
 def test_with_a_server_go_the_volumes_that_shall(doomed: Doomed, session: Any, patience: Patience) -> None:
-    """C24"""
+    """C23"""
     patience.gone(lambda: session.volumes.list_volumes([doomed.gone_volume]), doomed.gone_volume)
 
     freed = patience.volume(session, doomed.freed_volume)
@@ -335,7 +314,7 @@ def test_with_a_server_go_the_volumes_that_shall(doomed: Doomed, session: Any, p
 
 @pytest.mark.needs("addresses")
 def test_a_deleted_servers_address_is_free_again(doomed: Doomed, session: Any) -> None:
-    """C25"""
+    """C24"""
     [address] = [one for one in session.addresses.list_addresses() if one.native == doomed.address]
 
     assert (address.server, address.port, address.private) == ("", "", "")
@@ -345,7 +324,7 @@ def test_a_deleted_servers_address_is_free_again(doomed: Doomed, session: Any) -
 @pytest.mark.needs("images", Capability.KERNEL)
 @pytest.mark.parametrize("field", ["kernel", "ramdisk"])
 def test_a_kernel_or_ramdisk_must_be_one(field: str, made: Maker, plain: ServerSpec) -> None:
-    """C27"""
+    """C26"""
     with pytest.raises(NotFound):
         made.server(replace(plain, ref=word(), **of(field, "no-such-thing")))
     with pytest.raises(Invalid):
@@ -355,7 +334,7 @@ def test_a_kernel_or_ramdisk_must_be_one(field: str, made: Maker, plain: ServerS
 @LAUNCH
 @pytest.mark.needs("images")
 def test_only_a_machine_image_makes_a_server(session: Any, made: Maker, plain: ServerSpec) -> None:
-    """C28"""
+    """C27"""
     others = [one.native for one in session.images.list_images() if one.kind is not ImageKind.MACHINE]
     if not others:
         pytest.skip("the cloud has only machine images")
@@ -368,7 +347,7 @@ def test_only_a_machine_image_makes_a_server(session: Any, made: Maker, plain: S
 @pytest.mark.needs("networks")
 @pytest.mark.parametrize("address", ["8.8.8.8", "no address"])
 def test_a_private_address_must_be_of_the_subnet(address: str, made: Maker, plain: ServerSpec) -> None:
-    """C29"""
+    """C28"""
     with refused(Invalid, field="address"):
         made.server(replace(plain, ref=word(), address=address))
 
@@ -376,7 +355,7 @@ def test_a_private_address_must_be_of_the_subnet(address: str, made: Maker, plai
 @LAUNCH
 @pytest.mark.needs("networks")
 def test_a_subnet_must_be_of_the_servers_zone(session: Any, made: Maker, plain: ServerSpec) -> None:
-    """C30"""
+    """C29"""
     elsewhere = [one.native for one in session.networks.list_subnets() if one.zone != plain.zone]
     if not elsewhere:
         pytest.skip("the cloud has one zone")

@@ -159,7 +159,6 @@ def test_a_server_deleted_while_it_is_pending_never_runs(session: MemorySession,
         lambda on, native: on.compute.stop_server(native),
         lambda on, native: on.compute.reboot_server(native),
         lambda on, native: on.compute.resize_server(native, "m1.small"),
-        lambda on, native: on.compute.set_firewalls(native, ["firewall-default-tenant"]),
         lambda on, native: on.metrics.counters(native),
     ],
 )

@@ -12,12 +12,15 @@ from isthmus.providers import Capability, Cloud
 NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "AllocateAddress": ("addresses",),
     "AssociateAddress": ("addresses",),
+    "AssignPrivateIpAddresses": ("ports", Capability.PORT_ADDRESSES),
+    "AttachNetworkInterface": ("ports", Capability.PORTS),
     "AttachVolume": ("volumes",),
     "AuthorizeSecurityGroupEgress": ("firewalls",),
     "AuthorizeSecurityGroupIngress": ("firewalls",),
     "CopyImage": ("images", Capability.IMAGE_COPY),
     "CopySnapshot": ("volumes", Capability.SNAPSHOT_COPY),
     "CreateImage": ("images", Capability.IMAGE_OF_SERVER),
+    "CreateNetworkInterface": ("ports", Capability.PORTS),
     "CreateSecurityGroup": ("firewalls",),
     "CreateSnapshot": ("volumes",),
     "CreateVolume": ("volumes",),
@@ -25,6 +28,8 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "DeleteSnapshot": ("volumes",),
     "DeleteVolume": ("volumes",),
     "DeregisterImage": ("images",),
+    "DeleteNetworkInterface": ("ports", Capability.PORTS),
+    "DetachNetworkInterface": ("ports", Capability.PORTS),
     "DetachVolume": ("volumes",),
     "DisassociateAddress": ("addresses",),
     "EnableEbsEncryptionByDefault": ("volumes", Capability.ENCRYPTION),
@@ -46,6 +51,7 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "StartInstances": ("compute", Capability.LAUNCH),
     "StopInstances": ("compute",),
     "TerminateInstances": ("compute",),
+    "UnassignPrivateIpAddresses": ("ports", Capability.PORT_ADDRESSES),
 }
 # what an action does on some requests only, where a cloud lacks this
 PARTS: Mapping[str, Capability] = {

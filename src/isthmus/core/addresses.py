@@ -10,7 +10,7 @@ from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
-from isthmus.model import Address
+from isthmus.model import Address, Port
 from isthmus.providers import Addresses, AddressSpec, Session
 
 
@@ -41,16 +41,16 @@ def at(cx: Context, address: str) -> Found[Address]:
 def associated(cx: Context, association: str) -> Found[Address]:
     """The address by the id of its association."""
     for found in index(cx):
-        if found.noun.server and association_id(found) == association:
+        if found.noun.port and association_id(found) == association:
             return found
     raise NotFound(Kind.ASSOCIATION, association)
 
 
 def association_id(found: Found[Address]) -> str:
     """The id of an address's present association; empty without one."""
-    if not found.noun.server:
+    if not found.noun.port:
         return ""
-    return adopt(Kind.ASSOCIATION, found.cloud, f"{found.noun.native}\n{found.noun.server}")
+    return adopt(Kind.ASSOCIATION, found.cloud, f"{found.noun.native}\n{found.noun.port}\n{found.noun.private}")
 
 
 def allocate(cx: Context, address: str = "") -> Found[Address]:
@@ -65,28 +65,36 @@ def allocate(cx: Context, address: str = "") -> Found[Address]:
 
 
 def release(cx: Context, found: Found[Address]) -> None:
-    """Give an address back. Raises Conflict (`in-use`) while a server answers it."""
-    if found.noun.server:
+    """Give an address back. Raises Conflict (`in-use`) while a port answers it."""
+    if found.noun.port:
         raise Conflict(Kind.ADDRESS, found.id, f"Address {found.noun.address} is in use.", "in-use")
     api(cx.session(found.cloud)).release_address(found.noun.native)
     forget(cx, found.id)
 
 
-def associate(cx: Context, found: Found[Address], cloud: str, server: str, *, again: bool = True) -> Found[Address]:
-    """Let a server answer this address alone. Without `again`, Conflict (`associated`) if either has another."""
-    if found.cloud != cloud:
-        raise Invalid(f"The address {found.noun.address} is in another zone than the instance.", "zone")
-    if found.noun.server == server:
+def associate(
+    cx: Context, found: Found[Address], port: Found[Port], private: str = "", *, again: bool = True
+) -> Found[Address]:
+    """Let a port answer this address, at its first private one unless `private` says another.
+
+    Without `again`, Conflict (`associated`) if the address is elsewhere or the private one has another.
+    """
+    private = private or port.noun.address
+    if found.cloud != port.cloud:
+        raise Invalid(f"The address {found.noun.address} is in another zone than {port.id}.", "zone")
+    if private not in port.noun.addresses:
+        raise Invalid(f"The address {private} is not one of {port.id}.", "private")
+    if (found.noun.port, found.noun.private) == (port.noun.native, private):
         return found
-    held = [one for one in index(cx) if one.cloud == cloud and one.noun.server == server]
-    held += [found] if found.noun.server else []
+    held = [one for one in index(cx) if (one.cloud, one.noun.port) == (port.cloud, port.noun.native)]
+    held = [one for one in held if one.noun.private == private] + ([found] if found.noun.port else [])
     if held and not again:
         reason = f"resource {held[0].id} is already associated with associate-id {association_id(held[0])}"
         raise Conflict(Kind.ADDRESS, found.id, reason, "associated")
-    addresses = api(cx.session(cloud))
+    addresses = api(cx.session(port.cloud))
     for other in held:
         addresses.disassociate_address(other.noun.native)
-    addresses.associate_address(found.noun.native, server)
+    addresses.associate_address(found.noun.native, port.noun.native, private)
     return one(cx, found.id)
 
 

@@ -38,6 +38,18 @@ class Kind(StrEnum):
     SPOT = "spot-request"
     FLEET = "fleet"
     PROFILE = "profile-association"
+    RANGE = "range"
+    ROUTE_TABLE = "route-table"
+    ROUTE_ASSOCIATION = "route-association"
+    GATEWAY = "internet-gateway"
+    EGRESS_GATEWAY = "egress-gateway"
+    NAT = "nat-gateway"
+    ACL = "acl"
+    ACL_ASSOCIATION = "acl-association"
+    DHCP = "dhcp-options"
+    PEERING = "peering"
+    ENDPOINT = "endpoint"
+    PREFIXES = "prefix-list"
 
 
 PREFIX = {
@@ -63,9 +75,21 @@ PREFIX = {
     Kind.CAPACITY: "cr",
     Kind.SPOT: "sir",
     Kind.FLEET: "fleet",
+    Kind.RANGE: "vpc-cidr-assoc",
+    Kind.ROUTE_TABLE: "rtb",
+    Kind.ROUTE_ASSOCIATION: "rtbassoc",
+    Kind.GATEWAY: "igw",
+    Kind.EGRESS_GATEWAY: "eigw",
+    Kind.NAT: "nat",
+    Kind.ACL: "acl",
+    Kind.ACL_ASSOCIATION: "aclassoc",
+    Kind.DHCP: "dopt",
+    Kind.PEERING: "pcx",
+    Kind.ENDPOINT: "vpce",
+    Kind.PREFIXES: "pl",
 }
 
-_MINTED = re.compile(r"[a-z-]{1,12}-[0-9a-f]{17}")
+_MINTED = re.compile(r"[a-z-]{1,20}-[0-9a-f]{17}")
 _DIGITS = 17
 
 

@@ -15,7 +15,7 @@ from isthmus.core.ids import Kind, minted
 from isthmus.core.nouns import load_server
 from isthmus.core.registry import NO_TAGS, Found, Index, fan_out, identify, same
 from isthmus.errors import NotFound
-from isthmus.model import Address, Firewall, Server, ServerState, Volume
+from isthmus.model import Address, Firewall, Port, Server, ServerState, Volume
 from isthmus.providers import Session
 from isthmus.store import Record, View
 
@@ -42,7 +42,6 @@ class Launch:
     credits: str = "standard"
     monitored: bool = False
     ebs_optimized: bool = False
-    source_check: bool = True
     group: str = ""
     """The placement group, by its id; it keeps its name while it has servers."""
     group_name: str = ""
@@ -80,13 +79,25 @@ class Instance(NamedTuple):
     launch: Launch
     tags: Mapping[str, str]
     disks: tuple[Found[Volume], ...]
-    address: Found[Address] | None
+    addresses: tuple[Found[Address], ...]
     groups: tuple[Found[Firewall], ...]
     record: Record | None
 
     @property
     def key(self) -> tuple[str, str]:
         return (self.launch.reservation, self.id)
+
+    @property
+    def address(self) -> Found[Address] | None:
+        """The public address of its first private one."""
+        first = self.server.ports[0] if self.server.ports else None
+        return self.address_of(first, first.address) if first else None
+
+    def address_of(self, port: Port, private: str) -> Found[Address] | None:
+        for found in self.addresses:
+            if found.noun.private == private and found.noun.port == port.native:
+                return found
+        return None
 
 
 @dataclass(frozen=True)
@@ -189,7 +200,10 @@ class _Join:
         for volume in attached:
             for attachment in volume.noun.attachments:
                 self._disks.setdefault((volume.cloud, attachment.server), []).append(volume)
-        self._public = {(one.cloud, one.noun.server): one for one in public if one.noun.server}
+        self._public: dict[tuple[str, str], list[Found[Address]]] = {}
+        for one in public:
+            if one.noun.server:
+                self._public.setdefault((one.cloud, one.noun.server), []).append(one)
 
     def all(self, listed: Sequence[tuple[str, Sequence[Server]]]) -> list[Instance]:
         made = [one for cloud, servers in listed for one in self.these(cloud, servers) if not _taken_back(one)]
@@ -214,7 +228,7 @@ class _Join:
             launch,
             self._view.tags.get(known, NO_TAGS),
             tuple(self._disks.get((cloud, server.native), ())),
-            self._public.get((cloud, server.native)),
+            tuple(self._public.get((cloud, server.native), ())),
             tuple(wall for native in walls if (wall := self._walls.get((cloud, native)))),
             record,
         )
@@ -230,10 +244,10 @@ class _Join:
         before = self._known.get(record.id)
         if before and before.record is record and before.server.state is ServerState.DELETED:
             return before
-        server = replace(load_server(last), state=ServerState.DELETED, ports=())
+        server = replace(load_server(last), state=ServerState.DELETED)
         tags = self._view.tags.get(record.id, NO_TAGS)
         return Instance(
-            record.id, self._cx.account, record.cloud, server, _launch(record, record.id), tags, (), None, (), record
+            record.id, self._cx.account, record.cloud, server, _launch(record, record.id), tags, (), (), (), record
         )
 
 

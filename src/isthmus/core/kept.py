@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from isthmus.context import Context
@@ -14,6 +14,9 @@ from isthmus.errors import Conflict, NotFound
 from isthmus.store import Record
 
 _SETTINGS = "settings"
+DELETED = "deleted"
+EVER = datetime.min.replace(tzinfo=UTC)
+NO_DEFAULTS: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Kept(NamedTuple):
@@ -26,17 +29,35 @@ class Kept(NamedTuple):
     tags: Mapping[str, str]
 
 
-def find(cx: Context, kind: Kind, ids: Collection[str] | None = None) -> list[Kept]:
+Defaults = Mapping[str, Mapping[str, Any]]
+"""What is there before anyone made it, by id: a record of it is written when it is changed first, or deleted."""
+
+
+def find(cx: Context, kind: Kind, ids: Collection[str] | None = None, defaults: Defaults = NO_DEFAULTS) -> list[Kept]:
     """The account's things of a kind by id; NotFound names the first of `ids` that is not there."""
-    records = cx.view().of_kind(kind)
-    for one in ids or ():
-        if one not in records:
-            raise NotFound(kind, one)
-    return [_kept(cx, records[one]) for one in (dict.fromkeys(ids) if ids else sorted(records))]
+    view = cx.view()
+    records = view.of_kind(kind)
+
+    def one(known: str) -> Kept | None:
+        record = records.get(known)
+        if record is None and known not in defaults:
+            return None
+        data, created = (record.data, record.created) if record else (defaults[known], EVER)
+        return None if data.get(DELETED) else Kept(known, cx.account, data, created, view.tags.get(known, NO_TAGS))
+
+    if not ids:
+        return [held for known in sorted({*defaults, *records}) if (held := one(known))]
+    found = []
+    for known in dict.fromkeys(ids):
+        held = one(known)
+        if held is None:
+            raise NotFound(kind, known)
+        found.append(held)
+    return found
 
 
-def get(cx: Context, kind: Kind, known: str) -> Kept:
-    return find(cx, kind, [known])[0]
+def get(cx: Context, kind: Kind, known: str, defaults: Defaults = NO_DEFAULTS) -> Kept:
+    return find(cx, kind, [known], defaults)[0]
 
 
 def create(
@@ -58,20 +79,28 @@ def create(
     return get(cx, kind, ref)
 
 
-def update(cx: Context, kind: Kind, known: str, data: Mapping[str, Any]) -> Kept:
+def update(cx: Context, kind: Kind, known: str, data: Mapping[str, Any], defaults: Defaults = NO_DEFAULTS) -> Kept:
     """Change some of what a thing holds."""
     with cx.store.change(cx.account) as change:
         held = change.view.records.get(known)
-        if held is None or held.kind != kind:
+        if held is not None and held.kind == kind and not held.data.get(DELETED):
+            change.update(known, data={**held.data, **data})
+        elif held is None and known in defaults:
+            change.put(Record(known, cx.account, kind, "", known, {**defaults[known], **data}, cx.now(), None))
+        else:
             raise NotFound(kind, known)
-        change.update(known, data={**held.data, **data})
-    return get(cx, kind, known)
+    return get(cx, kind, known, defaults)
 
 
-def delete(cx: Context, kind: Kind, known: str) -> None:
+def delete(cx: Context, kind: Kind, known: str, defaults: Defaults = NO_DEFAULTS) -> None:
     """Forget a thing and its tags. Raises NotFound."""
-    get(cx, kind, known)
-    forget(cx, known)
+    get(cx, kind, known, defaults)
+    if known not in defaults:
+        forget(cx, known)
+        return
+    with cx.store.change(cx.account) as change:
+        change.put(Record(known, cx.account, kind, "", known, {DELETED: True}, cx.now(), None))
+        change.untag([known])
 
 
 def settings(cx: Context) -> Mapping[str, Any]:
@@ -90,11 +119,6 @@ def set_setting(cx: Context, name: str, value: Any) -> None:
 
 def _settings_id(cx: Context) -> str:
     return f"{_SETTINGS}-{cx.account}"
-
-
-def _kept(cx: Context, record: Record) -> Kept:
-    tags = cx.view().tags.get(record.id, NO_TAGS)
-    return Kept(record.id, cx.account, record.data, record.created, tags)
 
 
 def named(things: Sequence[Kept], name: str) -> Kept | None:

@@ -41,11 +41,25 @@ class Names:
         found = self._flavor(cloud, native)
         return found.cpus if found else 1
 
-    def private(self, address: str) -> str:
-        """The private DNS name of an address. Source: "EC2 instance hostnames" in the EC2 User Guide."""
+    def zone(self, cloud: str, subnet: str) -> str:
+        """The zone of a subnet; its cloud's first for one that spans them, or is not known."""
+        found = self._subnets.by_native.get((cloud, subnet))
+        return self._cx.world.place_of(cloud, found.noun.zone if found else "").zone
+
+    @property
+    def domain(self) -> str:
+        """What private DNS names end in. Source: "EC2 instance hostnames" in the EC2 User Guide."""
         region = self._cx.world.region
-        domain = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
-        return f"ip-{address.replace('.', '-')}.{domain}"
+        return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+
+    @property
+    def sources(self) -> tuple[object, ...]:
+        """What all names are made of: while these objects stand, so do the names."""
+        return (self._images, self._networks, self._subnets, *map(self._listed, self._cx.world.clouds))
+
+    def _listed(self, cloud: str) -> object:
+        api = self._cx.session(cloud).compute
+        return api.list_flavors() if api else ()
 
     def _flavor(self, cloud: str, native: str) -> Flavor | None:
         if cloud not in self._flavors:

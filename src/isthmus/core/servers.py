@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from isthmus.context import Context, Place
-from isthmus.core import firewalls, images, keys, networks, placements
-from isthmus.core.ids import Kind, adopt, mint
+from isthmus.core import firewalls, images, keys, networks, placements, ports
+from isthmus.core.ids import Kind, mint
 from isthmus.core.instances import Instance, Launch, index, pick, young
 from isthmus.core.nouns import dump_server
 from isthmus.core.placements import Placing
@@ -309,7 +309,7 @@ def _settle(cx: Context, plan: _Plan, answers: Mapping[str, Server | Fault], spe
                 data = {**records[spec.ref].data, "last": dump_server(answer)}
                 change.update(spec.ref, native=answer.native, data=data)
                 if tags:
-                    change.tag([adopt(Kind.PORT, plan.place.cloud, port.native) for port in answer.ports], tags)
+                    change.tag([ports.port_id(plan.place.cloud, port) for port in answer.ports], tags)
             elif not isinstance(answer, Unavailable):
                 for ref in _refs([spec]):
                     change.drop(ref)
@@ -374,7 +374,8 @@ def _mark(cx: Context, one: Instance) -> None:
     with cx.store.change(cx.account) as change:
         change.put(_record_of(cx, one, data, cx.now()))
         for port in one.server.ports:
-            change.untag([adopt(Kind.PORT, one.cloud, port.native)])
+            if port.delete_with_server:
+                change.drop(ports.port_id(one.cloud, port))
         for disk in one.disks:
             if any(held.delete_with_server and held.server == one.server.native for held in disk.noun.attachments):
                 change.drop(disk.id)
@@ -419,10 +420,9 @@ def change_launch(cx: Context, instance: Instance, **changes: object) -> None:
 
 
 def set_groups(cx: Context, instance: Instance, groups: Sequence[str]) -> None:
-    """Change the firewalls of a server."""
-    found = firewalls.for_launch(cx, instance.cloud, None, groups)
-    natives = [group.noun.native for group in found]
-    compute(cx.session(instance.cloud)).set_firewalls(instance.server.native, natives)
+    """Change the firewalls of a server's first port."""
+    for port in instance.server.ports[:1]:
+        ports.set_firewalls(cx, ports.one(cx, ports.port_id(instance.cloud, port)), groups)
 
 
 def console(cx: Context, instance: str) -> Console:

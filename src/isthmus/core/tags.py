@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from isthmus.context import Context
-from isthmus.core import addresses, capacity, firewalls, images, instances, kept, keys, networks, spot, volumes
-from isthmus.core.ids import PREFIX, Kind, adopt
+from isthmus.core import addresses, capacity, firewalls, images, instances, kept, keys, networks, ports, spot, volumes
+from isthmus.core.ids import PREFIX, Kind
 from isthmus.core.registry import pick
 from isthmus.errors import NotFound, QuotaExceeded
 
@@ -68,12 +68,6 @@ def _key(cx: Context, one: str) -> None:
         raise NotFound(Kind.KEY, one)
 
 
-def _port(cx: Context, one: str) -> None:
-    natives = ((held.cloud, port.native) for held in instances.find(cx) for port in held.server.ports)
-    if not any(adopt(Kind.PORT, cloud, native) == one for cloud, native in natives):
-        raise NotFound(Kind.PORT, one)
-
-
 _CHECKS: Mapping[str, Callable[[Context, str], object]] = {
     PREFIX[Kind.SERVER]: lambda cx, one: instances.pick(cx, [one]),
     PREFIX[Kind.VOLUME]: lambda cx, one: pick(volumes.index(cx), Kind.VOLUME, [one]),
@@ -85,7 +79,7 @@ _CHECKS: Mapping[str, Callable[[Context, str], object]] = {
     PREFIX[Kind.SUBNET]: lambda cx, one: pick(networks.subnets(cx), Kind.SUBNET, [one]),
     PREFIX[Kind.FIREWALL]: lambda cx, one: pick(firewalls.index(cx), Kind.FIREWALL, [one]),
     PREFIX[Kind.ADDRESS]: lambda cx, one: pick(addresses.index(cx), Kind.ADDRESS, [one]),
-    PREFIX[Kind.PORT]: _port,
+    PREFIX[Kind.PORT]: lambda cx, one: ports.one(cx, one),
     PREFIX[Kind.RULE]: _rule,
     PREFIX[Kind.KEY]: _key,
     PREFIX[Kind.PLACEMENT]: lambda cx, one: kept.get(cx, Kind.PLACEMENT, one),

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from isthmus.context import Context, World
 from isthmus.core import instances, keys, networks
-from isthmus.core.ids import Kind, adopt
 from isthmus.core.instances import Instance
 from isthmus.core.names import Names
+from isthmus.core.ports import port_id
 from isthmus.errors import NotFound
 from isthmus.imds.tree import Guest, SecurityGroup
 
@@ -46,7 +46,7 @@ def _guest(cx: Context, one: Instance) -> Guest:
         zone_id=cx.world.zone_id(place.zone),
         region=cx.world.region,
         pending_time=server.started,
-        interface_id=adopt(Kind.PORT, one.cloud, port.native),
+        interface_id=port_id(one.cloud, port),
         security_groups=tuple(SecurityGroup(group.id, group.noun.name) for group in one.groups),
         public_ipv4=one.address.noun.address if one.address else "",
         architecture=server.architecture,

@@ -25,11 +25,13 @@ from isthmus.model import (
     ImageKind,
     Key,
     Network,
+    Port,
     Rule,
     Server,
     Snapshot,
     Subnet,
     Volume,
+    Wiring,
     Zone,
 )
 
@@ -42,7 +44,9 @@ class Capability(StrEnum):
     PASSWORD = "read the encrypted administrator password"  # noqa: S105
     RESIZE = "change a stopped server's flavor"
     KERNEL = "boot a kernel and ramdisk of the user's choice"
-    PORT_FIREWALLS = "change the firewalls of a server"
+    PORTS = "make network interfaces and attach them to servers"
+    PORT_FIREWALLS = "change the firewalls of a network interface"
+    PORT_ADDRESSES = "give a network interface further private addresses"
     ATTACH_RUNNING = "attach volumes to running servers"
     SNAPSHOT_ATTACHED = "snapshot a volume that is attached"
     VOLUME_RESIZE = "grow a volume"
@@ -59,6 +63,11 @@ class Capability(StrEnum):
     ENCRYPTION = "encrypt volumes"
     MULTI_ATTACH = "attach one volume to several servers"
     NETWORKS = "make networks and subnets"
+    NETWORK_RANGES = "give a network further ranges of addresses"
+    ROUTES = "route the traffic of each subnet as asked"
+    ACLS = "filter the traffic of a subnet without keeping state"
+    DHCP = "tell servers their domain and name servers"
+    PEERING = "connect networks with each other"
     PLACEMENT = "keep servers on different hosts"
 
 
@@ -90,6 +99,9 @@ class ServerSpec:
     address: str = ""
     """The wanted private address; empty leaves the choice to the cloud."""
     firewalls: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    """Ports that are there already, in the order of their index; then no other is made, and `subnet`, `address` and
+    `firewalls` say nothing."""
     key: str = ""
     """The native id of a key of this cloud, where it has the family `keys`."""
     public_key: str = ""
@@ -168,9 +180,12 @@ class ImportSpec:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
+    """With `default`, the one that servers are in who name none; a tenant has at most one."""
+
     ref: str
     name: str
     cidr: str
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +195,22 @@ class SubnetSpec:
     network: str
     cidr: str
     zone: str
+    default: bool = False
+    """Whether it is that of its zone for servers who name none; there is at most one, in the default network."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortSpec:
+    ref: str
+    subnet: str
+    address: str = ""
+    """The wanted private address; empty leaves the choice to the cloud."""
+    secondary: tuple[str, ...] = ()
+    """Further private addresses, and `count` more of the cloud's choice."""
+    count: int = 0
+    firewalls: tuple[str, ...] = ()
+    """None: the network's default one."""
+    delete_with_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +247,6 @@ class Compute(Protocol):
     def reboot_server(self, native: str) -> None: ...
     def delete_server(self, native: str) -> None: ...
     def resize_server(self, native: str, flavor: str) -> None: ...
-    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None: ...
     def console_output(self, native: str) -> Console: ...
     def password_data(self, native: str) -> str: ...
 
@@ -251,13 +281,35 @@ class Networks(Protocol):
     def list_networks(self) -> Sequence[Network]: ...
     def create_network(self, spec: NetworkSpec) -> Network: ...
     def delete_network(self, native: str) -> None: ...
+    def add_range(self, native: str, cidr: str) -> None: ...
+    def remove_range(self, native: str, cidr: str) -> None: ...
+    def wire(self, native: str, wiring: Wiring) -> None:
+        """Connect a network as said, whatever was so before."""
+        ...
+
+    def wiring_of(self, native: str) -> Wiring: ...
     def list_subnets(self) -> Sequence[Subnet]: ...
     def create_subnet(self, spec: SubnetSpec) -> Subnet: ...
     def delete_subnet(self, native: str) -> None: ...
 
 
+class Ports(Protocol):
+    """Network interfaces: those of servers, and those that wait for one."""
+
+    def list_ports(self) -> Sequence[Port]: ...
+    def create_port(self, spec: PortSpec) -> Port: ...
+    def delete_port(self, native: str) -> None: ...
+    def attach_port(self, native: str, server: str, index: int) -> None: ...
+    def detach_port(self, native: str) -> None: ...
+    def add_addresses(self, native: str, addresses: Sequence[str], count: int = 0) -> None: ...
+    def remove_addresses(self, native: str, addresses: Sequence[str]) -> None: ...
+    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None: ...
+    def set_source_check(self, native: str, value: bool) -> None: ...
+    def set_delete_with_server(self, native: str, value: bool) -> None: ...
+
+
 class Firewalls(Protocol):
-    """A tenant always has one firewall named `default` that cannot be deleted."""
+    """Each network always has one firewall named `default`, which goes with it."""
 
     def list_firewalls(self) -> Sequence[Firewall]: ...
     def create_firewall(self, spec: FirewallSpec) -> Firewall: ...
@@ -270,7 +322,7 @@ class Addresses(Protocol):
     def list_addresses(self) -> Sequence[Address]: ...
     def allocate_address(self, spec: AddressSpec) -> Address: ...
     def release_address(self, native: str) -> None: ...
-    def associate_address(self, native: str, server: str) -> None: ...
+    def associate_address(self, native: str, port: str, private: str = "") -> None: ...
     def disassociate_address(self, native: str) -> None: ...
 
 
@@ -295,6 +347,8 @@ class Session(Protocol):
     def images(self) -> Images | None: ...
     @property
     def networks(self) -> Networks | None: ...
+    @property
+    def ports(self) -> Ports | None: ...
     @property
     def firewalls(self) -> Firewalls | None: ...
     @property

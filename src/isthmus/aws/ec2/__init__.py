@@ -13,6 +13,8 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     image_attributes,
     images,
     instances,
+    interface_attributes,
+    interfaces,
     keys,
     launch,
     launch_templates,

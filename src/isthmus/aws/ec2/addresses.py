@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
-from isthmus.aws.ec2.faces import Face, Look
 from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import addresses, instances
+from isthmus.core import addresses, instances, ports
 from isthmus.core.ids import Kind
-from isthmus.core.instances import Instance
 from isthmus.core.registry import Found
-from isthmus.errors import Conflict, NotFound
-from isthmus.model import Address, ServerState
+from isthmus.errors import Conflict
+from isthmus.model import Address, Port, ServerState
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -37,11 +35,12 @@ def describe_addresses(cx: Context, req: DescribeAddressesRequestTypeDef) -> Ite
     numbers = req.get("PublicIps", ())
     for number in numbers:
         addresses.at(cx, number)
-    look, servers = Look(cx), instances.index(cx).by_native
+    servers, interfaces = instances.index(cx).by_native, ports.index(cx)
     for found in addresses.find_addresses(cx, req.get("AllocationIds")):
         if not numbers or found.noun.address in numbers:
             one = servers.get((found.cloud, found.noun.server))
-            yield render(cx, found, look.face(one) if one and one.server.ports else None)
+            port = interfaces.id_of(Kind.PORT, found.cloud, found.noun.port)
+            yield render(cx, found, port, one.id if one else "")
 
 
 @ec2.listing("DescribeAddressesAttribute", key="AllocationId")
@@ -84,13 +83,11 @@ def release_address(cx: Context, req: ReleaseAddressRequestTypeDef) -> Mapping[s
 @ec2.action("AssociateAddress")
 def associate_address(cx: Context, req: AssociateAddressRequestTypeDef) -> Mapping[str, Any]:
     found = _address(cx, req)
-    one = _server(cx, req)
-    if one.server.state not in (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPED, ServerState.STOPPING):
-        raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in a valid state for this operation.")
-    private = req.get("PrivateIpAddress")
-    if private and private not in {port.address for port in one.server.ports}:
-        raise AwsError("InvalidParameterValue", f"The address {private} is not one of {one.id}.")
-    after = addresses.associate(cx, found, one.cloud, one.server.native, again=req.get("AllowReassociation", True))
+    port = _port(cx, req)
+    private = req.get("PrivateIpAddress", "")
+    if private and private not in port.noun.addresses:
+        raise AwsError("InvalidParameterValue", f"The address {private} is not one of {port.id}.")
+    after = addresses.associate(cx, found, port, private, again=req.get("AllowReassociation", True))
     return {"AssociationId": addresses.association_id(after)}
 
 
@@ -106,8 +103,8 @@ def disassociate_address(cx: Context, req: DisassociateAddressRequestTypeDef) ->
     return {}
 
 
-def render(cx: Context, found: Found[Address], face: Face | None) -> dict[str, Any]:
-    """An Address of the model, with the instance that answers it."""
+def render(cx: Context, found: Found[Address], port: str, instance: str) -> dict[str, Any]:
+    """An Address of the model, with the interface that answers it and the instance that has that."""
     said: dict[str, Any] = {
         "AllocationId": found.id,
         "PublicIp": found.noun.address,
@@ -115,14 +112,15 @@ def render(cx: Context, found: Found[Address], face: Face | None) -> dict[str, A
         "PublicIpv4Pool": _POOL,
         "NetworkBorderGroup": cx.world.region,
     }
-    if face:
+    if port:
         said |= {
             "AssociationId": addresses.association_id(found),
-            "InstanceId": face.id,
-            "NetworkInterfaceId": face.port,
+            "NetworkInterfaceId": port,
             "NetworkInterfaceOwnerId": cx.account,
-            "PrivateIpAddress": found.noun.private or face.private_address,
+            "PrivateIpAddress": found.noun.private,
         }
+    if instance:
+        said["InstanceId"] = instance
     return {**said, "Tags": tag_set(found.tags)} if found.tags else said
 
 
@@ -139,15 +137,16 @@ def _address(cx: Context, req: Mapping[str, Any]) -> Found[Address]:
     raise AwsError("MissingParameter", "Either allocation id or public IP must be specified")
 
 
-def _server(cx: Context, req: AssociateAddressRequestTypeDef) -> Instance:
-    """The server, by its id or by that of its interface."""
+def _port(cx: Context, req: AssociateAddressRequestTypeDef) -> Found[Port]:
+    """The interface: the one that is named, or the first of the instance."""
     if known := req.get("InstanceId"):
-        return instances.pick(cx, [known])[0]
-    wanted = req.get("NetworkInterfaceId", "")
-    if not wanted:
-        raise AwsError("MissingParameter", "Either instance ID or network interface id must be specified")
-    look = Look(cx)
-    for one in instances.find(cx):
-        if one.server.ports and look.face(one).port == wanted:
-            return one
-    raise NotFound(Kind.PORT, wanted)
+        [one] = instances.pick(cx, [known])
+        if one.server.state not in _THERE or not one.server.ports:
+            raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in a valid state for this operation.")
+        return ports.one(cx, ports.port_id(one.cloud, one.server.ports[0]))
+    if wanted := req.get("NetworkInterfaceId"):
+        return ports.one(cx, wanted)
+    raise AwsError("MissingParameter", "Either instance ID or network interface id must be specified")
+
+
+_THERE = frozenset({ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPED, ServerState.STOPPING})

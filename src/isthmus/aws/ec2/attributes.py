@@ -12,7 +12,7 @@ from isthmus.aws.ec2.instances import mapping, metadata
 from isthmus.aws.ec2.launch import metadata_options, user_data
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
-from isthmus.core import instances, servers, volumes
+from isthmus.core import instances, ports, servers, volumes
 from isthmus.core.ids import Kind
 from isthmus.core.instances import Instance
 from isthmus.errors import Conflict
@@ -53,7 +53,7 @@ _READ: Mapping[str, tuple[str, Callable[[Face], Any]]] = {
         lambda face: [mapping(face, disk) for disk in face.instance.disks],
     ),
     "productCodes": ("ProductCodes", lambda face: []),
-    "sourceDestCheck": ("SourceDestCheck", lambda face: _value(face.instance.launch.source_check)),
+    "sourceDestCheck": ("SourceDestCheck", lambda face: _value(all(port.port.source_check for port in face.ports[:1]))),
     "groupSet": (
         "Groups",
         lambda face: [{"GroupId": one.id, "GroupName": one.noun.name} for one in face.instance.groups],
@@ -82,7 +82,6 @@ _FLAGS = {
     "DisableApiTermination": "termination_protected",
     "DisableApiStop": "stop_protected",
     "EbsOptimized": "ebs_optimized",
-    "SourceDestCheck": "source_check",
 }
 
 
@@ -133,7 +132,7 @@ def reset_instance_attribute(cx: Context, req: ResetInstanceAttributeRequestType
         raise AwsError("UnsupportedOperation", f"A server keeps the {name} it was launched with.")
     if name != "sourceDestCheck":
         raise AwsError("InvalidParameterValue", f"The attribute {name} cannot be reset.")
-    servers.change_launch(cx, one, source_check=True)
+    _source_check(cx, one, True)
     return {}
 
 
@@ -176,7 +175,7 @@ def _wanted(req: ModifyInstanceAttributeRequestTypeDef) -> dict[str, Any]:
         value, name = said.get("Value", ""), _SPELLINGS[attribute]
         if name in ("Kernel", "Ramdisk", "SriovNetSupport"):
             raise AwsError("UnsupportedOperation", f"The attribute {attribute} of a server cannot be changed.")
-        return {name: _flag(attribute, value) if name in _FLAGS or name == "EnaSupport" else value}
+        return {name: _flag(attribute, value) if name in _FLAGS or name in ("EnaSupport", "SourceDestCheck") else value}
     wanted = {name: value for name, value in said.items() if name not in ("InstanceId", "Attribute", "Value")}
     return {name: _inner(value) for name, value in wanted.items()}
 
@@ -222,6 +221,15 @@ def _groups(cx: Context, one: Instance, value: list[str]) -> None:
     servers.set_groups(cx, one, value)
 
 
+def _source_check(cx: Context, one: Instance, value: bool) -> None:
+    """Of the first interface; with several, each is changed by itself."""
+    if len(one.server.ports) > 1:
+        message = f"There are multiple interfaces attached to instance '{one.id}'. Please specify an interface ID."
+        raise AwsError("InvalidInstanceID", message)
+    for port in one.server.ports:
+        ports.api(cx.session(one.cloud)).set_source_check(port.native, bool(value))
+
+
 def _disks(cx: Context, one: Instance, value: list[Mapping[str, Any]]) -> None:
     held = {
         attachment.device: disk
@@ -258,6 +266,7 @@ _CHANGES: Mapping[str, Callable[[Context, Instance, Any], None]] = {
     "UserData": _user_data,
     "InstanceInitiatedShutdownBehavior": _shutdown,
     "Groups": _groups,
+    "SourceDestCheck": _source_check,
     "BlockDeviceMappings": _disks,
     "EnaSupport": _ena,
     "EnclaveOptions": _enclave,

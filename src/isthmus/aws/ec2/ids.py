@@ -26,6 +26,7 @@ FORMS = {
     "AllocationId": ("eipalloc", "InvalidAllocationID.Malformed"),
     "ElasticIpAssociationId": ("eipassoc", "InvalidAssociationID.Malformed"),
     "NetworkInterfaceId": ("eni", "InvalidNetworkInterfaceId.Malformed"),
+    "NetworkInterfaceAttachmentId": ("eni-attach", "InvalidAttachmentID.Malformed"),
     "IamInstanceProfileAssociationId": ("iip-assoc", "InvalidAssociationID.Malformed"),
     "VpcId": ("vpc", "InvalidVpcID.Malformed"),
     "SubnetId": ("subnet", "InvalidSubnetID.Malformed"),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from isthmus.aws.codec import Item
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.faces import Face, faces
+from isthmus.aws.ec2.portfaces import interface
 from isthmus.aws.ec2.profiles import profile
 from isthmus.aws.ec2.states import state
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import servers
-from isthmus.core.addresses import association_id
 from isthmus.core.instances import Instance
 from isthmus.core.spot import request_id
 from isthmus.model import ServerState
@@ -136,7 +136,7 @@ def render(face: Face) -> dict[str, Any]:
         "ImageId": face.image,
         "State": state(server.state),
         "PrivateDnsName": face.private_name if live else "",
-        "PublicDnsName": face.public_name if live else "",
+        "PublicDnsName": face.public_address if live else "",
         "StateTransitionReason": (server.reason or launch.reason) if server.state in _EXPLAINED else "",
         "AmiLaunchIndex": launch.index,
         "ProductCodes": [],
@@ -153,9 +153,9 @@ def render(face: Face) -> dict[str, Any]:
         "ClientToken": launch.token,
         "EbsOptimized": launch.ebs_optimized,
         "EnaSupport": True,
-        "SourceDestCheck": launch.source_check,
+        "SourceDestCheck": server.ports[0].source_check if server.ports else True,
         "SecurityGroups": [{"GroupId": one.id, "GroupName": one.noun.name} for one in face.instance.groups],
-        "NetworkInterfaces": [interface(face)] if server.ports else [],
+        "NetworkInterfaces": [interface(port) for port in face.ports],
         "CpuOptions": {"CoreCount": face.cpus, "ThreadsPerCore": 1},
         "MetadataOptions": metadata(face.instance),
         "HibernationOptions": {"Configured": False},
@@ -247,46 +247,3 @@ def mapping(face: Face, disk: Any) -> dict[str, Any]:
             "DeleteOnTermination": held.delete_with_server,
         },
     }
-
-
-def interface(face: Face) -> dict[str, Any]:
-    """An InstanceNetworkInterface."""
-    port = face.server.ports[0]
-    addresses: dict[str, Any] = {
-        "Primary": True,
-        "PrivateIpAddress": face.private_address,
-        "PrivateDnsName": face.private_name,
-    }
-    said: dict[str, Any] = {
-        "NetworkInterfaceId": face.port,
-        "OwnerId": face.account,
-        "Status": "in-use",
-        "Description": "",
-        "InterfaceType": "interface",
-        "MacAddress": port.mac,
-        "PrivateIpAddress": face.private_address,
-        "PrivateDnsName": face.private_name,
-        "SubnetId": face.subnet,
-        "VpcId": face.network,
-        "SourceDestCheck": face.instance.launch.source_check,
-        "Groups": [{"GroupId": one.id, "GroupName": one.noun.name} for one in face.instance.groups],
-        "Ipv6Addresses": [],
-        "Attachment": {
-            "AttachmentId": face.attachment,
-            "AttachTime": face.server.created,
-            "DeleteOnTermination": True,
-            "DeviceIndex": port.index,
-            "NetworkCardIndex": 0,
-            "Status": "attached",
-        },
-    }
-    if face.instance.address:
-        public = {
-            "_AllocationId": face.instance.address.id,
-            "_AssociationId": association_id(face.instance.address),
-            "IpOwnerId": face.account,
-            "PublicDnsName": face.public_name,
-            "PublicIp": face.public_address,
-        }
-        said["Association"] = addresses["Association"] = public
-    return {**said, "PrivateIpAddresses": [addresses]}

@@ -1,4 +1,4 @@
-"""VPCs, subnets and network interfaces, as far as they can be read."""
+"""VPCs and subnets."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
-from isthmus.aws.ec2.faces import Face, faces
-from isthmus.aws.ec2.instances import interface
 from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import networks
-from isthmus.core.addresses import association_id
 from isthmus.core.ids import Kind
-from isthmus.core.registry import NO_TAGS, Found, find
-from isthmus.errors import NotFound
-from isthmus.model import Network, ServerState, Subnet
+from isthmus.core.registry import Found, find
+from isthmus.model import Network, Subnet
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
-        DescribeNetworkInterfacesRequestTypeDef,
         DescribeSubnetsRequestTypeDef,
         DescribeVpcAttributeRequestTypeDef,
         DescribeVpcsRequestTypeDef,
@@ -55,40 +50,6 @@ def describe_subnets(cx: Context, req: DescribeSubnetsRequestTypeDef) -> Iterato
     vpcs = networks.networks(cx)
     for found in find(networks.subnets(cx), Kind.SUBNET, req.get("SubnetIds")):
         yield _subnet(cx, found, vpcs.id_of(Kind.NETWORK, found.cloud, found.noun.network))
-
-
-@ec2.listing("DescribeNetworkInterfaces", key="NetworkInterfaceId", exclusive="NetworkInterfaceIds")
-def describe_network_interfaces(
-    cx: Context, req: DescribeNetworkInterfacesRequestTypeDef
-) -> Iterator[Mapping[str, Any]]:
-    """The interfaces of instances: there are no others, so IncludeManagedResources changes nothing."""
-    held = {face.port: face for face in faces(cx) if face.server.ports and _live(face)}
-    wanted = req.get("NetworkInterfaceIds") or list(held)
-    for one in wanted:
-        if one not in held:
-            raise NotFound(Kind.PORT, one)
-    tags = cx.view().tags
-    return (_interface(held[one], tags.get(one, NO_TAGS)) for one in wanted)
-
-
-def _live(face: Face) -> bool:
-    return face.server.state is not ServerState.DELETED
-
-
-def _interface(face: Face, tags: Mapping[str, str]) -> dict[str, Any]:
-    """A NetworkInterface of the model: what the instance says of it, and more."""
-    said = interface(face)
-    attachment = {**said["Attachment"], "InstanceId": face.id, "InstanceOwnerId": face.account}
-    more: dict[str, Any] = {
-        "AvailabilityZone": face.zone,
-        "Attachment": attachment,
-        "RequesterManaged": False,
-        "TagSet": tag_set(tags),
-    }
-    if address := face.instance.address:
-        ids = {"AllocationId": address.id, "AssociationId": association_id(address)}
-        more["Association"] = {**said["Association"], **ids}
-    return {**said, **more}
 
 
 def _vpc(cx: Context, found: Found[Network]) -> dict[str, Any]:

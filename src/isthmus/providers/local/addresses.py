@@ -10,12 +10,12 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from isthmus.errors import Conflict, Invalid, NoCapacity
-from isthmus.model import Address, ServerState
+from isthmus.errors import Conflict, Invalid, NoCapacity, NotFound
+from isthmus.model import Address, Port, ServerState
 from isthmus.providers import AddressSpec
 from isthmus.providers.local import forwards
 from isthmus.providers.local.base import Base, made, native, need_ref
-from isthmus.providers.local.records import AddressRecord
+from isthmus.providers.local.records import AddressRecord, ServerRecord
 
 RANGE = IPv4Network("127.13.0.0/16")
 REACHABLE = (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.STOPPED)
@@ -46,22 +46,23 @@ class LocalAddresses:
                 raise Conflict("address", native, f"the address {record.noun.address} is in use", code="in-use")
             self._base.addresses.drop(native)
 
-    def associate_address(self, native: str, server: str) -> None:
+    def associate_address(self, native: str, port: str, private: str = "") -> None:
         with self._base.lock:
             record = self._base.addresses.get(self._tenant, native)
-            found = self._base.servers.get(self._tenant, server)
-            if record.noun.server == server:
+            found, own = owner(self._base, self._tenant, port)
+            if private not in ("", own.address):
+                raise Invalid(f"{private} is not an address of the port {port}", "private")
+            if record.noun.port == port:
                 return
-            if record.noun.server:
-                raise Conflict("address", native, f"another server has {record.noun.address}", code="in-use")
+            if record.noun.port:
+                raise Conflict("address", native, f"another port has {record.noun.address}", code="in-use")
             if (state := self._base.state_of(found)) not in REACHABLE:
-                raise Conflict("server", server, f"the server {server} is {state}")
-            if any(other.server == server for other in self.list_addresses()):
-                raise Conflict("server", server, f"the server {server} has a public address", code="in-use")
-            port = found.noun.ports[0]
-            noun = replace(record.noun, server=server, port=port.native, private=port.address)
+                raise Conflict("server", found.noun.native, f"the server {found.noun.native} is {state}")
+            if any(other.port == port for other in self.list_addresses()):
+                raise Conflict("port", port, f"{own.address} has a public address", code="in-use")
+            noun = replace(record.noun, server=found.noun.native, port=port, private=own.address)
             self._base.addresses.put(replace(record, noun=noun))
-        forwards.sync(self._base, server)
+        forwards.sync(self._base, found.noun.native)
 
     def disassociate_address(self, native: str) -> None:
         with self._base.lock:
@@ -109,6 +110,15 @@ def _wanted(wanted: str, taken: set[str]) -> str:
     if str(address) in taken:
         raise Conflict("address", wanted, f"the address {wanted} is given out", code="in-use")
     return str(address)
+
+
+def owner(base: Base, tenant: str, native: str) -> tuple[ServerRecord, Port]:
+    """The server that has a port, and the port; NotFound."""
+    for record in base.servers.owned(tenant):
+        for port in record.noun.ports:
+            if port.native == native:
+                return record, port
+    raise NotFound("port", native)
 
 
 def free(base: Base, record: AddressRecord) -> None:

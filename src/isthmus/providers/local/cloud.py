@@ -27,6 +27,7 @@ from isthmus.providers.local.machine import ACCELERATORS, QEMU
 from isthmus.providers.local.mend import Mender
 from isthmus.providers.local.metrics import LocalMetrics
 from isthmus.providers.local.networks import ONE_NETWORK, SUBNETS, LocalNetworks
+from isthmus.providers.local.ports import ONE_PORT, LocalPorts
 from isthmus.providers.local.servers import LocalCompute
 from isthmus.providers.local.volumes import LocalVolumes
 
@@ -36,7 +37,12 @@ DEFAULT_ZONES = ("us-east-1a",)
 LACKS = {
     Capability.EGRESS_RULES: NO_EGRESS,
     Capability.PEER_RULES: NO_PEERS,
-    Capability.NETWORKS: ONE_NETWORK,
+    **dict.fromkeys(
+        (Capability.NETWORKS, Capability.NETWORK_RANGES, Capability.ROUTES, Capability.ACLS, Capability.DHCP),
+        ONE_NETWORK,
+    ),
+    Capability.PEERING: ONE_NETWORK,
+    **dict.fromkeys((Capability.PORTS, Capability.PORT_ADDRESSES), ONE_PORT),
     Capability.ENCRYPTION: NO_ENCRYPTION,
     Capability.MULTI_ATTACH: "a volume of the local cloud is a file that one machine at a time can write to",
     Capability.PLACEMENT: "the local cloud is one host; it runs one instance of a spread group, or one partition",
@@ -57,6 +63,7 @@ class LocalSession:
         self.volumes = LocalVolumes(base, tenant, work, cloud.copies)
         self.images = LocalImages(base, tenant, work, cloud.copies)
         self.networks = LocalNetworks(base, tenant)
+        self.ports = LocalPorts(base, tenant)
         self.firewalls = LocalFirewalls(base, tenant)
         self.addresses = LocalAddresses(base, tenant)
         self.keys = LocalKeys(base, tenant)

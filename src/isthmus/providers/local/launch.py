@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from isthmus.errors import Conflict, Invalid, NoCapacity, Unsupported
+from isthmus.errors import Conflict, Invalid, NoCapacity, NotFound, Unsupported
 from isthmus.model import (
     Attachment,
     AttachmentState,
@@ -48,11 +48,11 @@ def launch(base: Base, tenant: str, spec: ServerSpec) -> ServerRecord:
         base.keys.get(tenant, spec.key)
     kernel = loadable(base, tenant, spec.kernel, ImageKind.KERNEL) or _own(base, image.noun.kernel)
     ramdisk = loadable(base, tenant, spec.ramdisk, ImageKind.RAMDISK) or _own(base, image.noun.ramdisk)
-    port = _port(base, tenant, spec)
+    own, moment = native("server"), now()
+    port = replace(_port(base, tenant, spec), server=own, since=moment)
     contents = _contents(base, tenant, spec, image)
-    moment = now()
     server = Server(
-        native=native("server"),
+        native=own,
         ref=spec.ref,
         name=spec.name,
         state=ServerState.PENDING,
@@ -118,6 +118,8 @@ def _bootable(base: Base, tenant: str, wanted: str) -> ImageRecord:
 
 
 def _port(base: Base, tenant: str, spec: ServerSpec) -> Port:
+    if spec.ports:
+        raise NotFound("port", spec.ports[0])
     subnet = spec.subnet or networks.subnet_of(tenant, spec.zone)
     zone, _ = networks.range_of(base, tenant, subnet)
     if zone != spec.zone:
@@ -133,6 +135,7 @@ def _port(base: Base, tenant: str, spec: ServerSpec) -> Port:
         subnet=subnet,
         network=networks.network_of(tenant),
         firewalls=tuple(firewalls.get(base, tenant, one).noun.native for one in chosen),
+        delete_with_server=True,
     )
 
 

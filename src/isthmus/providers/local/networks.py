@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, Unsupported
-from isthmus.model import Network, Subnet
+from isthmus.model import Hop, Network, Route, Subnet, SubnetWiring, Wiring
 from isthmus.providers import NetworkSpec, SubnetSpec
 from isthmus.providers.local.base import Base
 
@@ -47,6 +47,28 @@ class LocalNetworks:
     def delete_network(self, native: str) -> None:
         if native == network_of(self._tenant):
             raise Denied("the default network cannot be deleted")
+
+    def add_range(self, native: str, cidr: str) -> None:  # noqa: ARG002
+        raise Unsupported(ONE_NETWORK)
+
+    def remove_range(self, native: str, cidr: str) -> None:
+        self._demand(native)
+        raise Invalid(f"{cidr} is not a further range of the network", "cidr")
+
+    def wire(self, native: str, wiring: Wiring) -> None:
+        self._demand(native)
+        if wiring != self.wiring_of(native):
+            raise Unsupported(ONE_NETWORK)
+
+    def wiring_of(self, native: str) -> Wiring:
+        self._demand(native)
+        out = (Route("0.0.0.0/0", Hop.INTERNET),)
+        names = sorted(subnet_of(self._tenant, zone.name) for zone in self._base.zones)
+        return Wiring(internet=True, subnets=tuple(SubnetWiring(name, out) for name in names))
+
+    def _demand(self, native: str) -> None:
+        if native != network_of(self._tenant):
+            raise NotFound("network", native)
 
     def list_subnets(self) -> Sequence[Subnet]:
         return [self._subnet(index) for index in range(len(self._base.zones))]

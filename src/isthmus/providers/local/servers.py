@@ -7,11 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from isthmus.errors import Conflict, Invalid, Unavailable, Unsupported
+from isthmus.errors import Conflict, Unavailable, Unsupported
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
-from isthmus.providers.local import addresses, forwards
-from isthmus.providers.local import firewalls as guards
+from isthmus.providers.local import addresses
 from isthmus.providers.local.base import GONE, Base, need_ref, now
 from isthmus.providers.local.boots import Boots
 from isthmus.providers.local.halts import Halts, begin_release
@@ -105,13 +104,6 @@ class LocalCompute:
             _demand(native, state, ServerState.STOPPED)
             self._put(replace(record, noun=replace(record.noun, flavor=flavor)), ServerState.STOPPED)
 
-    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
-        with self._base.lock:
-            record, state = self._get(native)
-            _demand(native, state, *GOING, *HALTED)
-            self._base.servers.put(self._guarded(record, state, firewalls))
-        forwards.sync(self._base, native)
-
     def console_output(self, native: str) -> Console:
         self._base.servers.get(self._tenant, native)
         return Console(self._console(native, CONSOLE_BYTES), now())
@@ -134,17 +126,6 @@ class LocalCompute:
         if state is record.noun.state:
             return record.noun
         return replace(record.noun, state=state, reason=GONE)
-
-    def _guarded(self, record: ServerRecord, state: ServerState, wanted: Sequence[str]) -> ServerRecord:
-        if not wanted:
-            raise Invalid("a server has at least one firewall", "firewalls")
-        [port] = record.noun.ports
-        after = [guards.get(self._base, self._tenant, one).noun for one in dict.fromkeys(wanted)]
-        before = [guards.get(self._base, self._tenant, one).noun for one in port.firewalls]
-        if state in guards.ACTIVE and guards.restricted(before) != guards.restricted(after):
-            raise Unsupported(guards.FIXED_EGRESS)
-        ports = (replace(port, firewalls=tuple(one.native for one in after)),)
-        return replace(record, noun=replace(record.noun, ports=ports))
 
     def _console(self, native: str, most: int) -> bytes:
         return tail(self._base.run(native) / "console.log", most)

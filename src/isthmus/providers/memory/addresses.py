@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from isthmus.errors import Conflict, Invalid
-from isthmus.model import Address, ServerState
+from isthmus.model import Address
 from isthmus.providers import AddressSpec
+from isthmus.providers.memory.ports import THERE
 from isthmus.providers.memory.world import Tenant, World
-
-REACHABLE = (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.STOPPED)
 
 
 class MemoryAddresses:
@@ -37,31 +35,29 @@ class MemoryAddresses:
             address = self._tenant.addresses.find(native)
             if address is None:
                 return
-            if address.server:
+            if address.port:
                 raise Conflict("address", native, f"the address {address.address} is in use", code="in-use")
             self._tenant.addresses.drop(native)
             self._world.public.give_back(address.address)
 
-    def associate_address(self, native: str, server: str) -> None:
+    def associate_address(self, native: str, port: str, private: str = "") -> None:
         with self._world:
             tenant = self._tenant
-            address = tenant.addresses.get(native)
-            found = tenant.servers.get(server)
-            if address.server == server:
+            address, found = tenant.addresses.get(native), tenant.ports.get(port)
+            private = private or found.address
+            if private not in found.addresses:
+                raise Invalid(f"{private} is not an address of the port {port}", "private")
+            if (address.port, address.private) == (port, private):
                 return
-            if address.server:
-                raise Conflict("address", native, f"another server has {address.address}", code="in-use")
-            if found.state not in REACHABLE:
-                raise Conflict("server", server, f"the server {server} is {found.state}")
-            if server in tenant.answered:
-                raise Conflict("server", server, f"the server {server} has a public address", code="in-use")
-            port = found.ports[0]
-            tenant.addresses.put(replace(address, server=server, port=port.native, private=port.address))
-            tenant.answered[server] = native
+            if address.port:
+                raise Conflict("address", native, f"another port has {address.address}", code="in-use")
+            server = tenant.servers.find(found.server)
+            if server and server.state not in THERE:
+                raise Conflict("server", server.native, f"the server {server.native} is {server.state}")
+            tenant.answer(native, found, private)
 
     def disassociate_address(self, native: str) -> None:
         with self._world:
             address = self._tenant.addresses.get(native)
-            if address.server:
-                del self._tenant.answered[address.server]
-                self._tenant.addresses.put(replace(address, server="", port="", private=""))
+            if address.port:
+                self._tenant.unanswer(address.port, address.private)

@@ -18,6 +18,7 @@ from isthmus.providers.memory.images import MemoryImages
 from isthmus.providers.memory.keys import MemoryKeys
 from isthmus.providers.memory.metrics import MemoryMetrics
 from isthmus.providers.memory.networks import MemoryNetworks
+from isthmus.providers.memory.ports import MemoryPorts
 from isthmus.providers.memory.volumes import MemoryVolumes
 from isthmus.providers.memory.world import World
 
@@ -37,6 +38,7 @@ class MemorySession:
     volumes: MemoryVolumes
     images: MemoryImages
     networks: MemoryNetworks
+    ports: MemoryPorts
     firewalls: MemoryFirewalls
     addresses: MemoryAddresses
     keys: MemoryKeys
@@ -47,7 +49,7 @@ class Memory:
     """A cloud of simulated servers: gone with this process, and safe to use from many threads.
 
     Transitional states last `settle` by `clock`. `quota` limits what each tenant has, by kind: server, volume,
-    snapshot, image, network, subnet, firewall, address, key.
+    snapshot, image, network, subnet, port, firewall, address, key.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Memory:
             volumes=MemoryVolumes(world, mine),
             images=MemoryImages(world, mine),
             networks=MemoryNetworks(world, mine),
+            ports=MemoryPorts(world, mine),
             firewalls=MemoryFirewalls(world, mine),
             addresses=MemoryAddresses(world, mine),
             keys=MemoryKeys(world, mine),

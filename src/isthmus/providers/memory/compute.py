@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from isthmus.errors import Conflict, Invalid, Unsupported
+from isthmus.errors import Conflict, Unsupported
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
-from isthmus.providers.memory import disks, launch
+from isthmus.providers.memory import disks, launch, ports
 from isthmus.providers.memory.world import Tenant, World
 
 NO_PASSWORD = "simulated servers run no Windows that could make a password; use the local cloud or a real one"  # noqa: S105
@@ -78,8 +78,10 @@ class MemoryCompute:
                 return
             tenant.servers.put(replace(server, state=ServerState.DELETING))
             disks.begin_release(tenant, native)
-            if address := tenant.answered.pop(native, ""):
-                tenant.addresses.put(replace(tenant.addresses.get(address), server="", port="", private=""))
+            for port in server.ports:
+                if port.delete_with_server:
+                    for private in port.addresses:
+                        tenant.unanswer(port.native, private)
             self._world.later(now, lambda _: self._gone(native))
 
     def resize_server(self, native: str, flavor: str) -> None:
@@ -88,17 +90,6 @@ class MemoryCompute:
             self._world.flavor(flavor)
             _demand(server, ServerState.STOPPED)
             self._tenant.servers.put(replace(server, flavor=flavor))
-
-    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
-        with self._world:
-            tenant = self._tenant
-            server = tenant.servers.get(native)
-            _demand(server, *GOING, *HALTED)
-            if not firewalls:
-                raise Invalid("a server has at least one firewall", "firewalls")
-            chosen = tuple(tenant.firewalls.get(one).native for one in dict.fromkeys(firewalls))
-            launch.unguard(tenant, server)
-            launch.guard(tenant, replace(server, ports=tuple(replace(port, firewalls=chosen) for port in server.ports)))
 
     def console_output(self, native: str) -> Console:
         with self._world as now:
@@ -120,10 +111,9 @@ class MemoryCompute:
         tenant = self._tenant
         server = tenant.servers.get(native)
         disks.end_release(tenant, native)
-        launch.unguard(tenant, server)
-        for port in server.ports:
-            tenant.give_back(port.subnet, port.address)
         tenant.servers.drop(native)
+        for port in server.ports:
+            (ports.drop if port.delete_with_server else ports.release)(tenant, port)
 
 
 def _demand(server: Server, *states: ServerState) -> None:

@@ -32,7 +32,7 @@ class MemoryFirewalls:
                 return found
             if not spec.ref or not spec.name:
                 raise Invalid("a firewall needs a ref and a name", "name" if spec.ref else "ref")
-            network = tenant.networks.get(spec.network or tenant.default_network).native
+            network = tenant.networks.get(spec.network or tenant.default_network()).native
             if any(other.name == spec.name and other.network == network for other in tenant.firewalls):
                 raise Conflict("firewall", spec.name, f"there is a firewall {spec.name!r}", code="duplicate")
             self._world.room("firewall", len(tenant.firewalls))
@@ -46,7 +46,7 @@ class MemoryFirewalls:
             tenant = self._tenant
             if tenant.firewalls.find(native) is None:
                 return
-            if native == tenant.default_firewall:
+            if native in tenant.default_firewalls.values():
                 raise Denied("the default firewall cannot be deleted")
             others = (other for other in tenant.firewalls if other.native != native)
             if tenant.guarded[native] or any(rule.peer == native for other in others for rule in other.rules):

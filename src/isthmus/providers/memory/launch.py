@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from isthmus.errors import Conflict, Invalid
@@ -16,12 +16,11 @@ from isthmus.model import (
     Port,
     Server,
     ServerState,
-    Subnet,
     Volume,
     VolumeState,
 )
-from isthmus.providers import DiskSpec, ServerSpec
-from isthmus.providers.memory import disks
+from isthmus.providers import DiskSpec, PortSpec, ServerSpec
+from isthmus.providers.memory import disks, ports
 from isthmus.providers.memory.world import Tenant, World
 
 
@@ -32,19 +31,20 @@ class Plan:
     image: Image
     kernel: str
     ramdisk: str
-    subnet: Subnet
-    firewalls: tuple[str, ...]
+    ports: tuple[Port, ...]
+    """Those that are there already."""
     volumes: tuple[tuple[DiskSpec, int, str], ...]
 
 
 def launch(world: World, tenant: Tenant, spec: ServerSpec, now: datetime) -> Server:
-    """Make the server and its volumes."""
+    """Make the server, its port and its volumes."""
     plan = _plan(world, tenant, spec)
     world.room("server", len(tenant.servers))
     world.room("volume", len(tenant.volumes), len(plan.volumes))
-    address = tenant.take(plan.subnet.native, spec.address)
+    native = world.native("server")
+    made = () if plan.ports else (_make_port(world, tenant, spec, native, now),)
     server = Server(
-        native=world.native("server"),
+        native=native,
         ref=spec.ref,
         name=spec.name,
         state=ServerState.PENDING,
@@ -54,40 +54,25 @@ def launch(world: World, tenant: Tenant, spec: ServerSpec, now: datetime) -> Ser
         created=now,
         started=now,
         key=spec.key,
-        ports=(
-            Port(
-                native=world.native("port"),
-                mac=world.mac(),
-                address=address,
-                subnet=plan.subnet.native,
-                network=plan.subnet.network,
-                firewalls=plan.firewalls,
-            ),
-        ),
+        ports=made,
         root_device=next((disk.device for disk in spec.disks if disk.root), plan.image.root_device),
         kernel=plan.kernel,
         ramdisk=plan.ramdisk,
         architecture=plan.image.architecture,
         platform=plan.image.platform,
     )
-    guard(tenant, server)
+    tenant.servers.put(server)
+    for index, port in enumerate(plan.ports):
+        tenant.put_port(replace(port, server=native, index=index, since=now))
     for disk, size, snapshot in plan.volumes:
         _make_disk(world, tenant, server, disk, size, snapshot)
-    return server
+    return tenant.servers.get(native)
 
 
-def guard(tenant: Tenant, server: Server) -> None:
-    """Put the server, and note which firewalls it uses."""
-    for port in server.ports:
-        for firewall in port.firewalls:
-            tenant.guarded[firewall].add(server.native)
-    tenant.servers.put(server)
-
-
-def unguard(tenant: Tenant, server: Server) -> None:
-    for port in server.ports:
-        for firewall in port.firewalls:
-            tenant.guarded[firewall].discard(server.native)
+def _make_port(world: World, tenant: Tenant, spec: ServerSpec, server: str, now: datetime) -> Port:
+    """The port of a server that has one of its own."""
+    wanted = PortSpec("", _subnet(tenant, spec), spec.address, firewalls=spec.firewalls, delete_with_server=True)
+    return ports.make(world, tenant, wanted, server=server, since=now)
 
 
 def loadable(world: World, tenant: Tenant, native: str, kind: ImageKind) -> str:
@@ -105,13 +90,11 @@ def _plan(world: World, tenant: Tenant, spec: ServerSpec) -> Plan:
     image = _bootable(world, tenant, spec.image)
     if spec.key:
         tenant.keys.get(spec.key)
-    chosen = dict.fromkeys(spec.firewalls or (tenant.default_firewall,))
     return Plan(
         image=image,
         kernel=_of_image(image.kernel, spec.kernel) or loadable(world, tenant, spec.kernel, ImageKind.KERNEL),
         ramdisk=_of_image(image.ramdisk, spec.ramdisk) or loadable(world, tenant, spec.ramdisk, ImageKind.RAMDISK),
-        subnet=_subnet(tenant, spec),
-        firewalls=tuple(tenant.firewalls.get(firewall).native for firewall in chosen),
+        ports=_ports(tenant, spec),
         volumes=_volumes(world, tenant, spec, image),
     )
 
@@ -130,11 +113,30 @@ def _bootable(world: World, tenant: Tenant, native: str) -> Image:
     return image
 
 
-def _subnet(tenant: Tenant, spec: ServerSpec) -> Subnet:
-    subnet = tenant.subnets.get(spec.subnet or tenant.default_subnets[spec.zone])
-    if subnet.zone != spec.zone:
-        raise Invalid(f"the subnet {subnet.native} is not in the zone {spec.zone}", "subnet")
-    return subnet
+def _ports(tenant: Tenant, spec: ServerSpec) -> tuple[Port, ...]:
+    """The ports that are named; without any, what the server's own one needs must be there."""
+    if not spec.ports:
+        ports.guards(tenant, tenant.subnets.get(_subnet(tenant, spec)).network, spec.firewalls)
+        return ()
+    named = tuple(tenant.ports.get(one) for one in spec.ports)
+    if len(set(spec.ports)) < len(named):
+        raise Invalid("a server has each port once", "ports")
+    for port in named:
+        if port.server:
+            raise Conflict("port", port.native, f"the port {port.native} is on a server", code="in-use")
+        _demand_zone(tenant, port.subnet, spec.zone)
+    return named
+
+
+def _subnet(tenant: Tenant, spec: ServerSpec) -> str:
+    native = spec.subnet or tenant.default_subnet(spec.zone)
+    _demand_zone(tenant, native, spec.zone)
+    return native
+
+
+def _demand_zone(tenant: Tenant, subnet: str, zone: str) -> None:
+    if tenant.subnets.get(subnet).zone != zone:
+        raise Invalid(f"the subnet {subnet} is not in the zone {zone}", "subnet")
 
 
 def _volumes(world: World, tenant: Tenant, spec: ServerSpec, image: Image) -> tuple[tuple[DiskSpec, int, str], ...]:

@@ -12,26 +12,32 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 from itertools import count
 
-from isthmus.errors import Invalid, QuotaExceeded
+from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import (
     Address,
     Direction,
     Firewall,
     Flavor,
+    Hop,
     Image,
     Key,
     Network,
+    Port,
+    Route,
     Rule,
     Server,
     Snapshot,
     Subnet,
+    SubnetWiring,
     Volume,
+    Wiring,
     Zone,
 )
 from isthmus.providers.memory.pool import Pool
 from isthmus.providers.memory.tables import Shared, Table
 
 DEFAULT_NETWORK = "172.31.0.0/16"
+DEFAULT = "default"
 PUBLIC_RANGES = ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24")
 EVERYTHING_OUT = Rule(Direction.EGRESS, "-1", cidr="0.0.0.0/0")
 
@@ -122,26 +128,91 @@ class Tenant:
         self.volumes: Table[Volume] = Table("volume")
         self.networks: Table[Network] = Table("network")
         self.subnets: Table[Subnet] = Table("subnet")
+        self.ports: Table[Port] = Table("port")
         self.firewalls: Table[Firewall] = Table("firewall")
         self.addresses: Table[Address] = Table("address")
         self.keys: Table[Key] = Table("key")
         self.pools: dict[str, Pool] = {}
-        self.default_subnets: dict[str, str] = {}
+        self.wirings: dict[str, Wiring] = {}
+        self.default_firewalls: dict[str, str] = {}
+        """Network -> firewall."""
         self.devices: dict[str, dict[str, str]] = {}
         """Server -> device -> volume."""
         self.guarded: defaultdict[str, set[str]] = defaultdict(set)
-        """Firewall -> servers."""
-        self.answered: dict[str, str] = {}
-        """Server -> address."""
-        self.default_network = f"network-default-{name}"
-        self.default_firewall = f"firewall-default-{name}"
+        """Firewall -> ports."""
+        self.answered: dict[tuple[str, str], str] = {}
+        """Port and its private address -> public address."""
         self._make_defaults(zones)
+
+    def add_network(self, network: Network, firewall: str) -> Network:
+        """Keep a network with its default firewall."""
+        inside = Rule(Direction.INGRESS, "-1", peer=firewall)
+        rules = (inside, EVERYTHING_OUT)
+        self.firewalls.put(Firewall(firewall, "", DEFAULT, "default VPC security group", network.native, rules))
+        self.default_firewalls[network.native] = firewall
+        self.wirings[network.native] = Wiring(internet=network.default)
+        return self.networks.put(network)
+
+    def drop_network(self, native: str) -> None:
+        self.firewalls.drop(self.default_firewalls.pop(native))
+        self.networks.drop(native)
+        del self.wirings[native]
 
     def add_subnet(self, subnet: Subnet) -> Subnet:
         pool = self.pools[subnet.native] = Pool(subnet.cidr)
-        if subnet.default:
-            self.default_subnets[subnet.zone] = subnet.native
         return self.subnets.put(replace(subnet, free=pool.free))
+
+    def default_network(self) -> str:
+        """The native id; NotFound."""
+        for network in self.networks:
+            if network.default:
+                return network.native
+        raise NotFound("network", "", "there is no default network")
+
+    def default_subnet(self, zone: str) -> str:
+        """The native id; NotFound."""
+        for subnet in self.subnets:
+            if subnet.default and subnet.zone == zone:
+                return subnet.native
+        raise NotFound("subnet", "", f"there is no default subnet in the zone {zone}")
+
+    def put_port(self, port: Port) -> Port:
+        """Keep a port, and tell its firewalls, its server and its public addresses."""
+        before = self.ports.find(port.native)
+        for firewall in before.firewalls if before else ():
+            self.guarded[firewall].discard(port.native)
+        for firewall in port.firewalls:
+            self.guarded[firewall].add(port.native)
+        self.ports.put(port)
+        for one in {before.server if before else "", port.server} - {""}:
+            self._retell(one, port)
+        if before and before.server != port.server:
+            for private in port.addresses:
+                if public := self.answered.get((port.native, private)):
+                    self.addresses.put(replace(self.addresses.get(public), server=port.server))
+        return port
+
+    def _retell(self, server: str, port: Port) -> None:
+        """A server's ports with this one as it is now, in the order of their index."""
+        found = self.servers.find(server)
+        if found is None:
+            return
+        others = [one for one in found.ports if one.native != port.native]
+        ports = sorted([*others, *([port] if port.server == server else [])], key=lambda one: one.index)
+        self.servers.put(replace(found, ports=tuple(ports)))
+
+    def answer(self, public: str, port: Port, private: str) -> None:
+        """Let a port answer a public address; Conflict if another does already."""
+        if (port.native, private) in self.answered:
+            raise Conflict("port", port.native, f"{private} has a public address", code="in-use")
+        address = self.addresses.get(public)
+        self.addresses.put(replace(address, server=port.server, port=port.native, private=private))
+        self.answered[port.native, private] = public
+
+    def unanswer(self, port: str, private: str) -> None:
+        """Take off the public address of a port's private one, if it has one."""
+        if public := self.answered.pop((port, private), ""):
+            self.addresses.put(replace(self.addresses.get(public), server="", port="", private=""))
 
     def take(self, subnet: str, wanted: str = "") -> str:
         """A private address of the subnet; fails as Pool.take does."""
@@ -157,13 +228,15 @@ class Tenant:
         self.subnets.put(replace(self.subnets.get(subnet), free=self.pools[subnet].free))
 
     def _make_defaults(self, zones: Sequence[Zone]) -> None:
-        network = self.networks.put(Network(self.default_network, "", "default", DEFAULT_NETWORK, default=True))
+        """A default network as it was before this process: its natives are the same in every run."""
+        native = f"network-default-{self.name}"
+        network = Network(native, "", DEFAULT, DEFAULT_NETWORK, default=True)
+        self.add_network(network, f"firewall-default-{self.name}")
         bits = max(2, (len(zones) - 1).bit_length())
         parts = IPv4Network(DEFAULT_NETWORK).subnets(prefixlen_diff=bits)
         for zone, part in zip(zones, parts, strict=False):
             native = f"subnet-default-{zone.name}-{self.name}"
-            self.add_subnet(Subnet(native, "", "default", network.native, str(part), zone.name, free=0, default=True))
-        inside = Rule(Direction.INGRESS, "-1", peer=self.default_firewall)
-        self.firewalls.put(
-            Firewall(self.default_firewall, "", "default", "default", network.native, (inside, EVERYTHING_OUT))
-        )
+            self.add_subnet(Subnet(native, "", DEFAULT, network.native, str(part), zone.name, free=0, default=True))
+        out = (Route("0.0.0.0/0", Hop.INTERNET),)
+        natives = sorted(subnet.native for subnet in self.subnets)
+        self.wirings[network.native] = Wiring(internet=True, subnets=tuple(SubnetWiring(one, out) for one in natives))

@@ -1,0 +1,115 @@
+"""Ports (EC2: network interfaces): those of servers, and those that wait for one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from isthmus.context import Context
+from isthmus.core import firewalls, networks
+from isthmus.core.ids import Kind, adopt, mint, minted
+from isthmus.core.records import creating, forget
+from isthmus.core.registry import Found, Index, family, find, join, pick
+from isthmus.core.registry import index as joined
+from isthmus.errors import NoCapacity, NotFound
+from isthmus.model import Firewall, Port
+from isthmus.providers import Ports, PortSpec, Session
+
+
+def api(session: Session) -> Ports:
+    return family(session.ports, "network interfaces")
+
+
+def index(cx: Context) -> Index[Port]:
+    return joined(cx, Kind.PORT, _ports)
+
+
+def find_ports(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Port]]:
+    return find(index(cx), Kind.PORT, ids)
+
+
+def one(cx: Context, port: str) -> Found[Port]:
+    return pick(index(cx), Kind.PORT, [port])[0]
+
+
+def attached(cx: Context, attachment: str) -> Found[Port]:
+    """The port by the id of its attachment. Raises NotFound."""
+    for found in index(cx):
+        if found.noun.server and attachment_id(found.cloud, found.noun) == attachment:
+            return found
+    raise NotFound(Kind.ATTACHED_PORT, attachment)
+
+
+def port_id(cloud: str, port: Port) -> str:
+    """The id of a port, which needs no record."""
+    return port.ref if minted(Kind.PORT, port.ref) else adopt(Kind.PORT, cloud, port.native)
+
+
+def attachment_id(cloud: str, port: Port) -> str:
+    """The id of a port's present attachment."""
+    return adopt(Kind.ATTACHED_PORT, cloud, f"{port.native}\n{port.server}")
+
+
+def create(
+    cx: Context,
+    subnet: str,
+    groups: Sequence[str] = (),
+    address: str = "",
+    secondary: Sequence[str] = (),
+    count: int = 0,
+    data: Mapping[str, object] | None = None,
+    *,
+    delete_with_server: bool = False,
+) -> Found[Port]:
+    """A port in a subnet, with further addresses as named and `count` more. `data` is what only the API knows."""
+    within = networks.one_subnet(cx, subnet)
+    guards = firewalls.for_launch(cx, within.cloud, within, groups)
+    ref = mint(Kind.PORT, cx.seed)
+    spec = PortSpec(
+        ref,
+        within.noun.native,
+        address,
+        tuple(secondary),
+        count,
+        tuple(guard.noun.native for guard in guards),
+        delete_with_server,
+    )
+    with creating(cx, Kind.PORT, ref, within.cloud, data, cx.tags.get("network-interface")) as made:
+        noun = made(_create(cx, within.cloud, spec))
+    return join(cx, cx.view(), Kind.PORT, within.cloud, noun)
+
+
+def _create(cx: Context, cloud: str, spec: PortSpec) -> Port:
+    try:
+        return api(cx.session(cloud)).create_port(spec)
+    except NoCapacity as fault:
+        raise NoCapacity(Kind.SUBNET, "", str(fault)) from fault
+
+
+def delete(cx: Context, found: Found[Port]) -> None:
+    api(cx.session(found.cloud)).delete_port(found.noun.native)
+    forget(cx, found.id)
+
+
+def add_addresses(cx: Context, found: Found[Port], addresses: Sequence[str], count: int = 0) -> tuple[str, ...]:
+    """Give a port further addresses, as named and `count` more; those that are new are the answer."""
+    try:
+        api(cx.session(found.cloud)).add_addresses(found.noun.native, addresses, count)
+    except NoCapacity as fault:
+        raise NoCapacity(Kind.SUBNET, "", str(fault)) from fault
+    return tuple(now for now in one(cx, found.id).noun.secondary if now not in found.noun.secondary)
+
+
+def guards(cx: Context, found: Found[Port]) -> list[Found[Firewall]]:
+    """The firewalls of a port that the account sees, in their order."""
+    known = firewalls.index(cx).by_native
+    return [guard for native in found.noun.firewalls if (guard := known.get((found.cloud, native)))]
+
+
+def set_firewalls(cx: Context, found: Found[Port], groups: Sequence[str]) -> None:
+    within = networks.subnets(cx).by_native.get((found.cloud, found.noun.subnet))
+    chosen = firewalls.for_launch(cx, found.cloud, within, groups)
+    api(cx.session(found.cloud)).set_firewalls(found.noun.native, [guard.noun.native for guard in chosen])
+
+
+def _ports(session: Session) -> Sequence[Port]:
+    return session.ports.list_ports() if session.ports else ()

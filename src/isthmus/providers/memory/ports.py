@@ -1,0 +1,167 @@
+"""Network interfaces: of servers, and by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from isthmus.errors import Conflict, Fault, Invalid
+from isthmus.model import Port, ServerState
+from isthmus.providers import PortSpec
+from isthmus.providers.memory.world import Tenant, World
+
+THERE = (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.STOPPED)
+
+
+class MemoryPorts:
+    def __init__(self, world: World, tenant: Tenant) -> None:
+        self._world = world
+        self._tenant = tenant
+
+    def list_ports(self) -> Sequence[Port]:
+        with self._world:
+            return self._tenant.ports.listing()
+
+    def create_port(self, spec: PortSpec) -> Port:
+        with self._world:
+            if found := self._tenant.ports.by_ref(spec.ref):
+                return found
+            if not spec.ref:
+                raise Invalid("a port needs a ref", "ref")
+            self._world.room("port", len(self._tenant.ports))
+            return make(self._world, self._tenant, spec)
+
+    def delete_port(self, native: str) -> None:
+        with self._world:
+            port = self._tenant.ports.find(native)
+            if port is None:
+                return
+            if port.server:
+                raise Conflict("port", native, f"the port {native} is on a server", code="in-use")
+            drop(self._tenant, port)
+
+    def attach_port(self, native: str, server: str, index: int) -> None:
+        with self._world as now:
+            tenant = self._tenant
+            port, found = tenant.ports.get(native), tenant.servers.get(server)
+            if port.server:
+                raise Conflict("port", native, f"the port {native} is on a server", code="in-use")
+            if found.state not in THERE:
+                raise Conflict("server", server, f"the server {server} is {found.state}")
+            if tenant.subnets.get(port.subnet).zone != found.zone:
+                raise Invalid(f"the port {native} is not in the zone {found.zone}", "zone")
+            if index < 0:
+                raise Invalid(f"{index} is no index of a port", "index")
+            if any(other.index == index for other in found.ports):
+                raise Conflict("index", str(index), f"the server {server} has a port at {index}", code="in-use")
+            tenant.put_port(replace(port, server=server, index=index, since=now))
+
+    def detach_port(self, native: str) -> None:
+        with self._world:
+            port = self._tenant.ports.get(native)
+            if port.server and port.index == 0:
+                raise Conflict("port", native, "a server keeps its first port")
+            if port.server:
+                release(self._tenant, port)
+
+    def add_addresses(self, native: str, addresses: Sequence[str], count: int = 0) -> None:
+        with self._world:
+            tenant = self._tenant
+            port = tenant.ports.get(native)
+            fresh = [one for one in dict.fromkeys(addresses) if one not in port.secondary]
+            taken = take(tenant, port.subnet, [*fresh, *[""] * count])
+            tenant.put_port(replace(port, secondary=(*port.secondary, *taken)))
+
+    def remove_addresses(self, native: str, addresses: Sequence[str]) -> None:
+        with self._world:
+            tenant = self._tenant
+            port = tenant.ports.get(native)
+            for one in addresses:
+                if one not in port.secondary:
+                    raise Invalid(f"{one} is not a further address of the port {native}", "addresses")
+            for one in addresses:
+                tenant.unanswer(native, one)
+                tenant.give_back(port.subnet, one)
+            left = tuple(one for one in port.secondary if one not in addresses)
+            tenant.put_port(replace(port, secondary=left))
+
+    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
+        with self._world:
+            tenant = self._tenant
+            port = tenant.ports.get(native)
+            if not firewalls:
+                raise Invalid("a port has at least one firewall", "firewalls")
+            tenant.put_port(replace(port, firewalls=guards(tenant, port.network, firewalls)))
+
+    def set_source_check(self, native: str, value: bool) -> None:
+        with self._world:
+            self._tenant.put_port(replace(self._tenant.ports.get(native), source_check=value))
+
+    def set_delete_with_server(self, native: str, value: bool) -> None:
+        with self._world:
+            port = self._tenant.ports.get(native)
+            if not port.server:
+                raise Conflict("port", native, f"the port {native} is on no server")
+            self._tenant.put_port(replace(port, delete_with_server=value))
+
+
+def make(
+    world: World, tenant: Tenant, spec: PortSpec, *, server: str = "", index: int = 0, since: datetime | None = None
+) -> Port:
+    """A port of its own, or one that is made with its server."""
+    subnet = tenant.subnets.get(spec.subnet)
+    chosen = guards(tenant, subnet.network, spec.firewalls)
+    address, *secondary = take(tenant, subnet.native, [spec.address, *spec.secondary, *[""] * spec.count])
+    port = Port(
+        native=world.native("port"),
+        mac=world.mac(),
+        address=address,
+        subnet=subnet.native,
+        network=subnet.network,
+        firewalls=chosen,
+        index=index,
+        ref=spec.ref,
+        secondary=tuple(secondary),
+        server=server,
+        since=since,
+        delete_with_server=spec.delete_with_server,
+    )
+    return tenant.put_port(port)
+
+
+def guards(tenant: Tenant, network: str, wanted: Iterable[str]) -> tuple[str, ...]:
+    """The firewalls of a port; the network's default one if none is named."""
+    chosen = [tenant.firewalls.get(one) for one in dict.fromkeys(wanted)]
+    for one in chosen:
+        if one.network != network:
+            raise Invalid(f"the firewall {one.native} is of another network", "firewalls")
+    return tuple(one.native for one in chosen) or (tenant.default_firewalls[network],)
+
+
+def take(tenant: Tenant, subnet: str, wanted: Sequence[str]) -> list[str]:
+    """Addresses of a subnet, all or none."""
+    taken: list[str] = []
+    try:
+        for one in sorted(wanted, key=lambda one: not one):
+            taken.append(tenant.take(subnet, one))
+    except Fault:
+        for one in taken:
+            tenant.give_back(subnet, one)
+        raise
+    return taken if not wanted or wanted[0] or len(wanted) == 1 else [taken[-1], *taken[:-1]]
+
+
+def release(tenant: Tenant, port: Port) -> None:
+    """Take a port off its server."""
+    tenant.put_port(replace(port, server="", index=0, since=None, delete_with_server=False))
+
+
+def drop(tenant: Tenant, port: Port) -> None:
+    """Forget a port; its addresses are free again."""
+    for one in port.addresses:
+        tenant.unanswer(port.native, one)
+        tenant.give_back(port.subnet, one)
+    for firewall in port.firewalls:
+        tenant.guarded[firewall].discard(port.native)
+    tenant.ports.drop(port.native)
