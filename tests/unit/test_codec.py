@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from isthmus.aws.codec import Codec, Item, Shape, split_generic
 from isthmus.aws.codec.decode import BASE64_TEXT
 from isthmus.aws.errors import AwsError
+from isthmus.aws.sts import sts
 
 SERVICES = {"ec2": "ec2", "sts": "query"}
 NEW = "2016-11-15"
@@ -304,10 +305,14 @@ def emptied(value: Any) -> Any:
     return value
 
 
+# Of sts only what is served: its model has maps, which EC2's protocol does not know.
+OPERATIONS = {"ec2": sorted(codec("ec2").operations), "sts": sorted(sts.actions)}
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, Any]]:
     service = draw(st.sampled_from(["ec2", "ec2", "ec2", "sts"]))
-    operation = draw(st.sampled_from(sorted(codec(service).operations)))
+    operation = draw(st.sampled_from(OPERATIONS[service]))
     shape = codec(service).operations[operation].input
     return service, operation, emptied(draw(values(service, shape))) if shape else {}
 
@@ -368,7 +373,7 @@ def test_arbitrary_parameters_are_read_or_refused(operation, pairs):
 def answers(draw: st.DrawFn) -> tuple[str, str, dict[str, Any]]:
     service = draw(st.sampled_from(["ec2", "ec2", "ec2", "sts"]))
     known = codec(service).operations
-    operation = draw(st.sampled_from(sorted(name for name in known if known[name].output)))
+    operation = draw(st.sampled_from([name for name in OPERATIONS[service] if known[name].output]))
     return service, operation, draw(values(service, known[operation].output))
 
 
