@@ -33,12 +33,20 @@ def one(cx: Context, group: str) -> Found[Firewall]:
     return pick(index(cx), Kind.FIREWALL, [group])[0]
 
 
-def named(cx: Context, name: str, cloud: str = "") -> Found[Firewall]:
-    """The firewall of the default network with this name."""
+def named(cx: Context, name: str, cloud: str = "", network: str = "") -> Found[Firewall]:
+    """The firewall with this name of a network, by its native id; by default of the default one."""
     for found in index(cx):
         if found.noun.name == name and cloud in ("", found.cloud):
-            return found
+            within = network or _default_network(cx, found.cloud)
+            if found.noun.network in ("", within):
+                return found
     raise NotFound(Kind.FIREWALL, name, f"The security group '{name}' does not exist")
+
+
+def _default_network(cx: Context, cloud: str) -> str:
+    """The native id; empty where there is none."""
+    natives = (one.noun.native for one in networks.networks(cx) if one.cloud == cloud and one.noun.default)
+    return next(natives, "")
 
 
 def for_launch(

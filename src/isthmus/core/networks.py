@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isthmus.context import Context, Place
-from isthmus.core.ids import Kind
-from isthmus.core.registry import Found, Index, index, pick
-from isthmus.errors import NotFound
+from isthmus.core.ids import Kind, mint
+from isthmus.core.records import creating, forget
+from isthmus.core.registry import Found, Index, family, index, join, pick
+from isthmus.errors import Invalid, NotFound
 from isthmus.model import Network, Subnet
-from isthmus.providers import Session
+from isthmus.providers import Networks, NetworkSpec, Session, SubnetSpec
 
 _DEFAULT_CIDR = "172.31.0.0/16"
 _ONE_NETWORK = (Network(native="default", ref="", name="default", cidr=_DEFAULT_CIDR, default=True),)
@@ -37,6 +38,52 @@ def default_network(cx: Context, cloud: str) -> Found[Network]:
         if found.cloud == cloud and found.noun.default:
             return found
     raise NotFound(Kind.NETWORK, "", "There is no default network.")
+
+
+def one_network(cx: Context, network: str) -> Found[Network]:
+    return pick(networks(cx), Kind.NETWORK, [network])[0]
+
+
+def network_of(cx: Context, subnet: Found[Subnet]) -> Found[Network]:
+    """The network that a subnet is in."""
+    return networks(cx).by_native[subnet.cloud, subnet.noun.network]
+
+
+def subnets_of(cx: Context, network: Found[Network]) -> list[Found[Subnet]]:
+    return [one for one in subnets(cx) if (one.cloud, one.noun.network) == (network.cloud, network.noun.native)]
+
+
+def create_network(cx: Context, cidr: str, *, cloud: str = "", default: bool = False) -> Found[Network]:
+    cloud = cloud or cx.place().cloud
+    ref = mint(Kind.NETWORK, cx.seed)
+    tags = cx.tags.get("vpc", {})
+    with creating(cx, Kind.NETWORK, ref, cloud, tags=tags) as made:
+        noun = made(api(cx.session(cloud)).create_network(NetworkSpec(ref, tags.get("Name", ref), cidr, default)))
+    return join(cx, cx.view(), Kind.NETWORK, cloud, noun)
+
+
+def create_subnet(
+    cx: Context, network: Found[Network], cidr: str, zone: str = "", *, default: bool = False
+) -> Found[Subnet]:
+    """A subnet in a zone, by default the first one of the network's cloud."""
+    place = cx.place(zone) if zone else cx.world.place_of(network.cloud, "")
+    if place.cloud != network.cloud:
+        raise Invalid(f"The network {network.id} does not reach the zone {place.zone}.", "zone")
+    ref = mint(Kind.SUBNET, cx.seed)
+    tags = cx.tags.get("subnet", {})
+    spec = SubnetSpec(ref, tags.get("Name", ref), network.noun.native, cidr, place.native, default)
+    with creating(cx, Kind.SUBNET, ref, network.cloud, tags=tags) as made:
+        noun = made(api(cx.session(network.cloud)).create_subnet(spec))
+    return join(cx, cx.view(), Kind.SUBNET, network.cloud, noun)
+
+
+def delete_subnet(cx: Context, found: Found[Subnet]) -> None:
+    api(cx.session(found.cloud)).delete_subnet(found.noun.native)
+    forget(cx, found.id)
+
+
+def api(session: Session) -> Networks:
+    return family(session.networks, "networks")
 
 
 def _networks(session: Session) -> Sequence[Network]:

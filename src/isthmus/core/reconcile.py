@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from isthmus.context import Context, World
-from isthmus.core import addresses, firewalls, images, instances, volumes
+from isthmus.core import addresses, firewalls, images, instances, networks, ports, volumes, wiring
 from isthmus.core.ids import Kind
 from isthmus.core.nouns import dump_server
 from isthmus.core.registry import Index, Noun
@@ -67,11 +67,15 @@ def _mend(cx: Context, grace: timedelta) -> None:
         (Kind.IMAGE, images.index(cx)),  # type: ignore[list-item]
         (Kind.FIREWALL, firewalls.index(cx)),  # type: ignore[list-item]
         (Kind.ADDRESS, addresses.index(cx)),  # type: ignore[list-item]
+        (Kind.NETWORK, networks.networks(cx)),  # type: ignore[list-item]
+        (Kind.SUBNET, networks.subnets(cx)),  # type: ignore[list-item]
+        (Kind.PORT, ports.index(cx)),  # type: ignore[list-item]
     ]
     _bury_servers(cx, grace)
     for kind, index in listed:
         _finish(cx, {one.id: one.noun for one in index})
         _drop(cx, kind, set(index.by_id), grace)
+    wiring.mend(cx)
 
 
 def _finish(cx: Context, there: dict[str, Noun]) -> None:

@@ -1,0 +1,210 @@
+"""Route tables: where the traffic of subnets goes. Each network begins with one, its main table.
+
+A table is a record of the store: its network and its routes. Which table a subnet uses stands in the subnet's record,
+which one is the main in the network's. What changes how traffic goes is to be called while the wiring of the network
+is `changing`; see core/wiring.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from isthmus.context import Context
+from isthmus.core import gateways, kept, networks
+from isthmus.core.ids import Kind, adopt, mint
+from isthmus.core.kept import Defaults, Kept
+from isthmus.core.notes import note
+from isthmus.core.registry import Found
+from isthmus.errors import Conflict, Invalid, NotFound
+from isthmus.model import Hop, Network, Subnet
+
+EVERYWHERE = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One route: `to` is a range of addresses or the id of a prefix list, `target` the id of what it leads to."""
+
+    to: str
+    hop: str
+    """A Hop, `vpn` or `endpoint`."""
+    target: str
+    made: str = "route"
+    """How it came: with the `table`, by making a `route`, or by `propagation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """What makes a subnet use a table; without a subnet, what makes it the main one."""
+
+    id: str
+    table: str
+    subnet: str = ""
+
+
+def default_id(network: Found[Network]) -> str:
+    """The id of the table that a network begins with."""
+    return adopt(Kind.ROUTE_TABLE, network.cloud, network.id)
+
+
+def defaults(cx: Context) -> Defaults:
+    return {default_id(one): {"network": one.id, "routes": _first(one)} for one in networks.networks(cx)}
+
+
+def _first(network: Found[Network]) -> list[dict[str, Any]]:
+    """The default network's main table leads to its gateway."""
+    return [asdict(Entry(EVERYWHERE, Hop.INTERNET, gateways.default_id(network)))] if network.noun.default else []
+
+
+def find(cx: Context, ids: Collection[str] | None = None) -> list[Kept]:
+    return kept.find(cx, Kind.ROUTE_TABLE, ids, defaults(cx))
+
+
+def one(cx: Context, table: str) -> Kept:
+    return find(cx, [table])[0]
+
+
+def entries(table: Kept) -> list[Entry]:
+    return [Entry(**said) for said in table.data["routes"]]
+
+
+def main_of(network: Found[Network]) -> str:
+    """The id of a network's main table."""
+    return network.data.get("main_table") or default_id(network)
+
+
+def table_of(cx: Context, subnet: Found[Subnet]) -> str:
+    """The id of the table that a subnet uses."""
+    return subnet.data.get("table") or main_of(networks.network_of(cx, subnet))
+
+
+def associations(cx: Context) -> Iterator[Association]:
+    """All that the account has: the main ones, and those of subnets."""
+    for network in networks.networks(cx):
+        yield _main(network)
+    for subnet in networks.subnets(cx):
+        if table := subnet.data.get("table"):
+            yield Association(subnet.data["table_association"], table, subnet.id)
+
+
+def _main(network: Found[Network]) -> Association:
+    table = main_of(network)
+    return Association(adopt(Kind.ROUTE_ASSOCIATION, network.cloud, f"{network.id}\n{table}"), table)
+
+
+def create(cx: Context, network: Found[Network]) -> Kept:
+    return kept.create(cx, Kind.ROUTE_TABLE, {"network": network.id, "routes": []}, cx.tags.get("route-table"))
+
+
+def delete(cx: Context, known: str) -> None:
+    """Raises Conflict (`in-use`) for a table that is the main one or that a subnet uses."""
+    one(cx, known)
+    if any(held.table == known for held in associations(cx)):
+        reason = f"The routeTable '{known}' has dependencies and cannot be deleted."
+        raise Conflict(Kind.ROUTE_TABLE, known, reason, "in-use")
+    kept.delete(cx, Kind.ROUTE_TABLE, known, defaults(cx))
+
+
+def add(cx: Context, table: Kept, entry: Entry) -> None:
+    """Raises Conflict (`duplicate`) if the table has a route for this range."""
+    held = entries(table)
+    if any(other.to == entry.to and other.made != "propagation" for other in held):
+        reason = f"The route identified by {entry.to} already exists."
+        raise Conflict("route", entry.to, reason, "duplicate")
+    _write(cx, table, [*held, entry])
+
+
+def exchange(cx: Context, table: Kept, entry: Entry) -> None:
+    """Let a route lead elsewhere. Raises NotFound."""
+    _demand(table, entry.to)
+    changed = [replace(entry, made=other.made) if other.to == entry.to else other for other in entries(table)]
+    _write(cx, table, changed)
+
+
+def remove(cx: Context, table: Kept, to: str) -> None:
+    """Raises NotFound."""
+    _demand(table, to)
+    _write(cx, table, [other for other in entries(table) if other.to != to])
+
+
+def _demand(table: Kept, to: str) -> None:
+    if all(other.to != to for other in entries(table)):
+        raise NotFound("route", to, f"no route with destination {to} in route table {table.id}")
+
+
+def _write(cx: Context, table: Kept, held: Sequence[Entry]) -> None:
+    kept.update(cx, Kind.ROUTE_TABLE, table.id, {"routes": [asdict(entry) for entry in held]}, defaults(cx))
+
+
+def propagate(cx: Context, table: Kept, source: str, *, on: bool) -> None:
+    """Let a table take over the routes of a VPN gateway, or no longer."""
+    sources = [one for one in propagating(table) if one != source] + ([source] if on else [])
+    kept.update(cx, Kind.ROUTE_TABLE, table.id, {"propagating": sources}, defaults(cx))
+
+
+def propagating(table: Kept) -> Sequence[str]:
+    return list(table.data.get("propagating", ()))
+
+
+def associate(cx: Context, table: Kept, subnet: Found[Subnet]) -> str:
+    """Let a subnet use a table; the id of the association. Raises Conflict (`associated`) if it uses another."""
+    _demand_same(cx, table, subnet)
+    if subnet.data.get("table") == table.id:
+        return str(subnet.data["table_association"])
+    if subnet.data.get("table"):
+        reason = f"the specified association for route table {table.id} conflicts with an existing association"
+        raise Conflict(Kind.ROUTE_TABLE, table.id, reason, "associated")
+    return _use(cx, table, subnet)
+
+
+def _use(cx: Context, table: Kept, subnet: Found[Subnet]) -> str:
+    known = mint(Kind.ROUTE_ASSOCIATION, cx.seed)
+    note(cx, Kind.SUBNET, subnet, table=table.id, table_association=known)
+    return known
+
+
+def _demand_same(cx: Context, table: Kept, subnet: Found[Subnet]) -> None:
+    if networks.network_of(cx, subnet).id != table.data["network"]:
+        raise Invalid(f"Route table {table.id} and subnet {subnet.id} belong to different networks.", "network")
+
+
+def association(cx: Context, known: str) -> Association:
+    """Raises NotFound."""
+    for held in associations(cx):
+        if held.id == known:
+            return held
+    raise NotFound(Kind.ROUTE_ASSOCIATION, known)
+
+
+def disassociate(cx: Context, held: Association) -> None:
+    """Let a subnet use the main table again. Raises Invalid for the main table's own association."""
+    if not held.subnet:
+        raise Invalid(f"cannot disassociate the main route table association {held.id}", "association")
+    note(cx, Kind.SUBNET, networks.one_subnet(cx, held.subnet), table=None, table_association=None)
+
+
+def reassociate(cx: Context, held: Association, table: Kept) -> str:
+    """Let what an association is of use another table; the new association's id."""
+    if held.subnet:
+        subnet = networks.one_subnet(cx, held.subnet)
+        _demand_same(cx, table, subnet)
+        return _use(cx, table, subnet)
+    network = networks.one_network(cx, one(cx, held.table).data["network"])
+    if table.data["network"] != network.id:
+        raise Invalid(f"Route table {table.id} does not belong to network {network.id}.", "network")
+    note(cx, Kind.NETWORK, network, main_table=table.id)
+    return _main(networks.one_network(cx, network.id)).id
+
+
+def of_network(cx: Context, network: str) -> list[Kept]:
+    return [table for table in find(cx) if table.data["network"] == network]
+
+
+def users(cx: Context) -> Mapping[str, list[Association]]:
+    """Associations by table."""
+    found: dict[str, list[Association]] = {}
+    for held in associations(cx):
+        found.setdefault(held.table, []).append(held)
+    return found
