@@ -57,7 +57,11 @@ EC2 = frozenset(
     UnfulfillableCapacity UnknownVolumeType Unsupported UnsupportedHibernationConfiguration VolumeIOPSLimit VolumeInUse
     VolumeLimitExceeded VpcLimitExceeded InvalidCarrierGatewayID.NotFound IncorrectCapacityReservationState
     InvalidIamInstanceProfileAssociationId.Malformed NoSuchAssociation InvalidAssociationID.Malformed
-    InvalidAllocationID.Malformed SnapshotLocked
+    InvalidAllocationID.Malformed SnapshotLocked InvalidVpc.Range InvalidSubnet.Range InvalidSubnet.Conflict
+    CidrConflict CidrLimitExceeded InvalidVpcCidrBlockAssociationIdError.NotFound DefaultVpcDoesNotExist
+    InvalidVpcCidrBlockAssociationID.Malformed RouteAlreadyExists InvalidRouteTableID.Malformed
+    InvalidInternetGatewayID.Malformed InvalidGatewayID.NotFound NetworkInterfaceLimitExceeded
+    InvalidAttachmentID.Malformed VPCIdNotSpecified
     """.split()  # noqa: SIM905 - as a list it would be two hundred lines
 )
 

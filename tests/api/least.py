@@ -75,6 +75,8 @@ def everything(house: Any, account: str = "") -> tuple[Any, ...]:
         session.images.list_images(),
         session.networks.list_networks(),
         session.networks.list_subnets(),
+        session.ports.list_ports(),
+        [session.networks.wiring_of(one.native) for one in session.networks.list_networks()],
         session.firewalls.list_firewalls(),
         session.addresses.list_addresses(),
         session.keys.list_keys(),

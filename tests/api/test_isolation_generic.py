@@ -49,7 +49,10 @@ def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]
             yield from _within(action, service.codec.shape(member.shape), here, depth + 1)
 
 
-_TAGGABLE = ("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "vpc", "subnet", "eni", "lt", "pg", "sir", "cr")
+_TAGGABLE = (
+    *("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "lt", "pg", "sir", "cr"),
+    *("vpc", "subnet", "eni", "rtb", "igw"),
+)
 PLACES = list(_places())
 
 
@@ -73,6 +76,14 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     reserved = ec2.create_capacity_reservation(
         InstanceType="t3.micro", InstancePlatform="Linux/UNIX", AvailabilityZone="us-east-1a", InstanceCount=1
     )["CapacityReservation"]["CapacityReservationId"]
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
+    port = ec2.create_network_interface(SubnetId=instance["SubnetId"])["NetworkInterface"]["NetworkInterfaceId"]
+    attached = ec2.attach_network_interface(NetworkInterfaceId=port, InstanceId=instance["InstanceId"], DeviceIndex=1)
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    uses = ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    further = ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.8.0.0/16")["CidrBlockAssociation"]
     association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance["InstanceId"])
     made = ec2.create_image(InstanceId=instance["InstanceId"], Name=f"image {volume}")["ImageId"]
     house.settle(6)
@@ -90,9 +101,14 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
         "pg": group_of_places,
         "cr": reserved,
         "sir": bid["SpotInstanceRequests"][0]["SpotInstanceRequestId"],
-        "eni": instance["NetworkInterfaces"][0]["NetworkInterfaceId"],
-        "vpc": instance["VpcId"],
-        "subnet": instance["SubnetId"],
+        "eni": port,
+        "eni-attach": attached["AttachmentId"],
+        "vpc": vpc,
+        "subnet": subnet,
+        "rtb": table,
+        "rtbassoc": uses,
+        "igw": gateway,
+        "vpc-cidr-assoc": further["AssociationId"],
         "groupname": f"group {volume}",
         "keyname": f"key {volume}",
         "number": address["PublicIp"],

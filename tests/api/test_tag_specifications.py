@@ -44,7 +44,8 @@ def test_tags_for_what_an_action_does_not_make_are_refused(house, send):
 
     for action in served("TagSpecifications"):
         tagged = {
-            name.replace("TagSpecification", _wire(action)): value for name, value in _tagged("vpc", ("a", "b")).items()
+            name.replace("TagSpecification", _wire(action)): value
+            for name, value in _tagged("dedicated-host", ("a", "b")).items()
         }
         answer = send(action, {**least(action), **tagged})
         assert (action, answer.status, answer.code) == (action, 400, "InvalidParameterValue")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from isthmus.context import Context
-from isthmus.core import gateways, kept, ports
+from isthmus.core import gateways, instances, kept, ports, routes
 from isthmus.core.ids import Kind
+from isthmus.core.kept import Kept
 from isthmus.core.registry import Found
 from isthmus.core.routes import Entry
+from isthmus.errors import Invalid
 from isthmus.model import Hop, Network, Route
 
 VPN, ENDPOINT = "vpn", "endpoint"
@@ -19,6 +21,30 @@ def led(cx: Context, network: Found[Network], entry: Entry) -> Route | None:
     find = _FIND.get(entry.hop)
     native = find(cx, network, entry.target) if find else None
     return None if native is None else Route(entry.to, Hop(entry.hop), native)
+
+
+def alive(cx: Context, network: Found[Network], entry: Entry) -> bool:
+    """Whether what a route leads to is there."""
+    return entry.hop == ENDPOINT or led(cx, network, entry) is not None
+
+
+def demand(cx: Context, network: Found[Network], hop: str, target: str) -> None:
+    """Raises NotFound for what is not there, and Invalid for what does not serve this network."""
+    _HAVE[hop](cx, target)
+    if led(cx, network, Entry("", hop, target)) is None:
+        raise Invalid(f"{target} and the route table belong to different networks, or it is not ready.", "target")
+
+
+def entries(cx: Context, table: Kept) -> list[Entry]:
+    """A table's routes, with those that it takes over from VPN gateways."""
+    return routes.entries(table)
+
+
+def server_of(cx: Context, entry: Entry) -> str:
+    """The id of the server that has the port which a route leads to, or empty."""
+    found = ports.index(cx).by_id.get(entry.target)
+    one = instances.index(cx).by_native.get((found.cloud, found.noun.server)) if found and found.noun.server else None
+    return one.id if one else ""
 
 
 def _gateway(cx: Context, network: Found[Network], target: str) -> str | None:
@@ -36,6 +62,12 @@ def _port(cx: Context, network: Found[Network], target: str) -> str | None:
     return found.noun.native if found and found.cloud == network.cloud else None
 
 
+_HAVE: Mapping[str, Callable[[Context, str], object]] = {
+    Hop.INTERNET: lambda cx, target: gateways.find(cx, [target]),
+    Hop.EGRESS: lambda cx, target: kept.find(cx, Kind.EGRESS_GATEWAY, [target]),
+    Hop.PORT: lambda cx, target: ports.one(cx, target),
+}
+"""Raises NotFound for what is not there."""
 _FIND: Mapping[str, Callable[[Context, Found[Network], str], str | None]] = {
     Hop.INTERNET: _gateway,
     Hop.EGRESS: _egress,

@@ -53,6 +53,12 @@ def subnets_of(cx: Context, network: Found[Network]) -> list[Found[Subnet]]:
     return [one for one in subnets(cx) if (one.cloud, one.noun.network) == (network.cloud, network.noun.native)]
 
 
+def setting(network: Found[Network], name: str) -> bool:
+    """What an account has set for a network, or how it began: `dns_support`, `dns_hostnames` or `usage_metrics`."""
+    first = {"dns_support": True, "dns_hostnames": network.noun.default, "usage_metrics": False}
+    return bool(network.data.get(name, first[name]))
+
+
 def create_network(cx: Context, cidr: str, *, cloud: str = "", default: bool = False) -> Found[Network]:
     cloud = cloud or cx.place().cloud
     ref = mint(Kind.NETWORK, cx.seed)

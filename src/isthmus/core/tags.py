@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from isthmus.context import Context
-from isthmus.core import addresses, capacity, firewalls, images, instances, kept, keys, networks, ports, spot, volumes
+from isthmus.core import (
+    addresses,
+    capacity,
+    firewalls,
+    gateways,
+    images,
+    instances,
+    kept,
+    keys,
+    networks,
+    ports,
+    routes,
+    spot,
+    volumes,
+)
 from isthmus.core.ids import PREFIX, Kind
 from isthmus.core.registry import pick
 from isthmus.errors import NotFound, QuotaExceeded
@@ -77,6 +91,8 @@ _CHECKS: Mapping[str, Callable[[Context, str], object]] = {
     PREFIX[Kind.RAMDISK]: lambda cx, one: pick(images.index(cx), Kind.RAMDISK, [one]),
     PREFIX[Kind.NETWORK]: lambda cx, one: pick(networks.networks(cx), Kind.NETWORK, [one]),
     PREFIX[Kind.SUBNET]: lambda cx, one: pick(networks.subnets(cx), Kind.SUBNET, [one]),
+    PREFIX[Kind.ROUTE_TABLE]: lambda cx, one: routes.one(cx, one),
+    PREFIX[Kind.GATEWAY]: lambda cx, one: gateways.find(cx, [one]),
     PREFIX[Kind.FIREWALL]: lambda cx, one: pick(firewalls.index(cx), Kind.FIREWALL, [one]),
     PREFIX[Kind.ADDRESS]: lambda cx, one: pick(addresses.index(cx), Kind.ADDRESS, [one]),
     PREFIX[Kind.PORT]: lambda cx, one: ports.one(cx, one),

@@ -35,12 +35,13 @@ def compiled(cx: Context, network: Found[Network]) -> Wiring:
     return Wiring(
         internet=gateways.of_network(cx, network.id) is not None,
         subnets=tuple(_subnet(cx, network, subnet) for subnet in subnets),
+        resolver=networks.setting(network, "dns_support"),
     )
 
 
 def _subnet(cx: Context, network: Found[Network], subnet: Found[Subnet]) -> SubnetWiring:
     table = routes.one(cx, routes.table_of(cx, subnet))
-    led = (hops.led(cx, network, entry) or Route(entry.to, Hop.NOWHERE) for entry in routes.entries(table))
+    led = (hops.led(cx, network, entry) or Route(entry.to, Hop.NOWHERE) for entry in hops.entries(cx, table))
     return SubnetWiring(subnet.noun.native, tuple(led))
 
 

@@ -54,6 +54,11 @@ _NOT_FOUND = {
         "InvalidCapacityReservationId.NotFound",
         "The capacity reservation ID '{}' does not exist.",
     ),
+    "route-table": ("InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist"),
+    "route-association": ("InvalidAssociationID.NotFound", "The association ID '{}' does not exist"),
+    "route": ("InvalidRoute.NotFound", "The route '{}' does not exist"),
+    "internet-gateway": ("InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist"),
+    "gateway-attachment": ("Gateway.NotAttached", "The gateway '{}' is not attached"),
     "resource": ("InvalidID", "The ID '{}' is not valid"),
 }
 _CONFLICT = {
@@ -83,6 +88,14 @@ _CONFLICT = {
     ("placement-group", "duplicate"): "InvalidPlacementGroup.Duplicate",
     ("placement-group", "in-use"): "InvalidPlacementGroup.InUse",
     ("network", "in-use"): "DependencyViolation",
+    ("network", "duplicate"): "CidrConflict",
+    ("subnet", "duplicate"): "InvalidSubnet.Conflict",
+    ("internet-gateway", "attached"): "Resource.AlreadyAssociated",
+    ("internet-gateway", "network"): "InvalidParameterValue",
+    ("internet-gateway", "in-use"): "DependencyViolation",
+    ("route-table", "in-use"): "DependencyViolation",
+    ("route-table", "associated"): "Resource.AlreadyAssociated",
+    ("route", "duplicate"): "RouteAlreadyExists",
     ("subnet", "in-use"): "DependencyViolation",
 }
 _QUOTA = {
@@ -97,6 +110,9 @@ _QUOTA = {
     "key": "KeyPairLimitExceeded",
     "network": "VpcLimitExceeded",
     "subnet": "SubnetLimitExceeded",
+    "route-table": "RouteTableLimitExceeded",
+    "route": "RouteLimitExceeded",
+    "internet-gateway": "InternetGatewayLimitExceeded",
     "tag": "TagLimitExceeded",
 }
 _CAPACITY = {

@@ -1,0 +1,78 @@
+"""Deleting a network: only when nothing of the user's depends on it, and with all that it began with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from isthmus.context import Context
+from isthmus.core import firewalls, gateways, kept, networks, routes
+from isthmus.core.ids import Kind
+from isthmus.core.records import forget
+from isthmus.core.registry import Found
+from isthmus.errors import Conflict
+from isthmus.model import Firewall, Network
+from isthmus.store import Record
+
+_TIED = (
+    *(Kind.ROUTE_TABLE, Kind.GATEWAY, Kind.EGRESS_GATEWAY, Kind.NAT, Kind.ACL, Kind.ENDPOINT),
+    *(Kind.PEERING,),
+)
+"""Kinds of the store's own things whose data name the network they are in as `network`."""
+
+
+def delete_network(cx: Context, found: Found[Network]) -> None:
+    """Raises Conflict (`in-use`) while the network has anything but what it began with."""
+    if next(_dependents(cx, found), ""):
+        reason = f"The vpc '{found.id}' has dependencies and cannot be deleted."
+        raise Conflict(Kind.NETWORK, found.id, reason, "in-use")
+    own = _own(cx, found)
+    networks.api(cx.session(found.cloud)).delete_network(found.noun.native)
+    forget(cx, found.id, *own)
+
+
+def _dependents(cx: Context, found: Found[Network]) -> Iterator[str]:
+    """Ids of what must go before the network can."""
+    yield from (one.id for one in networks.subnets_of(cx, found))
+    yield from (one.id for one in _walls(cx, found) if one.noun.name != firewalls.DEFAULT)
+    if gateway := gateways.of_network(cx, found.id):
+        yield gateway.id
+    first = _first(found)
+    yield from (one.id for one in _records(cx, found.id) if one.id not in first)
+
+
+def _walls(cx: Context, found: Found[Network]) -> Iterator[Found[Firewall]]:
+    for one in firewalls.index(cx):
+        if (one.cloud, one.noun.network) == (found.cloud, found.noun.native):
+            yield one
+
+
+def _records(cx: Context, network: str) -> Iterator[Record]:
+    view = cx.view()
+    for kind in _TIED:
+        for record in view.of_kind(kind).values():
+            if record.data.get("network") == network and record.gone is None and not record.data.get(kept.DELETED):
+                yield record
+
+
+def _first(found: Found[Network]) -> set[str]:
+    """Ids of the records' things that a network begins with."""
+    return {routes.default_id(found), gateways.default_id(found)}
+
+
+def _own(cx: Context, found: Found[Network]) -> list[str]:
+    """Ids of all that goes with the network: records and tags of these are forgotten."""
+    return [*_first(found), *(one.id for one in _walls(cx, found))]
+
+
+def sweep(cx: Context) -> None:
+    """Forget the store's own things that are left of networks which are gone."""
+    there = {one.id for one in networks.networks(cx)}
+    view = cx.view()
+    left = [
+        record.id
+        for kind in _TIED
+        for record in view.of_kind(kind).values()
+        if record.data.get("network", "") not in {"", *there}
+    ]
+    if left:
+        forget(cx, *left)
