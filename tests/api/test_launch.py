@@ -93,8 +93,6 @@ def test_what_was_not_said_has_awss_defaults(ec2, image):
         ({"HibernationOptions": {"Configured": True}}, "UnsupportedOperation"),
         ({"LaunchTemplate": {"LaunchTemplateName": "x"}}, "InvalidLaunchTemplateName.NotFoundException"),
         ({"InstanceMarketOptions": {"MarketType": "capacity-block"}}, "UnsupportedOperation"),
-        ({"NetworkInterfaces": [{"DeviceIndex": 0}, {"DeviceIndex": 1}]}, "UnsupportedOperation"),
-        ({"NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}]}, "UnsupportedOperation"),
     ],
 )
 def test_a_refused_launch_makes_nothing(house, ec2, image, asked, code):

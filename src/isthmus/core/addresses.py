@@ -7,11 +7,14 @@ from collections.abc import Collection, Sequence
 from isthmus.context import Context
 from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.records import creating, forget
-from isthmus.core.registry import Found, Index, family, find, join, pick
+from isthmus.core.registry import Found, Index, family, find, join
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Address, Port
 from isthmus.providers import Addresses, AddressSpec, Session
+
+AUTO = "auto"
+"""In the record of an address that a server has by itself: the server's id. See core/publics.py."""
 
 
 def api(session: Session) -> Addresses:
@@ -23,16 +26,21 @@ def index(cx: Context) -> Index[Address]:
 
 
 def find_addresses(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Address]]:
-    return find(index(cx), Kind.ADDRESS, ids)
+    """Those that the account has allocated, not those that servers have by themselves."""
+    found = find(index(cx), Kind.ADDRESS, ids)
+    for one in found if ids else ():
+        if one.data.get(AUTO):
+            raise NotFound(Kind.ADDRESS, one.id)
+    return [one for one in found if not one.data.get(AUTO)]
 
 
 def one(cx: Context, allocation: str) -> Found[Address]:
-    return pick(index(cx), Kind.ADDRESS, [allocation])[0]
+    return find_addresses(cx, [allocation])[0]
 
 
 def at(cx: Context, address: str) -> Found[Address]:
     """The account's public address by its number."""
-    for found in index(cx):
+    for found in find_addresses(cx):
         if found.noun.address == address:
             return found
     raise NotFound("public-address", address)
@@ -40,7 +48,7 @@ def at(cx: Context, address: str) -> Found[Address]:
 
 def associated(cx: Context, association: str) -> Found[Address]:
     """The address by the id of its association."""
-    for found in index(cx):
+    for found in find_addresses(cx):
         if found.noun.port and association_id(found) == association:
             return found
     raise NotFound(Kind.ASSOCIATION, association)
@@ -56,7 +64,7 @@ def association_id(found: Found[Address]) -> str:
 def allocate(cx: Context, address: str = "") -> Found[Address]:
     cloud = cx.place().cloud
     most = cx.world.limits.addresses
-    if len(index(cx).by_id) >= most:
+    if len(find_addresses(cx)) >= most:
         raise QuotaExceeded(Kind.ADDRESS, "", f"The maximum number of addresses has been reached: {most}.")
     ref = mint(Kind.ADDRESS, cx.seed)
     with creating(cx, Kind.ADDRESS, ref, cloud, tags=cx.tags.get("elastic-ip")) as made:
@@ -88,12 +96,16 @@ def associate(
         return found
     held = [one for one in index(cx) if (one.cloud, one.noun.port) == (port.cloud, port.noun.native)]
     held = [one for one in held if one.noun.private == private] + ([found] if found.noun.port else [])
-    if held and not again:
-        reason = f"resource {held[0].id} is already associated with associate-id {association_id(held[0])}"
+    own = [one for one in held if not one.data.get(AUTO)]
+    if own and not again:
+        reason = f"resource {own[0].id} is already associated with associate-id {association_id(own[0])}"
         raise Conflict(Kind.ADDRESS, found.id, reason, "associated")
     addresses = api(cx.session(port.cloud))
     for other in held:
         addresses.disassociate_address(other.noun.native)
+        if other.data.get(AUTO):
+            addresses.release_address(other.noun.native)
+            forget(cx, other.id)
     addresses.associate_address(found.noun.native, port.noun.native, private)
     return one(cx, found.id)
 

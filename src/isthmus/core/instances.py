@@ -59,6 +59,8 @@ class Launch:
     spot_until: str = ""
     spot_cancelled: str = ""
     """When its request was cancelled."""
+    public: bool = False
+    """Whether it has a public address of its own while it runs."""
     reason: str = ""
     """Why it was stopped or terminated, and when."""
 
@@ -165,10 +167,10 @@ def index(cx: Context) -> Instances:
     return result
 
 
-def young(cx: Context, cloud: str, servers: Sequence[Server]) -> list[Instance]:
-    """Servers just made: nothing hangs on them yet, so nothing else is asked for."""
+def young(cx: Context, cloud: str, servers: Sequence[Server], public: Index[Address] | None = None) -> list[Instance]:
+    """Servers just made: nothing hangs on them yet but `public` addresses, so nothing else is asked for."""
     view = cx.view()
-    parts: tuple[Index[Volume], Index[Address], Index[Firewall]] = (Index({}), Index({}), firewalls.index(cx))
+    parts: tuple[Index[Volume], Index[Address], Index[Firewall]] = (Index({}), public or Index({}), firewalls.index(cx))
     return _Join(cx, view, parts, None).these(cloud, servers)
 
 

@@ -59,11 +59,12 @@ def create(
     data: Mapping[str, object] | None = None,
     *,
     delete_with_server: bool = False,
+    ref: str = "",
 ) -> Found[Port]:
     """A port in a subnet, with further addresses as named and `count` more. `data` is what only the API knows."""
     within = networks.one_subnet(cx, subnet)
     guards = firewalls.for_launch(cx, within.cloud, within, groups)
-    ref = mint(Kind.PORT, cx.seed)
+    ref = ref or mint(Kind.PORT, cx.seed)
     spec = PortSpec(
         ref,
         within.noun.native,

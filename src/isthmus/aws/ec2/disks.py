@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.errors import AwsError
-from isthmus.core.servers import DiskOrder
+from isthmus.core.disks import DiskOrder
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import BlockDeviceMappingTypeDef

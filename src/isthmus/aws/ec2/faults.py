@@ -119,6 +119,7 @@ _CAPACITY = {
     "server": "InsufficientInstanceCapacity",
     "volume": "InsufficientVolumeCapacity",
     "address": "InsufficientAddressCapacity",
+    "public-address": "InsufficientAddressCapacity",
     "subnet": "InsufficientFreeAddressesInSubnet",
 }
 _INVALID = {"disks": "InvalidBlockDeviceMapping", "public": "InvalidKey.Format"}

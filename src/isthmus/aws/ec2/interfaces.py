@@ -90,7 +90,7 @@ def render(face: Face) -> dict[str, Any]:
     port = face.port
     said = interface(port)
     for one in (said, *said["PrivateIpAddresses"]):
-        if public := one.get("Association"):
+        if (public := one.get("Association")) and "_AllocationId" in public:
             more = {"AllocationId": public["_AllocationId"], "AssociationId": public["_AssociationId"]}
             one["Association"] = {**public, **more}
     attachment = said.pop("Attachment")
@@ -122,7 +122,7 @@ def create_network_interface(cx: Context, req: CreateNetworkInterfaceRequestType
 
 def create(cx: Context, said: Mapping[str, Any], *, delete_with_server: bool = False) -> Found[Port]:
     """An interface as CreateNetworkInterface or a launch says it. Raises AwsError for what EC2 would refuse."""
-    address, others = _addresses(said)
+    address, others = addresses_of(said)
     count = said.get("SecondaryPrivateIpAddressCount", 0)
     if count and others:
         raise AwsError("InvalidParameterCombination", "Secondary addresses are given by number or by count, not both.")
@@ -141,7 +141,7 @@ def description(text: str) -> str:
     return text
 
 
-def _addresses(said: Mapping[str, Any]) -> tuple[str, list[str]]:
+def addresses_of(said: Mapping[str, Any]) -> tuple[str, list[str]]:
     """The first address asked for, empty for none, and the others."""
     first = said.get("PrivateIpAddress", "")
     items = said.get("PrivateIpAddresses", ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
@@ -12,14 +12,15 @@ from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.faces import Look
 from isthmus.aws.ec2.from_template import demand_type, with_template
 from isthmus.aws.ec2.instances import render
+from isthmus.aws.ec2.launch_ports import port_orders, public_address
 from isthmus.aws.ec2.market import market_options
 from isthmus.aws.ec2.placement_groups import group_of
 from isthmus.aws.ec2.profiles import arn_of
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
-from isthmus.core import keys, servers, spot
+from isthmus.core import keys, launching, spot
 from isthmus.core.instances import Instance, Launch
-from isthmus.core.servers import Order
+from isthmus.core.launching import Order
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import RunInstancesRequestTypeDef
@@ -76,7 +77,7 @@ def launch(cx: Context, req: Mapping[str, Any]) -> tuple[str, list[Instance]]:
         if said.get(parameter):
             raise AwsError("UnsupportedOperation", f"The parameter {parameter} is not supported. {reason}")
     demand_type(said)
-    reservation, made = servers.launch(cx, order_of(cx, said))  # type: ignore[arg-type]
+    reservation, made = launching.launch(cx, order_of(cx, said))  # type: ignore[arg-type]
     spot.tag(cx, [one for one in made if one.launch.spot], cx.tags.get("spot-instances-request", {}))
     return reservation, made
 
@@ -90,7 +91,6 @@ def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
     if req.get("KeyName"):
         keys.named(cx, req["KeyName"])
-    interface = _interface(req)
     text, data = user_data(req.get("UserData", ""))
     return Order(
         image=image,
@@ -99,9 +99,8 @@ def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
         most=most,
         launch=_launch(cx, req, text),
         zone=zone_of(cx, req.get("Placement", {})),
-        subnet=interface.get("SubnetId") or req.get("SubnetId", ""),
-        address=interface.get("PrivateIpAddress") or req.get("PrivateIpAddress", ""),
-        groups=(*interface.get("Groups", ()), *req.get("SecurityGroupIds", ())),
+        ports=port_orders(req),
+        public=public_address(req),
         group_names=tuple(req.get("SecurityGroups", ())),
         disks=disk_orders(req.get("BlockDeviceMappings", ())),
         user_data=data,
@@ -151,8 +150,8 @@ def _counts(req: RunInstancesRequestTypeDef) -> tuple[int, int]:
         raise AwsError("InvalidParameterValue", f"Invalid counts: minCount {least}, maxCount {most}.")
     if most > _MOST:
         raise AwsError("InstanceLimitExceeded", f"At most {_MOST} instances can be launched in one request.")
-    if most > 1 and (req.get("PrivateIpAddress") or _interface(req).get("PrivateIpAddress")):
-        raise AwsError("InvalidParameterCombination", "A private address is for one instance only.")
+    if most > 1 and any(one.address or one.secondary or one.port for one in port_orders(req)):
+        raise AwsError("InvalidParameterCombination", "An interface or a private address is for one instance only.")
     return least, most
 
 
@@ -205,24 +204,3 @@ _METADATA = {
     "HttpPutResponseHopLimit": ("hop_limit", range(1, 65)),
     "InstanceMetadataTags": ("metadata_tags", ("enabled", "disabled")),
 }
-
-
-def _interface(req: RunInstancesRequestTypeDef) -> Mapping[str, Any]:
-    """The one network interface that may be described instead of subnet, address and groups."""
-    interfaces: Sequence[Mapping[str, Any]] = req.get("NetworkInterfaces", ())
-    if not interfaces:
-        return {}
-    if len(interfaces) > 1 or interfaces[0].get("DeviceIndex", 0) != 0:
-        raise AwsError("UnsupportedOperation", "Instances have one network interface, at device index 0.")
-    if req.get("SubnetId") or req.get("SecurityGroupIds") or req.get("SecurityGroups"):
-        message = "Network interfaces and an instance-level subnet ID or security groups may not be specified together."
-        raise AwsError("InvalidParameterCombination", message)
-    for name, value in interfaces[0].items():
-        if name not in _INTERFACE and value:
-            raise AwsError("UnsupportedOperation", f"NetworkInterfaces.{name} is not supported.")
-    if interfaces[0].get("DeleteOnTermination") is False:
-        raise AwsError("UnsupportedOperation", "An interface made at launch goes with its instance.")
-    return interfaces[0]
-
-
-_INTERFACE = frozenset({"DeviceIndex", "SubnetId", "PrivateIpAddress", "Groups", "DeleteOnTermination"})

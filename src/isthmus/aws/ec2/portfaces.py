@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from isthmus.core.addresses import association_id
+from isthmus.core.addresses import AUTO, association_id
 from isthmus.core.ports import attachment_id, port_id
 from isthmus.core.registry import Found
 from isthmus.model import Address, Firewall, Port
@@ -81,11 +81,14 @@ def _private(face: PortFace, address: str) -> dict[str, Any]:
         "PrivateDnsName": face.name(address),
     }
     if found := face.public(address):
-        said["Association"] = {
-            "_AllocationId": found.id,
-            "_AssociationId": association_id(found),
-            "IpOwnerId": face.account,
-            "PublicDnsName": found.noun.address,
-            "PublicIp": found.noun.address,
-        }
+        said["Association"] = _association(face.account, found)
     return said
+
+
+def _association(account: str, found: Found[Address]) -> dict[str, Any]:
+    """An InstanceNetworkInterfaceAssociation. An address that its server has by itself is not the account's."""
+    said = {"IpOwnerId": "amazon", "PublicDnsName": found.noun.address, "PublicIp": found.noun.address}
+    if found.data.get(AUTO):
+        return said
+    ids = {"_AllocationId": found.id, "_AssociationId": association_id(found)}
+    return {**ids, **said, "IpOwnerId": account}

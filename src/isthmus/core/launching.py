@@ -1,0 +1,334 @@
+"""Launching servers: records first, then ports and public addresses, then the servers, each under a ref of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from isthmus.context import Context, Place
+from isthmus.core import addresses, firewalls, images, keys, networks, placements, ports, publics
+from isthmus.core.disks import DiskOrder, disks
+from isthmus.core.ids import Kind, mint
+from isthmus.core.instances import Instance, Launch, pick, young
+from isthmus.core.nouns import dump_server
+from isthmus.core.placements import Placing
+from isthmus.core.records import forget
+from isthmus.core.registry import Found, gather
+from isthmus.core.servers import compute, demand_flavor
+from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable
+from isthmus.model import Image, ImageState, Server, ServerState, Subnet
+from isthmus.providers import ServerSpec
+from isthmus.store import Record
+
+_GOING = frozenset({ServerState.DELETING, ServerState.DELETED})
+
+
+@dataclass(frozen=True)
+class PortOrder:
+    """A port as asked for: one that is there already, by its id, or a new one."""
+
+    index: int = 0
+    port: str = ""
+    subnet: str = ""
+    address: str = ""
+    secondary: tuple[str, ...] = ()
+    count: int = 0
+    """Further addresses of the cloud's choice."""
+    groups: tuple[str, ...] = ()
+    description: str = ""
+    delete_with_server: bool = True
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is as a cloud makes one by itself with a server."""
+        more = self.port or self.secondary or self.count or self.description
+        return self.index == 0 and self.delete_with_server and not more
+
+
+@dataclass(frozen=True)
+class Order:
+    """A launch as a front asks for it, in ids. `launch` holds what only the API knows."""
+
+    image: str
+    flavor: str
+    least: int
+    most: int
+    launch: Launch
+    zone: str = ""
+    ports: tuple[PortOrder, ...] = (PortOrder(),)
+    """In the order of their index, from 0."""
+    group_names: tuple[str, ...] = ()
+    public: bool | None = None
+    """Whether each server gets a public address while it runs; None leaves it to the subnet."""
+    disks: tuple[DiskOrder, ...] = ()
+    user_data: bytes = b""
+    kernel: str = ""
+    ramdisk: str = ""
+    placement: str = ""
+    """The id of a placement group."""
+    partition: int = 0
+
+
+def launch(cx: Context, order: Order) -> tuple[str, list[Instance]]:
+    """Launch between `least` and `most` servers; the reservation and the instances.
+
+    Records come first, in one transaction; each server is made under its own ref. If fewer than `least` can be
+    made, those that were are deleted again and the first refusal is raised.
+    """
+    plan = _plan(cx, order)
+    order = _placed(order, plan)
+    reservation = mint(Kind.RESERVATION, cx.seed)
+    known = cx.view().records
+    specs = _fitting(cx, order, [plan.spec(cx) for _ in range(order.most)])
+    fresh = [spec for spec in specs if spec.ref not in known or not known[spec.ref].native]
+    _record(cx, plan, order, reservation, specs, fresh)
+    answers = _create(cx, plan, fresh)
+    made = {ref: one for ref, one in answers.items() if isinstance(one, Server)}
+    if len(made) + len(specs) - len(fresh) < order.least:
+        _undo(cx, plan, answers, fresh)
+        raise next(one for one in answers.values() if isinstance(one, Fault))
+    _settle(cx, plan, answers, fresh)
+    before = pick(cx, [spec.ref for spec in specs if spec not in fresh]) if len(fresh) < len(specs) else []
+    public = addresses.index(cx) if plan.public else None
+    return reservation, [*before, *young(cx, plan.place.cloud, list(made.values()), public)]
+
+
+def _fitting(cx: Context, order: Order, specs: list[ServerSpec]) -> list[ServerSpec]:
+    """As many as the account may have besides its live servers. Raises QuotaExceeded if these are too few."""
+    most = cx.world.limits.instances
+    live = {known for known, record in cx.view().of_kind(Kind.SERVER).items() if record.gone is None}
+    others = len(live - {spec.ref for spec in specs})
+    if others + order.least > most:
+        wanted = others + order.least
+        reason = f"You have requested more instances ({wanted}) than your current instance limit of {most} allows."
+        raise QuotaExceeded(Kind.SERVER, "", reason)
+    return specs[: most - others]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A launch with every id resolved to its cloud's own."""
+
+    place: Place
+    image: Found[Image]
+    ports: tuple[PortOrder, ...]
+    """Those that must be there before the server; none if it comes with one of its own."""
+    public: bool
+    placing: Placing
+    template: ServerSpec
+
+    def spec(self, cx: Context) -> ServerSpec:
+        """One server's spec, under a ref of its own; `ports` are the refs of those to be made."""
+        ref = mint(Kind.SERVER, cx.seed)
+        each = tuple(replace(disk, ref=mint(Kind.VOLUME, cx.seed)) for disk in self.template.disks)
+        own = tuple(mint(Kind.PORT, cx.seed) for _ in self.ports)
+        name = cx.tags.get("instance", {}).get("Name", ref)
+        return replace(self.template, ref=ref, name=name, disks=each, ports=own)
+
+
+def _placed(order: Order, plan: _Plan) -> Order:
+    placing = plan.placing
+    stands = replace(
+        order.launch,
+        group=placing.group,
+        group_name=placing.name,
+        partition=placing.partition,
+        public=plan.public,
+    )
+    return replace(order, launch=stands)
+
+
+def _plan(cx: Context, order: Order) -> _Plan:
+    subnet = _subnet(cx, order)
+    place = networks.place_of(cx, subnet) if subnet else cx.place(order.zone)
+    if subnet and order.zone and order.zone != place.zone:
+        raise Invalid(f"The subnet {subnet.id} is not in the zone {order.zone}.", "zone")
+    image = _image(cx, order.image, place)
+    flavor = demand_flavor(cx, place.cloud, order.flavor)
+    if subnet is None:
+        subnet = networks.default_subnet(cx, place.cloud, place.native)
+    first = order.ports[0]
+    plain = len(order.ports) == 1 and first.plain
+    key = keys.for_launch(cx, place.cloud, order.launch.key)
+    groups = firewalls.for_launch(cx, place.cloud, subnet, first.groups, order.group_names)
+    placing = placements.placing(cx, order.placement, order.partition, order.most, place)
+    return _Plan(
+        place,
+        image,
+        () if plain else tuple(replace(one, subnet=one.subnet or subnet.id) for one in order.ports),
+        order.public if order.public is not None else subnet.data.get("public_on_launch", False),
+        placing,
+        ServerSpec(
+            ref="",
+            name="",
+            image=image.noun.native,
+            flavor=flavor.native,
+            zone=place.native,
+            disks=disks(cx, image, order.disks),
+            subnet=subnet.noun.native if plain else "",
+            address=first.address if plain else "",
+            firewalls=tuple(group.noun.native for group in groups) if plain else (),
+            key=key.native,
+            public_key=key.public,
+            user_data=order.user_data,
+            kernel=images.boot_part(cx, place.cloud, Kind.KERNEL, order.kernel) or image.noun.kernel,
+            ramdisk=images.boot_part(cx, place.cloud, Kind.RAMDISK, order.ramdisk) or image.noun.ramdisk,
+            group=placing.group if placing.apart else "",
+            partition=placing.partition if placing.apart else 0,
+        ),
+    )
+
+
+def _subnet(cx: Context, order: Order) -> Found[Subnet] | None:
+    """The subnet that is named, or that a named port is in; the first one decides, and the others must agree."""
+    found = []
+    for one in order.ports:
+        if one.port:
+            held = ports.one(cx, one.port)
+            if held.noun.server:
+                raise Conflict(Kind.PORT, held.id, f"The interface {held.id} is in use.", "in-use")
+            found.append(networks.subnets(cx).by_native[held.cloud, held.noun.subnet])
+        elif one.subnet:
+            found.append(networks.one_subnet(cx, one.subnet))
+    if len({networks.place_of(cx, subnet).zone for subnet in found}) > 1:
+        raise Invalid("The interfaces of an instance are all in one zone.", "zone")
+    return found[0] if found else None
+
+
+def _image(cx: Context, wanted: str, place: Place) -> Found[Image]:
+    image = images.one_image(cx, wanted)
+    if image.cloud != place.cloud:
+        raise NotFound(Kind.IMAGE, wanted)
+    if image.noun.state is not ImageState.AVAILABLE:
+        raise Conflict(Kind.IMAGE, wanted, f"The image {wanted} is not available.")
+    return image
+
+
+def _record(
+    cx: Context,
+    plan: _Plan,
+    order: Order,
+    reservation: str,
+    specs: Sequence[ServerSpec],
+    fresh: Sequence[ServerSpec],
+) -> None:
+    now, cloud = cx.now(), plan.place.cloud
+    with cx.store.change(cx.account) as change:
+        for number, spec in enumerate(specs):
+            if spec not in fresh:
+                continue
+            launch = replace(order.launch, reservation=reservation, index=number, image=plan.image.id, token=cx.token)
+            change.put(Record(spec.ref, cx.account, Kind.SERVER, cloud, "", {"launch": launch.dump()}, now, None))
+            for disk in spec.disks:
+                change.put(Record(disk.ref, cx.account, Kind.VOLUME, cloud, "", {"server": spec.ref}, now, None))
+            if tags := cx.tags.get("instance"):
+                change.tag([spec.ref], tags)
+            if tags := cx.tags.get("volume"):
+                change.tag([disk.ref for disk in spec.disks], tags)
+
+
+def _create(cx: Context, plan: _Plan, specs: Sequence[ServerSpec]) -> dict[str, Server | Fault]:
+    """The server or the refusal, by ref."""
+
+    def create(spec: ServerSpec) -> Server | Fault:
+        try:
+            return _one(cx, plan, spec)
+        except NoCapacity as fault:
+            return NoCapacity(Kind.SUBNET, "", str(fault)) if fault.kind == Kind.ADDRESS else fault
+        except Fault as fault:
+            return fault
+
+    return {spec.ref: one for spec, one in zip(specs, gather(create, specs), strict=True)} if specs else {}
+
+
+def _one(cx: Context, plan: _Plan, spec: ServerSpec) -> Server:
+    """One server with its ports and public address. A refusal leaves nothing of it; Unavailable may."""
+    cloud = plan.place.cloud
+    try:
+        public = publics.allocate(cx, cloud, spec.ref) if plan.public else None
+        natives = tuple(_port(cx, one, ref, spec.ref) for one, ref in zip(plan.ports, spec.ports, strict=True))
+        server = compute(cx.session(cloud)).create_server(replace(spec, ports=natives))
+        if server.state in _GOING:
+            raise Unavailable(Kind.SERVER, "", "An earlier try of this launch is still being taken back.")
+        for at, one in enumerate(plan.ports):
+            if one.port and one.delete_with_server:
+                ports.api(cx.session(cloud)).set_delete_with_server(natives[at], True)
+        if public:
+            publics.associate(cx, public, server)
+    except Unavailable:
+        raise
+    except Fault:
+        _clear(cx, plan, spec)
+        raise
+    return server
+
+
+def _port(cx: Context, wanted: PortOrder, ref: str, server: str) -> str:
+    """The native id of a port for a server that is to be made."""
+    if wanted.port:
+        return ports.one(cx, wanted.port).noun.native
+    made = ports.create(
+        cx,
+        wanted.subnet,
+        wanted.groups,
+        wanted.address,
+        wanted.secondary,
+        wanted.count,
+        {"description": wanted.description, publics.LAUNCH: server},
+        delete_with_server=wanted.delete_with_server,
+        ref=ref,
+    )
+    return made.noun.native
+
+
+def _clear(cx: Context, plan: _Plan, spec: ServerSpec) -> None:
+    """Take back what was made for a server that cannot be had."""
+    publics.release(cx, spec.ref)
+    known = ports.index(cx).by_id
+    for ref in spec.ports:
+        if (found := known.get(ref)) and not found.noun.server:
+            ports.delete(cx, found)
+
+
+def _undo(cx: Context, plan: _Plan, answers: Mapping[str, Server | Fault], specs: Sequence[ServerSpec]) -> None:
+    """Take back a launch that cannot be had whole.
+
+    The records of what may still be there stay: core/reconcile.py finds out.
+    """
+    servers = compute(cx.session(plan.place.cloud))
+    gone = []
+    for spec in specs:
+        answer = answers[spec.ref]
+        try:
+            if isinstance(answer, Server):
+                servers.delete_server(answer.native)
+                publics.release(cx, spec.ref)
+        except Fault:
+            continue
+        if not isinstance(answer, Unavailable):
+            gone.append(spec)
+    forget(cx, *_refs(gone))
+
+
+def _settle(cx: Context, plan: _Plan, answers: Mapping[str, Server | Fault], specs: Sequence[ServerSpec]) -> None:
+    """Write down what became of each spec; of one that was answered with Unavailable nobody knows yet."""
+    records = cx.view().records
+    tags = cx.tags.get("network-interface")
+    with cx.store.change(cx.account) as change:
+        for spec in specs:
+            answer = answers[spec.ref]
+            if isinstance(answer, Server):
+                data = {**records[spec.ref].data, "last": dump_server(answer)}
+                change.update(spec.ref, native=answer.native, data=data)
+                for port in (records[ref] for ref in spec.ports if ref in records):
+                    kept = {name: value for name, value in port.data.items() if name != publics.LAUNCH}
+                    change.update(port.id, data=kept)
+                if tags:
+                    change.tag([ports.port_id(plan.place.cloud, port) for port in answer.ports], tags)
+            elif not isinstance(answer, Unavailable):
+                for ref in _refs([spec]):
+                    change.drop(ref)
+
+
+def _refs(specs: Sequence[ServerSpec]) -> list[str]:
+    return [ref for spec in specs for ref in (spec.ref, *(disk.ref for disk in spec.disks))]
