@@ -61,7 +61,8 @@ EC2 = frozenset(
     CidrConflict CidrLimitExceeded InvalidVpcCidrBlockAssociationIdError.NotFound DefaultVpcDoesNotExist
     InvalidVpcCidrBlockAssociationID.Malformed RouteAlreadyExists InvalidRouteTableID.Malformed
     InvalidInternetGatewayID.Malformed InvalidGatewayID.NotFound NetworkInterfaceLimitExceeded
-    InvalidAttachmentID.Malformed VPCIdNotSpecified
+    InvalidAttachmentID.Malformed VPCIdNotSpecified InvalidNetworkAclID.Malformed NetworkAclEntryAlreadyExists
+    InvalidNetworkAclEntry.NotFound NetworkAclEntryLimitExceeded InvalidDhcpOptionsId.Malformed
     """.split()  # noqa: SIM905 - as a list it would be two hundred lines
 )
 

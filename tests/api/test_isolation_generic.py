@@ -51,7 +51,7 @@ def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]
 
 _TAGGABLE = (
     *("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "lt", "pg", "sir", "cr"),
-    *("vpc", "subnet", "eni", "rtb", "igw"),
+    *("vpc", "subnet", "eni", "rtb", "igw", "acl", "dopt"),
 )
 PLACES = list(_places())
 
@@ -83,6 +83,14 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     uses = ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]
+    first = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [subnet]}])["NetworkAcls"]
+    filtered = ec2.replace_network_acl_association(
+        AssociationId=first[0]["Associations"][0]["NetworkAclAssociationId"], NetworkAclId=acl["NetworkAclId"]
+    )["NewAssociationId"]
+    options = ec2.create_dhcp_options(DhcpConfigurations=[{"Key": "domain-name", "Values": ["example.org"]}])[
+        "DhcpOptions"
+    ]["DhcpOptionsId"]
     further = ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.8.0.0/16")["CidrBlockAssociation"]
     association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance["InstanceId"])
     made = ec2.create_image(InstanceId=instance["InstanceId"], Name=f"image {volume}")["ImageId"]
@@ -108,6 +116,9 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
         "rtb": table,
         "rtbassoc": uses,
         "igw": gateway,
+        "acl": acl["NetworkAclId"],
+        "aclassoc": filtered,
+        "dopt": options,
         "vpc-cidr-assoc": further["AssociationId"],
         "groupname": f"group {volume}",
         "keyname": f"key {volume}",

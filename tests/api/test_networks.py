@@ -16,7 +16,7 @@ def vpc(ec2):
 
 def test_an_account_has_a_default_vpc(house, ec2, vpc):
     assert (vpc["IsDefault"], vpc["State"], vpc["InstanceTenancy"]) == (True, "available", "default")
-    assert (vpc["OwnerId"], vpc["DhcpOptionsId"]) == (house.account[0], "default")
+    assert vpc["OwnerId"] == house.account[0]
     [block] = vpc["CidrBlockAssociationSet"]
     assert block["CidrBlock"] == vpc["CidrBlock"] == "172.31.0.0/16"
     assert block["CidrBlockState"]["State"] == "associated"
@@ -122,7 +122,7 @@ def test_vpcs_and_subnets_are_found_by_what_they_are(ec2, vpc):
         "cidr-block-association.cidr-block": "172.31.0.0/16",
         "state": "available",
         "owner-id": vpc["OwnerId"],
-        "dhcp-options-id": "default",
+        "dhcp-options-id": vpc["DhcpOptionsId"],
         "tag:Name": "net",
     }.items():
         found = ec2.describe_vpcs(Filters=[{"Name": name, "Values": [value]}])["Vpcs"]

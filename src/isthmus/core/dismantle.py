@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isthmus.context import Context
-from isthmus.core import firewalls, gateways, kept, networks, routes
+from isthmus.core import acls, firewalls, gateways, kept, networks, routes
 from isthmus.core.ids import Kind
 from isthmus.core.records import forget
 from isthmus.core.registry import Found
@@ -56,7 +56,7 @@ def _records(cx: Context, network: str) -> Iterator[Record]:
 
 def _first(found: Found[Network]) -> set[str]:
     """Ids of the records' things that a network begins with."""
-    return {routes.default_id(found), gateways.default_id(found)}
+    return {routes.default_id(found), gateways.default_id(found), acls.default_id(found)}
 
 
 def _own(cx: Context, found: Found[Network]) -> list[str]:

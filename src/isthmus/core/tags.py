@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from isthmus.context import Context
 from isthmus.core import (
+    acls,
     addresses,
     capacity,
+    dhcp,
     firewalls,
     gateways,
     images,
@@ -92,6 +94,8 @@ _CHECKS: Mapping[str, Callable[[Context, str], object]] = {
     PREFIX[Kind.NETWORK]: lambda cx, one: pick(networks.networks(cx), Kind.NETWORK, [one]),
     PREFIX[Kind.SUBNET]: lambda cx, one: pick(networks.subnets(cx), Kind.SUBNET, [one]),
     PREFIX[Kind.ROUTE_TABLE]: lambda cx, one: routes.one(cx, one),
+    PREFIX[Kind.ACL]: lambda cx, one: acls.one(cx, one),
+    PREFIX[Kind.DHCP]: lambda cx, one: dhcp.find(cx, [one]),
     PREFIX[Kind.GATEWAY]: lambda cx, one: gateways.find(cx, [one]),
     PREFIX[Kind.FIREWALL]: lambda cx, one: pick(firewalls.index(cx), Kind.FIREWALL, [one]),
     PREFIX[Kind.ADDRESS]: lambda cx, one: pick(addresses.index(cx), Kind.ADDRESS, [one]),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from isthmus.context import Context
-from isthmus.core import gateways, hops, networks, routes
+from isthmus.core import acls, dhcp, gateways, hops, networks, routes
 from isthmus.core.ids import Kind
 from isthmus.core.registry import Found
 from isthmus.errors import Fault, Unavailable, Unsupported
@@ -35,6 +35,7 @@ def compiled(cx: Context, network: Found[Network]) -> Wiring:
     return Wiring(
         internet=gateways.of_network(cx, network.id) is not None,
         subnets=tuple(_subnet(cx, network, subnet) for subnet in subnets),
+        dhcp=dhcp.effect(cx, network),
         resolver=networks.setting(network, "dns_support"),
     )
 
@@ -42,7 +43,7 @@ def compiled(cx: Context, network: Found[Network]) -> Wiring:
 def _subnet(cx: Context, network: Found[Network], subnet: Found[Subnet]) -> SubnetWiring:
     table = routes.one(cx, routes.table_of(cx, subnet))
     led = (hops.led(cx, network, entry) or Route(entry.to, Hop.NOWHERE) for entry in hops.entries(cx, table))
-    return SubnetWiring(subnet.noun.native, tuple(led))
+    return SubnetWiring(subnet.noun.native, tuple(led), acls.effect(cx, subnet))
 
 
 @contextmanager

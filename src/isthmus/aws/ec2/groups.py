@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isthmus.aws.codec import Item
 from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.protocols import ICMP, WITH_PORTS, ports
 from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
         DescribeSecurityGroupRulesRequestTypeDef,
         DescribeSecurityGroupsRequestTypeDef,
     )
-
-_NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
-_WITH_PORTS = frozenset({"tcp", "udp"})
-_ICMP = frozenset({"icmp", "icmpv6"})
 
 
 class Face(NamedTuple):
@@ -176,7 +173,7 @@ def _permission(face: Face, protocol: str, low: int, high: int, rules: Sequence[
             _with({"UserId": face.account, "GroupId": peers[rule.peer]}, rule) for rule in rules if rule.peer
         ],
     }
-    if protocol in _WITH_PORTS | _ICMP:
+    if protocol in WITH_PORTS | ICMP:
         said["FromPort"], said["ToPort"] = low, high
     return said
 
@@ -281,7 +278,8 @@ def _of(cx: Context, found: Found[Firewall], permission: Mapping[str, Any], dire
     """The rules of one IpPermission. Raises AwsError for what no firewall understands."""
     if permission.get("PrefixListIds"):
         raise AwsError("UnsupportedOperation", "There are no prefix lists.")
-    protocol, low, high = _ports(permission)
+    said = permission.get("IpProtocol", "")
+    protocol, low, high = ports(str(said), permission.get("FromPort"), permission.get("ToPort"))
     peers = [
         *((_cidr(item.get("CidrIp", ""), 4), "", item) for item in permission.get("IpRanges", ())),
         *((_cidr(item.get("CidrIpv6", ""), 6), "", item) for item in permission.get("Ipv6Ranges", ())),
@@ -291,26 +289,6 @@ def _of(cx: Context, found: Found[Firewall], permission: Mapping[str, Any], dire
         raise AwsError("InvalidParameterValue", "A permission needs at least one range or group.")
     for cidr, peer, item in peers:
         yield Rule(direction, protocol, low, high, cidr, peer, _description(item.get("Description", "")))
-
-
-def _ports(permission: Mapping[str, Any]) -> tuple[str, int, int]:
-    said = str(permission.get("IpProtocol", "")).lower()
-    protocol = _NUMBERS.get(said, said)
-    low, high = permission.get("FromPort"), permission.get("ToPort")
-    if protocol in _WITH_PORTS:
-        if low is None or high is None:
-            raise AwsError("MissingParameter", f"Missing port range for protocol {protocol}")
-        if not 0 <= low <= high <= 65535:
-            raise AwsError("InvalidParameterValue", f"Invalid TCP/UDP port range ({low}:{high})")
-        return protocol, low, high
-    if protocol in _ICMP:
-        low, high = -1 if low is None else low, -1 if high is None else high
-        if not (-1 <= low <= 255 and -1 <= high <= 255):
-            raise AwsError("InvalidParameterValue", f"Invalid ICMP type or code ({low}:{high})")
-        return protocol, low, high
-    if protocol == "-1" or (protocol.isascii() and protocol.isdigit() and 0 <= int(protocol) <= 255):
-        return protocol, -1, -1
-    raise AwsError("InvalidParameterValue", f"Invalid IP protocol: {said!r}")
 
 
 def _cidr(text: str, version: int) -> str:

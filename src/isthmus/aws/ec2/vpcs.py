@@ -10,7 +10,7 @@ from isthmus.aws.ec2.ranges import block
 from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import defaults, dismantle, networks
+from isthmus.core import defaults, dhcp, dismantle, networks
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.notes import note
 from isthmus.core.registry import Found, find
@@ -154,7 +154,7 @@ def render(cx: Context, found: Found[Network]) -> dict[str, Any]:
         "State": "available",
         "CidrBlock": found.noun.cidr,
         "CidrBlockAssociationSet": [_range(found, cidr) for cidr in found.noun.ranges],
-        "DhcpOptionsId": "default",
+        "DhcpOptionsId": dhcp.of_network(cx, found),
         "InstanceTenancy": "default",
         "IsDefault": found.noun.default,
         "Tags": tag_set(found.tags),
