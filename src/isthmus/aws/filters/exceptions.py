@@ -159,6 +159,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "instance-state-name": ("InstanceState", "Name"),
         },
         "InstanceStatusSummary": _SUMMARY,
+        "DhcpOptions": {"key": ("DhcpConfigurations", "Key"), "value": ("DhcpConfigurations", "Values", "Value")},
         "ImportImageTask": {"task-state": ("Status",)},
         "InstanceTypeInfo": {"supported-usage-class": ("SupportedUsageClasses",)},
         "IpPermission": {
