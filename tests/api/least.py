@@ -11,7 +11,14 @@ from isthmus.aws.ec2.ids import FORMS
 
 ABSENT = "0123456789abcdef0"
 """The digits of an id that nobody has."""
-SPECIFIC = frozenset({"DescribeLaunchTemplateVersions", "GetInstanceTypesFromInstanceRequirements"})
+SPECIFIC = frozenset(
+    {
+        "DescribeLaunchTemplateVersions",
+        "DescribeStaleSecurityGroups",
+        "GetInstanceTypesFromInstanceRequirements",
+        "GetSecurityGroupsForVpc",
+    }
+)
 """Listings that must be asked something, which the model does not say or which `least` cannot make."""
 _TEXTS = {
     "blob": "c3NoLXJzYSBBQUFB",

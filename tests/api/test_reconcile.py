@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from asking import disks, instance, instances, refusal, state, tagged, tags, where
+from botocore.exceptions import ClientError
 from tampering import Crash, Fuse, TamperedCloud, TamperedStore
 
 from isthmus.aws.front import Front
@@ -289,3 +290,77 @@ def test_mending_what_is_whole_changes_nothing(house, ec2, launched):
     house.mend()
 
     assert house.store.view(house.account[0]) is before
+
+
+def test_a_change_of_a_rule_that_crashes_at_any_moment_loses_none_and_doubles_none(build):
+    """The rule is either as it was or as it was to be, under its id and with its tags; asked again, it is changed."""
+    moment, crashed = 0, True
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    anywhere = {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        group = ec2.create_security_group(GroupName="web", Description="d")["GroupId"]
+        [made] = ec2.authorize_security_group_ingress(
+            GroupId=group,
+            IpPermissions=[{**ssh, **anywhere}],
+            TagSpecifications=tagged("security-group-rule", a="b"),
+        )["SecurityGroupRules"]
+        known = made["SecurityGroupRuleId"]
+        update = {"SecurityGroupRuleId": known, "SecurityGroupRule": {**ssh, "ToPort": 23, "CidrIpv4": "0.0.0.0/0"}}
+        asked = {"GroupId": group, "SecurityGroupRules": [update]}
+
+        def rules(ec2=ec2, group=group):
+            found = ec2.describe_security_group_rules(Filters=where(group_id=group))["SecurityGroupRules"]
+            return [one for one in found if not one["IsEgress"]]
+
+        crashed = crash_at(house, moment, ec2.modify_security_group_rules, **asked)
+        [found] = rules()
+        assert (found["SecurityGroupRuleId"], found["Tags"]) == (known, tags(a="b"))
+        assert found["ToPort"] in (22, 23)
+        ec2.modify_security_group_rules(**asked)
+        [found] = rules()
+        assert (found["SecurityGroupRuleId"], found["ToPort"], found["Tags"]) == (known, 23, tags(a="b"))
+        moment += 1
+        house.store.close()
+    assert moment > 10
+
+
+@pytest.mark.parametrize("then", ["the same change", "a rule like the old one", "a rule like the new one", "removal"])
+def test_after_a_crash_within_a_change_of_a_rule_the_next_request_sees_it_through(build, then):
+    """Nothing has been mended yet when it comes."""
+    moment, crashed = 0, True
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        group = ec2.create_security_group(GroupName="web", Description="d")["GroupId"]
+        flat = {"GroupId": group, "IpProtocol": "tcp", "CidrIp": "0.0.0.0/0"}
+        old, new = {"FromPort": 22, "ToPort": 22}, {"FromPort": 80, "ToPort": 80}
+        made = ec2.authorize_security_group_ingress(**flat, **old)["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+        wanted = {"IpProtocol": "tcp", "CidrIpv4": "0.0.0.0/0", **new}
+        asked = {"GroupId": group, "SecurityGroupRules": [{"SecurityGroupRuleId": made, "SecurityGroupRule": wanted}]}
+        house.mend, mend = (lambda: None), house.mend
+        crashed = crash_at(house, moment, ec2.modify_security_group_rules, **asked)
+        with suppress(ClientError):
+            match then:
+                case "the same change":
+                    ec2.modify_security_group_rules(**asked)
+                case "removal":
+                    ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[made])
+                case _:
+                    ec2.authorize_security_group_ingress(**flat, **(old if then.endswith("old one") else new))
+        mend()
+        found = ec2.describe_security_group_rules(Filters=where(group_id=group))["SecurityGroupRules"]
+        ports = {one["SecurityGroupRuleId"]: one["FromPort"] for one in found if not one["IsEgress"]}
+        match then:
+            case "the same change":
+                assert ports == {made: 80}
+            case "removal":
+                assert ports == {}
+            case _:
+                assert made in ports
+                assert len(set(ports.values())) == len(ports)
+                assert {22 if then.endswith("old one") else 80} <= set(ports.values())
+        moment += 1
+        house.store.close()
+    assert moment > 10

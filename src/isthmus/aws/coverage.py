@@ -56,6 +56,7 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "GetPasswordData": ("compute", Capability.PASSWORD),
     "ModifyImageAttribute": ("images", Capability.IMAGE_SHARE),
     "ModifyInstanceAttribute": ("compute",),
+    "ModifySecurityGroupRules": ("firewalls",),
     "ModifySnapshotAttribute": ("volumes", Capability.SNAPSHOT_SHARE),
     "ModifyVolume": ("volumes", Capability.VOLUME_RESIZE),
     "RebootInstances": ("compute", Capability.LAUNCH),
@@ -75,6 +76,8 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "StopInstances": ("compute",),
     "TerminateInstances": ("compute",),
     "UnassignPrivateIpAddresses": ("ports", Capability.PORT_ADDRESSES),
+    "UpdateSecurityGroupRuleDescriptionsEgress": ("firewalls",),
+    "UpdateSecurityGroupRuleDescriptionsIngress": ("firewalls",),
 }
 # what an action does on some requests only, where a cloud lacks this
 PARTS: Mapping[str, Capability] = {
@@ -83,6 +86,7 @@ PARTS: Mapping[str, Capability] = {
     "AuthorizeSecurityGroupIngress": Capability.PEER_RULES,
     "CreatePlacementGroup": Capability.PLACEMENT,
     "CreateSnapshot": Capability.SNAPSHOT_ATTACHED,
+    "ModifySecurityGroupRules": Capability.PEER_RULES,
     "ModifyVolume": Capability.VOLUME_RETYPE,
     "RevokeSecurityGroupEgress": Capability.EGRESS_RULES,
 }

@@ -9,6 +9,7 @@ from isthmus.core import acls, firewalls, gateways, kept, networks, routes
 from isthmus.core.ids import Kind
 from isthmus.core.records import forget
 from isthmus.core.registry import Found
+from isthmus.core.rule_ids import all_ids
 from isthmus.errors import Conflict
 from isthmus.model import Firewall, Network
 from isthmus.store import Record
@@ -61,7 +62,9 @@ def _first(found: Found[Network]) -> set[str]:
 
 def _own(cx: Context, found: Found[Network]) -> list[str]:
     """Ids of all that goes with the network: records and tags of these are forgotten."""
-    return [*_first(found), *(one.id for one in _walls(cx, found))]
+    view = cx.view()
+    rules = [rule for wall in _walls(cx, found) for rule in all_ids(view, wall)]
+    return [*_first(found), *(one.id for one in _walls(cx, found)), *rules]
 
 
 def sweep(cx: Context) -> None:

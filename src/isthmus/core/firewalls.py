@@ -1,4 +1,4 @@
-"""Firewalls (EC2: security groups) and their rules."""
+"""Firewalls (EC2: security groups); core/rules.py has their rules."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 
 from isthmus.context import Context
 from isthmus.core import networks
-from isthmus.core.ids import Kind, adopt, mint
+from isthmus.core.ids import Kind, mint
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
+from isthmus.core.rule_ids import all_ids
 from isthmus.errors import Conflict, Invalid, NotFound
-from isthmus.model import Direction, Firewall, Rule, Subnet
+from isthmus.model import Firewall, Subnet
 from isthmus.providers import Firewalls, FirewallSpec, Session
 
 DEFAULT = "default"
@@ -88,43 +89,7 @@ def create(cx: Context, name: str, description: str, network: str = "") -> Found
 def delete(cx: Context, group: str) -> None:
     found = one(cx, group)
     api(cx.session(found.cloud)).delete_firewall(found.noun.native)
-    forget(cx, found.id, *(rule_id(found, rule) for rule in found.noun.rules))
-
-
-def add_rules(cx: Context, group: Found[Firewall], rules: Sequence[Rule]) -> None:
-    """Permit more. Raises Conflict (`duplicate`) if one of them is permitted already; then none is added."""
-    known = {rule.key for rule in group.noun.rules}
-    for rule in rules:
-        if rule.key in known:
-            reason = f'the specified rule "{_say(rule)}" already exists'
-            raise Conflict(Kind.RULE, "", reason, "duplicate")
-        known.add(rule.key)
-    api(cx.session(group.cloud)).add_rules(group.noun.native, rules)
-
-
-def remove_rules(cx: Context, group: Found[Firewall], rules: Sequence[Rule]) -> list[Rule]:
-    """Permit less. Raises NotFound if one of them is not there; then none is removed. Those removed are the answer."""
-    known = {rule.key: rule for rule in group.noun.rules}
-    for rule in rules:
-        if rule.key not in known:
-            raise NotFound(Kind.RULE, "", "The specified rule does not exist in this security group.")
-    api(cx.session(group.cloud)).remove_rules(group.noun.native, rules)
-    tagged = cx.view().tags
-    if gone := [ruled for rule in rules if (ruled := rule_id(group, rule)) in tagged]:
-        forget(cx, *gone)
-    return [known[rule.key] for rule in rules]
-
-
-def rule_id(group: Found[Firewall], rule: Rule) -> str:
-    """The id of a rule: derived from its firewall and what it permits."""
-    return adopt(Kind.RULE, group.cloud, "\n".join(map(str, (group.noun.native, *rule.key))))
-
-
-def _say(rule: Rule) -> str:
-    ports = "" if rule.low < 0 else f", from port: {rule.low}, to port: {rule.high}"
-    peer = rule.cidr or "a security group"
-    allow = "ALLOW" if rule.direction is Direction.INGRESS else "ALLOW, egress"
-    return f"peer: {peer}, {rule.protocol}{ports}, {allow}"
+    forget(cx, found.id, *all_ids(cx.view(), found))
 
 
 def _firewalls(session: Session) -> Sequence[Firewall]:

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from isthmus.context import Context, World
-from isthmus.core import addresses, dismantle, firewalls, images, instances, networks, ports, publics, volumes, wiring
+from isthmus.core import (
+    addresses,
+    dismantle,
+    firewalls,
+    images,
+    instances,
+    networks,
+    ports,
+    publics,
+    rules,
+    volumes,
+    wiring,
+)
 from isthmus.core.ids import Kind
 from isthmus.core.nouns import dump_server
 from isthmus.core.registry import Index, Noun
@@ -76,6 +88,7 @@ def _mend(cx: Context, grace: timedelta) -> None:
         _finish(cx, {one.id: one.noun for one in index})
         _drop(cx, kind, set(index.by_id), grace)
     publics.mend(cx)
+    rules.mend(cx, grace)
     dismantle.sweep(cx)
     wiring.mend(cx)
 

@@ -24,6 +24,7 @@ from isthmus.core import (
 )
 from isthmus.core.ids import PREFIX, Kind
 from isthmus.core.registry import pick
+from isthmus.core.rule_ids import listed
 from isthmus.errors import NotFound, QuotaExceeded
 
 MOST = 50
@@ -75,7 +76,8 @@ def _demand(cx: Context, one: str) -> None:
 
 
 def _rule(cx: Context, one: str) -> None:
-    if not any(firewalls.rule_id(group, rule) == one for group in firewalls.index(cx) for rule in group.noun.rules):
+    view = cx.view()
+    if not any(rule.id == one for group in firewalls.index(cx) for rule in listed(view, group)):
         raise NotFound("rule-id", one)
 
 

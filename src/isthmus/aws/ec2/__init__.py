@@ -28,6 +28,7 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     refused,
     route_tables,
     routes,
+    rule_changes,
     snapshot_attributes,
     snapshots,
     spot,

@@ -13,9 +13,10 @@ from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import firewalls, networks
+from isthmus.core import firewalls, networks, rules
 from isthmus.core.ids import Kind
 from isthmus.core.registry import NO_TAGS, Found
+from isthmus.core.rule_ids import Ruled, listed
 from isthmus.errors import NotFound
 from isthmus.model import Direction, Firewall, Rule
 
@@ -33,6 +34,7 @@ class Face(NamedTuple):
     account: str
     found: Found[Firewall]
     network: str
+    rules: Sequence[Ruled]
     peers: tuple[tuple[str, str], ...]
     """Native ids of the groups that rules name, with the ids clients know."""
     region: str
@@ -43,7 +45,7 @@ def describe_security_groups(cx: Context, req: DescribeSecurityGroupsRequestType
     names = req.get("GroupNames", ())
     for name in names:
         firewalls.named(cx, name)
-    look = _Look(cx)
+    look = Look(cx)
     for found in firewalls.find_firewalls(cx, req.get("GroupIds")):
         if not names or found.noun.name in names:
             yield render(look.face(found))
@@ -66,7 +68,7 @@ def create_security_group(cx: Context, req: CreateSecurityGroupRequestTypeDef) -
 
 @ec2.action("DeleteSecurityGroup")
 def delete_security_group(cx: Context, req: DeleteSecurityGroupRequestTypeDef) -> Mapping[str, Any]:
-    found = _group(cx, req)
+    found = group_of(cx, req)
     if found.noun.name == firewalls.DEFAULT:
         raise AwsError("CannotDelete", f'the specified group: "{found.id}" name: "default" cannot be deleted by a user')
     for other in firewalls.index(cx):
@@ -101,12 +103,12 @@ def describe_security_group_rules(
     cx: Context, req: DescribeSecurityGroupRulesRequestTypeDef
 ) -> Iterator[Mapping[str, Any]]:
     tags = cx.view().tags
-    look = _Look(cx)
+    look = Look(cx)
     every = {
-        (said := _rule_said(face, rule, tags))["SecurityGroupRuleId"]: said
+        ruled.id: _rule_said(face, ruled, tags)
         for found in firewalls.index(cx)
         if (face := look.face(found))
-        for rule in found.noun.rules
+        for ruled in face.rules
     }
     wanted = req.get("SecurityGroupRuleIds") or list(every)
     for one in wanted:
@@ -119,8 +121,7 @@ def describe_security_group_rules(
 def render(face: Face) -> dict[str, Any]:
     """A SecurityGroup of the model."""
     wall = face.found.noun
-    ingress = [rule for rule in wall.rules if rule.direction is Direction.INGRESS]
-    egress = [rule for rule in wall.rules if rule.direction is Direction.EGRESS]
+    held = [ruled.rule for ruled in face.rules]
     said: dict[str, Any] = {
         "GroupId": face.id,
         "GroupName": wall.name,
@@ -128,17 +129,18 @@ def render(face: Face) -> dict[str, Any]:
         "OwnerId": face.account,
         "VpcId": face.network,
         "SecurityGroupArn": _arn(face.region, face.account, face.id),
-        "IpPermissions": _permissions(face, ingress),
-        "IpPermissionsEgress": _permissions(face, egress),
+        "IpPermissions": permissions(face, held, Direction.INGRESS),
+        "IpPermissionsEgress": permissions(face, held, Direction.EGRESS),
     }
     return {**said, "Tags": tag_set(face.found.tags)} if face.found.tags else said
 
 
-class _Look:
+class Look:
     """Ids for the native ones that groups name, looked up once a request."""
 
     def __init__(self, cx: Context) -> None:
         self._cx = cx
+        self._view = cx.view()
         self._walls = firewalls.index(cx)
         self._networks = networks.networks(cx).by_native
 
@@ -147,30 +149,32 @@ class _Look:
         peers = tuple((native, self._walls.id_of(Kind.FIREWALL, found.cloud, native)) for native in sorted(natives))
         network = self._networks.get((found.cloud, found.noun.network))
         known = network.id if network else networks.default_network(self._cx, found.cloud).id
-        return Face(found.id, found.account, found, known, peers, self._cx.world.region)
+        held = listed(self._view, found)
+        return Face(found.id, found.account, found, known, held, peers, self._cx.world.region)
 
 
 def _arn(region: str, account: str, group: str) -> str:
     return f"arn:aws:ec2:{region}:{account}:security-group/{group}"
 
 
-def _permissions(face: Face, rules: Sequence[Rule]) -> list[dict[str, Any]]:
-    """Rules as EC2 groups them: one IpPermission for each protocol and port range."""
-    held: dict[tuple[str, int, int], list[Rule]] = {}
-    for rule in rules:
-        held.setdefault((rule.protocol, rule.low, rule.high), []).append(rule)
-    return [_permission(face, *key, same) for key, same in held.items()]
+def permissions(face: Face, held: Sequence[Rule], direction: Direction) -> list[dict[str, Any]]:
+    """The rules of a direction as EC2 groups them: one IpPermission for each protocol and port range."""
+    alike: dict[tuple[str, int, int], list[Rule]] = {}
+    for rule in held:
+        if rule.direction is direction:
+            alike.setdefault((rule.protocol, rule.low, rule.high), []).append(rule)
+    return [_permission(face, *key, same) for key, same in alike.items()]
 
 
-def _permission(face: Face, protocol: str, low: int, high: int, rules: Sequence[Rule]) -> dict[str, Any]:
+def _permission(face: Face, protocol: str, low: int, high: int, held: Sequence[Rule]) -> dict[str, Any]:
     peers = dict(face.peers)
     said: dict[str, Any] = {
         "IpProtocol": protocol,
-        "IpRanges": [_with({"CidrIp": rule.cidr}, rule) for rule in rules if rule.cidr and ":" not in rule.cidr],
-        "Ipv6Ranges": [_with({"CidrIpv6": rule.cidr}, rule) for rule in rules if ":" in rule.cidr],
+        "IpRanges": [_with({"CidrIp": rule.cidr}, rule) for rule in held if rule.cidr and ":" not in rule.cidr],
+        "Ipv6Ranges": [_with({"CidrIpv6": rule.cidr}, rule) for rule in held if ":" in rule.cidr],
         "PrefixListIds": [],
         "UserIdGroupPairs": [
-            _with({"UserId": face.account, "GroupId": peers[rule.peer]}, rule) for rule in rules if rule.peer
+            _with({"UserId": face.account, "GroupId": peers[rule.peer]}, rule) for rule in held if rule.peer
         ],
     }
     if protocol in WITH_PORTS | ICMP:
@@ -182,9 +186,9 @@ def _with(said: dict[str, Any], rule: Rule) -> dict[str, Any]:
     return {**said, "Description": rule.description} if rule.description else said
 
 
-def _rule_said(face: Face, rule: Rule, tags: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _rule_said(face: Face, ruled: Ruled, tags: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """A SecurityGroupRule of the model."""
-    known = firewalls.rule_id(face.found, rule)
+    known, rule = ruled
     peers = dict(face.peers)
     said: dict[str, Any] = {
         "SecurityGroupRuleId": known,
@@ -205,31 +209,29 @@ def _rule_said(face: Face, rule: Rule, tags: Mapping[str, Mapping[str, str]]) ->
 
 
 def _authorize(cx: Context, req: Mapping[str, Any], direction: Direction) -> Mapping[str, Any]:
-    found = _group(cx, req)
-    rules = _rules(cx, found, req, direction)
-    firewalls.add_rules(cx, found, rules)
-    ids = [firewalls.rule_id(found, rule) for rule in rules]
+    found = group_of(cx, req)
+    ids = rules.add(cx, found, rules_asked(cx, found, req, direction))
     if tags := cx.tags.get("security-group-rule"):
         with cx.store.change(cx.account) as change:
             change.tag(ids, tags)
-    after = _Look(cx).face(firewalls.one(cx, found.id))
-    said = [_rule_said(after, rule, cx.view().tags) for rule in rules]
+    after = Look(cx).face(firewalls.one(cx, found.id))
+    made = {ruled.id: ruled for ruled in after.rules}
+    said = [_rule_said(after, made[one], cx.view().tags) for one in ids if one in made]
     return {"Return": True, "SecurityGroupRules": said}
 
 
 def _revoke(cx: Context, req: Mapping[str, Any], direction: Direction) -> Mapping[str, Any]:
-    found = _group(cx, req)
+    found = rules.settled(cx, group_of(cx, req))
     if wanted := req.get("SecurityGroupRuleIds"):
-        by_id = {firewalls.rule_id(found, rule): rule for rule in found.noun.rules if rule.direction is direction}
+        by_id = {one: rule for one, rule in listed(cx.view(), found) if rule.direction is direction}
         for one in wanted:
             if one not in by_id:
                 raise NotFound("rule-id", one)
-        rules = [by_id[one] for one in wanted]
+        going = [by_id[one] for one in wanted]
     else:
-        rules = _rules(cx, found, req, direction)
-    face = _Look(cx).face(found)
-    revoked = firewalls.remove_rules(cx, found, rules)
-    said = [_revoked(_rule_said(face, rule, {})) for rule in revoked]
+        going = rules_asked(cx, found, req, direction)
+    face = Look(cx).face(found)
+    said = [_revoked(_rule_said(face, ruled, {})) for ruled in rules.remove(cx, found, going)]
     return {"Return": True, "RevokedSecurityGroupRules": said, "UnknownIpPermissions": []}
 
 
@@ -241,7 +243,7 @@ def _revoked(said: dict[str, Any]) -> dict[str, Any]:
     return {**cut, "ReferencedGroupId": peer["GroupId"]} if peer else cut
 
 
-def _group(cx: Context, req: Mapping[str, Any]) -> Found[Firewall]:
+def group_of(cx: Context, req: Mapping[str, Any]) -> Found[Firewall]:
     if group := req.get("GroupId"):
         return firewalls.one(cx, group)
     if name := req.get("GroupName"):
@@ -249,7 +251,7 @@ def _group(cx: Context, req: Mapping[str, Any]) -> Found[Firewall]:
     raise AwsError("MissingParameter", "The request must contain the parameter groupName or groupId")
 
 
-def _rules(cx: Context, found: Found[Firewall], req: Mapping[str, Any], direction: Direction) -> list[Rule]:
+def rules_asked(cx: Context, found: Found[Firewall], req: Mapping[str, Any], direction: Direction) -> list[Rule]:
     """The rules a request names, in the new spelling or the flat old one."""
     permissions = list(req.get("IpPermissions", ()))
     if flat := _flat(req):
@@ -258,10 +260,10 @@ def _rules(cx: Context, found: Found[Firewall], req: Mapping[str, Any], directio
         permissions = [flat]
     if not permissions:
         raise AwsError("MissingParameter", "Either 'ipPermissions' or 'securityGroupRuleIds' should be provided.")
-    rules = [rule for permission in permissions for rule in _of(cx, found, permission, direction)]
-    if len({rule.key for rule in rules}) < len(rules):
+    asked = [rule for permission in permissions for rule in rules_of(cx, found, permission, direction)]
+    if len({rule.key for rule in asked}) < len(asked):
         raise AwsError("InvalidParameterValue", "The same permission must not appear multiple times")
-    return rules
+    return asked
 
 
 def _flat(req: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,7 +276,9 @@ def _flat(req: Mapping[str, Any]) -> dict[str, Any]:
     return permission
 
 
-def _of(cx: Context, found: Found[Firewall], permission: Mapping[str, Any], direction: Direction) -> Iterator[Rule]:
+def rules_of(
+    cx: Context, found: Found[Firewall], permission: Mapping[str, Any], direction: Direction
+) -> Iterator[Rule]:
     """The rules of one IpPermission. Raises AwsError for what no firewall understands."""
     if permission.get("PrefixListIds"):
         raise AwsError("UnsupportedOperation", "There are no prefix lists.")
@@ -288,7 +292,7 @@ def _of(cx: Context, found: Found[Firewall], permission: Mapping[str, Any], dire
     if not peers:
         raise AwsError("InvalidParameterValue", "A permission needs at least one range or group.")
     for cidr, peer, item in peers:
-        yield Rule(direction, protocol, low, high, cidr, peer, _description(item.get("Description", "")))
+        yield Rule(direction, protocol, low, high, cidr, peer, description_of(item.get("Description", "")))
 
 
 def _cidr(text: str, version: int) -> str:
@@ -312,7 +316,7 @@ def _peer(cx: Context, found: Found[Firewall], item: Mapping[str, Any]) -> str:
     return firewalls.named(cx, item.get("GroupName", ""), found.cloud).noun.native
 
 
-def _description(text: str) -> str:
+def description_of(text: str) -> str:
     if len(text) > 255 or not text.isprintable():
         raise AwsError("InvalidParameterValue", "A rule's description has at most 255 printable characters.")
     return text
