@@ -61,6 +61,10 @@ EC2 = frozenset(
     CidrConflict CidrLimitExceeded InvalidVpcCidrBlockAssociationIdError.NotFound DefaultVpcDoesNotExist
     InvalidVpcCidrBlockAssociationID.Malformed RouteAlreadyExists InvalidRouteTableID.Malformed
     InvalidInternetGatewayID.Malformed InvalidGatewayID.NotFound NetworkInterfaceLimitExceeded
+    PrivateIpAddressLimitExceeded NatGatewayMalformed NatGatewayNotFound InvalidEgressOnlyInternetGatewayId.Malformed
+    InvalidVpcPeeringConnectionId.Malformed InvalidVpcPeeringConnectionID.NotFound InvalidVpcEndpointId.Malformed
+    InvalidVpcEndpointId.NotFound InvalidPrefixListId.Malformed InvalidPrefixListID.NotFound InvalidServiceName
+    VpcPeeringConnectionAlreadyExists InvalidStateTransition InvalidPolicyDocument
     InvalidAttachmentID.Malformed VPCIdNotSpecified InvalidNetworkAclID.Malformed NetworkAclEntryAlreadyExists
     InvalidNetworkAclEntry.NotFound NetworkAclEntryLimitExceeded InvalidDhcpOptionsId.Malformed
     """.split()  # noqa: SIM905 - as a list it would be two hundred lines

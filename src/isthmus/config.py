@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus import options
-from isthmus.context import Limits, Place
+from isthmus.context import SERVICES, Limits, Place
 from isthmus.flavors import BUILT_IN
 from isthmus.model import Flavor
 from isthmus.options import Address, ConfigError, Merged, Table
@@ -125,6 +125,8 @@ class Settings:
     background: Background
     clouds: Mapping[str, CloudSettings]
     flavors: Mapping[str, Flavor]
+    endpoints: Mapping[str, tuple[str, ...]]
+    """The ranges of addresses of services, by their names."""
 
     @property
     def run(self) -> Path:
@@ -184,6 +186,7 @@ def build(merged: Merged, environ: Mapping[str, str] = os.environ) -> Settings:
         background=_background(top.table("background")),
         clouds=_clouds(top, region),
         flavors=_flavors(top),
+        endpoints=_endpoints(top.table("endpoints")),
     )
     store.close()
     top.close()
@@ -351,6 +354,13 @@ def _flavors(top: Table) -> Mapping[str, Flavor]:
         given.close()
     if not found:
         raise top.error("builtin_flavors", "is false, so [flavors] must list at least one size of server")
+    return found
+
+
+def _endpoints(given: Table) -> Mapping[str, tuple[str, ...]]:
+    nothing: tuple[str, ...] = ()
+    found = {service: given.get(service, options.ranges, nothing) for service in SERVICES}
+    given.close()
     return found
 
 

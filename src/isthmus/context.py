@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from isthmus.store import Store, View
 
 
+SERVICES = ("s3", "dynamodb")
+"""What networks may have endpoints for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A zone as clients see it: which cloud it is, and that cloud's own word for it."""
@@ -52,6 +56,8 @@ class World:
     limits: Limits = field(default_factory=Limits)
     operator: str = "000000000000"
     """The account shown as owner of what belongs to a cloud itself."""
+    services: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict.fromkeys(SERVICES, ()))
+    """The ranges of addresses of services that networks may have endpoints for."""
     memo: dict[object, object] = field(default_factory=dict)
     """Joined listings, each kept while its sources stand; see core/registry.py."""
 

@@ -34,6 +34,7 @@ class Gateway:
             store=store,
             clock=clock,
             limits=settings.limits,
+            services=settings.endpoints,
             operator=settings.operator,
         )
         return cls(world)

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
@@ -175,6 +176,16 @@ def names(value: object) -> Mapping[str, str]:
     raise ValueError(
         f"must be a list of different names, or a table from names to the cloud's own, not {_shown(value)}"
     )
+
+
+def ranges(value: object) -> tuple[str, ...]:
+    """A list of IPv4 ranges."""
+    if isinstance(value, list):
+        try:
+            return tuple(str(IPv4Network(one)) for one in value)
+        except (ValueError, TypeError):
+            pass
+    raise ValueError(f"must be a list of ranges like 192.0.2.0/24, not {_shown(value)}")
 
 
 def _shown(value: object) -> str:

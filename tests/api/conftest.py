@@ -10,6 +10,8 @@ import pytest
 from house import House
 
 from isthmus.aws.front import SERVICES
+from isthmus.context import Context
+from isthmus.core import networks, wiring
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,7 +32,19 @@ def build(tmp_path: Path) -> Iterator[Callable[..., House]]:
 
     yield make
     for house in houses:
-        house.store.close()
+        try:
+            _demand_wired(house)
+        finally:
+            house.store.close()
+
+
+def _demand_wired(house: House) -> None:
+    """Whatever a test did, the cloud was told how its networks are connected."""
+    for account in house.store.accounts():
+        cx = Context(account.id, house.world)
+        api = house.cloud.session(cx.tenant("memory")).networks
+        for network in networks.networks(cx):
+            assert api.wiring_of(network.noun.native) == wiring.compiled(cx, network)
 
 
 @pytest.fixture

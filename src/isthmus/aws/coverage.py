@@ -10,6 +10,7 @@ from isthmus.providers import Capability, Cloud
 
 # what an action needs of a cloud beyond Isthmus itself: a family of the contract, or a capability within one
 NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
+    "AcceptVpcPeeringConnection": ("networks", Capability.PEERING),
     "AllocateAddress": ("addresses",),
     "AssignPrivateIpAddresses": ("ports", Capability.PORT_ADDRESSES),
     "AssociateAddress": ("addresses",),
@@ -26,6 +27,7 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "CreateDefaultSubnet": ("networks", Capability.NETWORKS),
     "CreateDefaultVpc": ("networks", Capability.NETWORKS),
     "CreateImage": ("images", Capability.IMAGE_OF_SERVER),
+    "CreateNatGateway": ("ports", Capability.PORTS),
     "CreateNetworkAclEntry": ("networks", Capability.ACLS),
     "CreateNetworkInterface": ("ports", Capability.PORTS),
     "CreateRoute": ("networks", Capability.ROUTES),
@@ -34,6 +36,7 @@ NEEDS: Mapping[str, tuple[str | Capability, ...]] = {
     "CreateSubnet": ("networks", Capability.NETWORKS),
     "CreateVolume": ("volumes",),
     "CreateVpc": ("networks", Capability.NETWORKS),
+    "CreateVpcPeeringConnection": ("networks", Capability.NETWORKS),
     "DeleteNetworkAclEntry": ("networks", Capability.ACLS),
     "DeleteNetworkInterface": ("ports", Capability.PORTS),
     "DeleteRoute": ("networks", Capability.ROUTES),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from isthmus.context import Context
 from isthmus.core import acls, firewalls, gateways, kept, networks, routes
@@ -51,8 +51,13 @@ def _records(cx: Context, network: str) -> Iterator[Record]:
     view = cx.view()
     for kind in _TIED:
         for record in view.of_kind(kind).values():
-            if record.data.get("network") == network and record.gone is None and not record.data.get(kept.DELETED):
+            if network in _of(record) and record.gone is None and not record.data.get(kept.DELETED):
                 yield record
+
+
+def _of(record: Record) -> Collection[str]:
+    """The ids of the networks that a thing is in, or connects."""
+    return record.data.get("networks") or [record.data.get("network", "")]
 
 
 def _first(found: Found[Network]) -> set[str]:
@@ -69,13 +74,8 @@ def _own(cx: Context, found: Found[Network]) -> list[str]:
 
 def sweep(cx: Context) -> None:
     """Forget the store's own things that are left of networks which are gone."""
-    there = {one.id for one in networks.networks(cx)}
+    there = {"", *(one.id for one in networks.networks(cx))}
     view = cx.view()
-    left = [
-        record.id
-        for kind in _TIED
-        for record in view.of_kind(kind).values()
-        if record.data.get("network", "") not in {"", *there}
-    ]
+    left = [record.id for kind in _TIED for record in view.of_kind(kind).values() if not there.issuperset(_of(record))]
     if left:
         forget(cx, *left)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from isthmus.context import Context
-from isthmus.core import gateways, instances, kept, ports, routes
+from isthmus.core import gateways, instances, kept, networks, ports, routes
 from isthmus.core.ids import Kind
 from isthmus.core.kept import Kept
 from isthmus.core.registry import Found
@@ -62,14 +62,35 @@ def _port(cx: Context, network: Found[Network], target: str) -> str | None:
     return found.noun.native if found and found.cloud == network.cloud else None
 
 
+def _nat(cx: Context, network: Found[Network], target: str) -> str | None:
+    for one in kept.find(cx, Kind.NAT):
+        if one.id == target and not one.gone and one.data["network"] == network.id:
+            found = ports.index(cx).by_id.get(one.data["port"])
+            return found.noun.native if found else None
+    return None
+
+
+def _peer(cx: Context, network: Found[Network], target: str) -> str | None:
+    for one in kept.find(cx, Kind.PEERING):
+        both = one.data["networks"]
+        if one.id == target and not one.gone and one.data["status"] == "active" and network.id in both:
+            other = networks.networks(cx).by_id.get(next(known for known in both if known != network.id))
+            return other.noun.native if other else None
+    return None
+
+
 _HAVE: Mapping[str, Callable[[Context, str], object]] = {
     Hop.INTERNET: lambda cx, target: gateways.find(cx, [target]),
     Hop.EGRESS: lambda cx, target: kept.find(cx, Kind.EGRESS_GATEWAY, [target]),
     Hop.PORT: lambda cx, target: ports.one(cx, target),
+    Hop.NAT: lambda cx, target: kept.live(cx, Kind.NAT, [target]),
+    Hop.PEER: lambda cx, target: kept.live(cx, Kind.PEERING, [target]),
 }
 """Raises NotFound for what is not there."""
 _FIND: Mapping[str, Callable[[Context, Found[Network], str], str | None]] = {
     Hop.INTERNET: _gateway,
     Hop.EGRESS: _egress,
     Hop.PORT: _port,
+    Hop.NAT: _nat,
+    Hop.PEER: _peer,
 }

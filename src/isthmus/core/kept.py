@@ -27,6 +27,8 @@ class Kept(NamedTuple):
     data: Mapping[str, Any]
     created: datetime
     tags: Mapping[str, str]
+    gone: datetime | None = None
+    """When it was deleted, for what is shown for a while after that; see `bury`."""
 
 
 Defaults = Mapping[str, Mapping[str, Any]]
@@ -37,13 +39,17 @@ def find(cx: Context, kind: Kind, ids: Collection[str] | None = None, defaults: 
     """The account's things of a kind by id; NotFound names the first of `ids` that is not there."""
     view = cx.view()
     records = view.of_kind(kind)
+    oldest = cx.now() - cx.world.limits.terminated_visible
 
     def one(known: str) -> Kept | None:
         record = records.get(known)
         if record is None and known not in defaults:
             return None
-        data, created = (record.data, record.created) if record else (defaults[known], EVER)
-        return None if data.get(DELETED) else Kept(known, cx.account, data, created, view.tags.get(known, NO_TAGS))
+        if record is None:
+            return Kept(known, cx.account, defaults[known], EVER, view.tags.get(known, NO_TAGS))
+        if record.data.get(DELETED) or (record.gone and record.gone < oldest):
+            return None
+        return Kept(known, cx.account, record.data, record.created, view.tags.get(known, NO_TAGS), record.gone)
 
     if not ids:
         return [held for known in sorted({*defaults, *records}) if (held := one(known))]
@@ -101,6 +107,28 @@ def delete(cx: Context, kind: Kind, known: str, defaults: Defaults = NO_DEFAULTS
     with cx.store.change(cx.account) as change:
         change.put(Record(known, cx.account, kind, "", known, {DELETED: True}, cx.now(), None))
         change.untag([known])
+
+
+def bury(cx: Context, kind: Kind, known: str, data: Mapping[str, Any]) -> Kept:
+    """Delete a thing that is shown as deleted for as long as a terminated server is; `data` says how it ended.
+
+    Raises NotFound if it is not there, or buried already.
+    """
+    with cx.store.change(cx.account) as change:
+        held = change.view.records.get(known)
+        if held is None or held.kind != kind or held.gone:
+            raise NotFound(kind, known)
+        change.update(known, data={**held.data, **data}, gone=cx.now())
+    return get(cx, kind, known)
+
+
+def live(cx: Context, kind: Kind, ids: Collection[str] | None = None) -> list[Kept]:
+    """As `find`, without what is buried."""
+    found = find(cx, kind, ids)
+    for one in found if ids else ():
+        if one.gone:
+            raise NotFound(kind, one.id)
+    return [one for one in found if not one.gone]
 
 
 def settings(cx: Context) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from isthmus.core import (
     firewalls,
     images,
     instances,
+    nat,
     networks,
     ports,
     publics,
@@ -89,6 +90,7 @@ def _mend(cx: Context, grace: timedelta) -> None:
         _drop(cx, kind, set(index.by_id), grace)
     publics.mend(cx)
     rules.mend(cx, grace)
+    nat.mend(cx, cx.now() - grace)
     dismantle.sweep(cx)
     wiring.mend(cx)
 

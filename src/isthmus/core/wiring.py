@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from isthmus.context import Context
-from isthmus.core import acls, dhcp, gateways, hops, networks, routes
+from isthmus.core import acls, dhcp, gateways, hops, kept, networks, routes
 from isthmus.core.ids import Kind
 from isthmus.core.registry import Found
 from isthmus.errors import Fault, Unavailable, Unsupported
@@ -34,15 +34,25 @@ def compiled(cx: Context, network: Found[Network]) -> Wiring:
     subnets = sorted(networks.subnets_of(cx, network), key=lambda one: one.noun.native)
     return Wiring(
         internet=gateways.of_network(cx, network.id) is not None,
+        peers=tuple(sorted(_peers(cx, network))),
         subnets=tuple(_subnet(cx, network, subnet) for subnet in subnets),
         dhcp=dhcp.effect(cx, network),
         resolver=networks.setting(network, "dns_support"),
     )
 
 
+def _peers(cx: Context, network: Found[Network]) -> Iterator[str]:
+    known = networks.networks(cx).by_id
+    for one in kept.live(cx, Kind.PEERING):
+        both = one.data["networks"]
+        if one.data["status"] == "active" and network.id in both:
+            yield from (known[other].noun.native for other in both if other != network.id and other in known)
+
+
 def _subnet(cx: Context, network: Found[Network], subnet: Found[Subnet]) -> SubnetWiring:
     table = routes.one(cx, routes.table_of(cx, subnet))
-    led = (hops.led(cx, network, entry) or Route(entry.to, Hop.NOWHERE) for entry in hops.entries(cx, table))
+    entries = [entry for entry in hops.entries(cx, table) if entry.hop != hops.ENDPOINT]
+    led = (hops.led(cx, network, entry) or Route(entry.to, Hop.NOWHERE) for entry in entries)
     return SubnetWiring(subnet.noun.native, tuple(led), acls.effect(cx, subnet))
 
 

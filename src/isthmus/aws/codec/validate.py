@@ -27,7 +27,14 @@ TYPES: MappingProxyType[str, tuple[type, ...]] = MappingProxyType(
 OPEN_ENUMS = frozenset({"InstanceType"})
 """Enums that a private cloud may widen: its instance types are named by its operator."""
 
-ALSO = frozenset({("PlatformValues", "windows"), ("AttachmentStatus", "available")})
+ALSO = frozenset(
+    {
+        ("PlatformValues", "windows"),
+        ("AttachmentStatus", "available"),
+        ("State", "available"),
+        ("NetworkInterfaceType", "nat_gateway"),
+    }
+)
 """Values that EC2 really answers and its model spells otherwise."""
 
 

@@ -99,6 +99,8 @@ def disassociate_address(cx: Context, req: DisassociateAddressRequestTypeDef) ->
         found = addresses.at(cx, number)
     else:
         raise AwsError("MissingParameter", "Either public IP or association id must be specified")
+    if found.noun.port and ports.index(cx).by_native[found.cloud, found.noun.port].data.get("kind"):
+        raise AwsError("OperationNotPermitted", f"The address {found.noun.address} is that of a NAT gateway.")
     addresses.disassociate(cx, found)
     return {}
 

@@ -63,6 +63,17 @@ _NOT_FOUND = {
     "acl-rule": ("InvalidNetworkAclEntry.NotFound", "The network acl entry '{}' does not exist"),
     "acl-association": ("InvalidAssociationID.NotFound", "The association ID '{}' does not exist"),
     "dhcp-options": ("InvalidDhcpOptionID.NotFound", "The dhcpOption ID '{}' does not exist"),
+    "nat-gateway": ("NatGatewayNotFound", "The Nat Gateway {} was not found"),
+    "egress-gateway": (
+        "InvalidGatewayID.NotFound",
+        "The egressOnlyInternetGateway ID '{}' does not exist",
+    ),
+    "peering": (
+        "InvalidVpcPeeringConnectionID.NotFound",
+        "The vpcPeeringConnection ID '{}' does not exist",
+    ),
+    "endpoint": ("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '{}' does not exist"),
+    "prefix-list": ("InvalidPrefixListID.NotFound", "The prefix list ID '{}' does not exist"),
     "resource": ("InvalidID", "The ID '{}' is not valid"),
 }
 _CONFLICT = {
@@ -100,6 +111,9 @@ _CONFLICT = {
     ("acl", "in-use"): "DependencyViolation",
     ("acl-rule", "duplicate"): "NetworkAclEntryAlreadyExists",
     ("dhcp-options", "in-use"): "DependencyViolation",
+    ("nat-gateway", "no-gateway"): "Gateway.NotAttached",
+    ("peering", "duplicate"): "VpcPeeringConnectionAlreadyExists",
+    ("peering", "state"): "InvalidStateTransition",
     ("route-table", "in-use"): "DependencyViolation",
     ("route-table", "associated"): "Resource.AlreadyAssociated",
     ("route", "duplicate"): "RouteAlreadyExists",
@@ -118,6 +132,9 @@ _QUOTA = {
     "network": "VpcLimitExceeded",
     "subnet": "SubnetLimitExceeded",
     "route-table": "RouteTableLimitExceeded",
+    "nat-gateway": "NatGatewayLimitExceeded",
+    "peering": "OutstandingVpcPeeringConnectionLimitExceeded",
+    "endpoint": "VpcEndpointLimitExceeded",
     "acl": "NetworkAclLimitExceeded",
     "acl-rule": "NetworkAclEntryLimitExceeded",
     "route": "RouteLimitExceeded",

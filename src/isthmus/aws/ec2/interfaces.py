@@ -13,7 +13,7 @@ from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import instances, ports
+from isthmus.core import instances, networks, ports, wiring
 from isthmus.core.ids import Kind
 from isthmus.core.notes import note
 from isthmus.core.registry import Found
@@ -45,6 +45,8 @@ REFUSES = {
     "Operator": "There are no managed interfaces.",
 }
 LARGEST_DESCRIPTION = 255
+MOST_ADDRESSES = 49
+"""Secondary ones, besides the first: EC2's own limit of its largest types."""
 
 
 class Face(NamedTuple):
@@ -122,12 +124,7 @@ def create_network_interface(cx: Context, req: CreateNetworkInterfaceRequestType
 
 def create(cx: Context, said: Mapping[str, Any], *, delete_with_server: bool = False) -> Found[Port]:
     """An interface as CreateNetworkInterface or a launch says it. Raises AwsError for what EC2 would refuse."""
-    address, others = addresses_of(said)
-    count = said.get("SecondaryPrivateIpAddressCount", 0)
-    if count and others:
-        raise AwsError("InvalidParameterCombination", "Secondary addresses are given by number or by count, not both.")
-    if count < 0:
-        raise AwsError("InvalidParameterValue", "A count of addresses is not negative.")
+    address, others, count = addresses_of(said)
     data = {"description": description(said.get("Description", ""))}
     groups = said.get("Groups", ())
     return ports.create(
@@ -141,15 +138,33 @@ def description(text: str) -> str:
     return text
 
 
-def addresses_of(said: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The first address asked for, empty for none, and the others."""
+def addresses_of(said: Mapping[str, Any]) -> tuple[str, list[str], int]:
+    """The first address asked for (empty: any), the others by themselves, and how many more."""
     first = said.get("PrivateIpAddress", "")
     items = said.get("PrivateIpAddresses", ())
     primaries = [item.get("PrivateIpAddress", "") for item in items if item.get("Primary")]
     others = [item.get("PrivateIpAddress", "") for item in items if not item.get("Primary")]
     if len(primaries) > 1 or (first and primaries and primaries[0] != first):
         raise AwsError("InvalidParameterCombination", "An interface has one primary address.")
-    return first or "".join(primaries), [one for one in others if one != first]
+    first = first or "".join(primaries)
+    return first, [one for one in others if one != first], _count(said, others)
+
+
+def _count(said: Mapping[str, Any], others: Sequence[str]) -> int:
+    """How many addresses of the cloud's choice are asked for."""
+    count: int = said.get("SecondaryPrivateIpAddressCount", 0)
+    if count and others:
+        raise AwsError("InvalidParameterCombination", "Secondary addresses are given by number or by count, not both.")
+    if count < 0:
+        raise AwsError("InvalidParameterValue", "A count of addresses is not negative.")
+    _demand_room(max(count, len(others)))
+    return count
+
+
+def _demand_room(count: int) -> None:
+    if count > MOST_ADDRESSES:
+        message = f"An interface has at most {MOST_ADDRESSES} secondary addresses."
+        raise AwsError("PrivateIpAddressLimitExceeded", message)
 
 
 @ec2.action("DeleteNetworkInterface")
@@ -159,6 +174,7 @@ def delete_network_interface(cx: Context, req: DeleteNetworkInterfaceRequestType
     if found.noun.server:
         raise AwsError("InvalidParameterValue", f"Network interface '{found.id}' is currently in use.")
     ports.delete(cx, found)
+    wiring.settle(cx, networks.networks(cx).by_native[found.cloud, found.noun.network])
     return {}
 
 
@@ -201,10 +217,12 @@ def detach_network_interface(cx: Context, req: DetachNetworkInterfaceRequestType
 @ec2.action("AssignPrivateIpAddresses", refuses={"Ipv4Prefixes": _NO_PREFIXES, "Ipv4PrefixCount": _NO_PREFIXES})
 def assign_private_ip_addresses(cx: Context, req: AssignPrivateIpAddressesRequestTypeDef) -> Mapping[str, Any]:
     found = ports.one(cx, req["NetworkInterfaceId"])
-    wanted, count = req.get("PrivateIpAddresses", ()), req.get("SecondaryPrivateIpAddressCount", 0)
-    if bool(wanted) == bool(count) or count < 0:
+    wanted = req.get("PrivateIpAddresses", ())
+    count = _count(req, ())
+    if bool(wanted) == bool(count):
         message = "Specify either addresses or a positive count of secondary addresses."
         raise AwsError("InvalidParameterCombination" if wanted else "MissingParameter", message)
+    _demand_room(len(found.noun.secondary) + len(wanted) + count)
     _move(cx, found, wanted, allowed=req.get("AllowReassignment", False))
     new = ports.add_addresses(cx, ports.one(cx, found.id), wanted, count)
     said = [{"PrivateIpAddress": one} for one in wanted or new]

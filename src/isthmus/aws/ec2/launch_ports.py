@@ -40,27 +40,27 @@ def port_orders(req: Mapping[str, Any]) -> tuple[PortOrder, ...]:
     return tuple(orders)
 
 
-def _order(one: Mapping[str, Any], count: int) -> PortOrder:
+def _order(one: Mapping[str, Any], interfaces: int) -> PortOrder:
     for name, value in one.items():
         if name not in _MEMBERS and value:
             reason = REFUSES.get(name, "There is nothing like it here.")
             raise AwsError("UnsupportedOperation", f"NetworkInterfaces.{name} is not supported. {reason}")
     if one.get("InterfaceType", "interface") != "interface" or one.get("NetworkCardIndex"):
         raise AwsError("UnsupportedOperation", "Interfaces are of the type interface, and on the card of the index 0.")
-    if "DeviceIndex" not in one and count > 1:
+    if "DeviceIndex" not in one and interfaces > 1:
         raise AwsError("MissingParameter", "Each network interface requires a device index.")
     known = one.get("NetworkInterfaceId", "")
     if known and any(one.get(name) for name in _OWN):
         message = "A network interface ID and a subnet, addresses or groups may not be specified together."
         raise AwsError("InvalidParameterCombination", message)
-    address, others = addresses_of(one)
+    address, others, count = addresses_of(one)
     return PortOrder(
         index=one.get("DeviceIndex", 0),
         port=known,
         subnet=one.get("SubnetId", ""),
         address=address,
         secondary=tuple(others),
-        count=one.get("SecondaryPrivateIpAddressCount", 0),
+        count=count,
         groups=tuple(one.get("Groups", ())),
         description=description(one.get("Description", "")),
         delete_with_server=one.get("DeleteOnTermination", not known),

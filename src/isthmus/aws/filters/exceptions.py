@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-ITEM_SHAPES: Mapping[str, str] = MappingProxyType({"DescribeInstances": "Instance"})
+ITEM_SHAPES: Mapping[str, str] = MappingProxyType(
+    {"DescribeInstances": "Instance", "DescribeVpcEndpointServices": "ServiceDetail"}
+)
 """What a listing yields, where it is not what its answer's list is made of."""
 
 _IMAGE_DISK = {
@@ -188,6 +190,9 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "volume-status.details-status": ("VolumeStatus", "Details", "Status"),
         },
         "Vpc": {"cidr": ("CidrBlock",)},
+        "VpcEndpoint": {"vpc-endpoint-state": ("State",)},
+        "ServiceDetail": {"service-type": ("ServiceType", "ServiceType")},
+        "VpcPeeringConnection": {"status-code": ("Status", "Code"), "status-message": ("Status", "Message")},
         "VpcCidrBlockAssociation": {"state": ("CidrBlockState", "State")},
         "VpcClassicLink": {"is-classic-link-enabled": ("ClassicLinkEnabled",)},
         "VpcIpv6CidrBlockAssociation": {"state": ("Ipv6CidrBlockState", "State")},

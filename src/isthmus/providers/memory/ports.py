@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from isthmus.errors import Conflict, Fault, Invalid
+from isthmus.errors import Conflict, Fault, Invalid, NoCapacity
 from isthmus.model import Port, ServerState
 from isthmus.providers import PortSpec
 from isthmus.providers.memory.world import Tenant, World
@@ -70,7 +70,7 @@ class MemoryPorts:
             tenant = self._tenant
             port = tenant.ports.get(native)
             fresh = [one for one in dict.fromkeys(addresses) if one not in port.secondary]
-            taken = take(tenant, port.subnet, [*fresh, *[""] * count])
+            taken = take(tenant, port.subnet, fresh, count)
             tenant.put_port(replace(port, secondary=(*port.secondary, *taken)))
 
     def remove_addresses(self, native: str, addresses: Sequence[str]) -> None:
@@ -112,7 +112,7 @@ def make(
     """A port of its own, or one that is made with its server."""
     subnet = tenant.subnets.get(spec.subnet)
     chosen = guards(tenant, subnet.network, spec.firewalls)
-    address, *secondary = take(tenant, subnet.native, [spec.address, *spec.secondary, *[""] * spec.count])
+    address, *secondary = take(tenant, subnet.native, [spec.address, *spec.secondary], spec.count)
     port = Port(
         native=world.native("port"),
         mac=world.mac(),
@@ -139,17 +139,20 @@ def guards(tenant: Tenant, network: str, wanted: Iterable[str]) -> tuple[str, ..
     return tuple(one.native for one in chosen) or (tenant.default_firewalls[network],)
 
 
-def take(tenant: Tenant, subnet: str, wanted: Sequence[str]) -> list[str]:
-    """Addresses of a subnet, all or none."""
-    taken: list[str] = []
+def take(tenant: Tenant, subnet: str, wanted: Sequence[str], count: int) -> list[str]:
+    """Addresses of a subnet, those wanted (empty: any) and `count` more; all or none."""
+    if len(wanted) + count > tenant.pools[subnet].free:
+        raise NoCapacity("address", reason="not so many addresses are left")
+    places = [*wanted, *[""] * count]
+    taken: dict[int, str] = {}
     try:
-        for one in sorted(wanted, key=lambda one: not one):
-            taken.append(tenant.take(subnet, one))
+        for place in sorted(range(len(places)), key=lambda place: not places[place]):
+            taken[place] = tenant.take(subnet, places[place])
     except Fault:
-        for one in taken:
+        for one in taken.values():
             tenant.give_back(subnet, one)
         raise
-    return taken if not wanted or wanted[0] or len(wanted) == 1 else [taken[-1], *taken[:-1]]
+    return [taken[place] for place in range(len(places))]
 
 
 def release(tenant: Tenant, port: Port) -> None:
