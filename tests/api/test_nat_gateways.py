@@ -60,8 +60,9 @@ def test_a_gateway_is_pending_and_then_available(ec2, vpc, subnet, gateway, addr
     assert (held["PublicIp"], held["AllocationId"]) == (address["PublicIp"], address["AllocationId"])
     assert held["PrivateIp"].startswith("10.7.1.")
     for name, value in {"vpc-id": vpc, "subnet-id": subnet, "state": "available", "tag:Name": "n"}.items():
-        listed = ec2.describe_nat_gateways(Filters=[{"Name": name, "Values": [value]}])["NatGateways"]
+        listed = ec2.describe_nat_gateways(Filter=[{"Name": name, "Values": [value]}])["NatGateways"]
         assert [each["NatGatewayId"] for each in listed] == [made["NatGatewayId"]], name
+        assert ec2.describe_nat_gateways(Filter=[{"Name": name, "Values": ["none"]}])["NatGateways"] == [], name
     ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[made["NatGatewayId"]])
 
 

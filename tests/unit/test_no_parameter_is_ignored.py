@@ -14,7 +14,7 @@ from isthmus.aws.service import Action, Service
 
 GENERIC = {"DryRun", "ClientToken", "TagSpecifications"}
 """What aws/service.py does for every action."""
-OF_LISTINGS = {"Filters", "MaxResults", "NextToken"}
+OF_LISTINGS = {"Filter", "Filters", "MaxResults", "NextToken"}
 
 
 def _served() -> Iterator[tuple[Service, Action]]:

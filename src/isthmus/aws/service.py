@@ -159,7 +159,7 @@ class Service:
 
     def _list(self, cx: Context, action: Action, listing: Listing, request: dict[str, Any]) -> Answer:
         page = page_of(cx, action.name, listing.exclusive, self._bounds(action.name), request)
-        wanted = request.pop("Filters", None)
+        wanted = request.pop("Filters", None) or request.pop("Filter", None)
         if page.after and listing.ordered:
             cx = replace(cx, after=page.after)
         items: Iterable[Mapping[str, Any]] = action.run(cx, request)

@@ -33,6 +33,8 @@ _REFUSES = {
     "ServiceRegion": "Services are those of this region.",
     "ResourceConfigurationArn": _NO_PORTS,
     "ServiceNetworkArn": _NO_PORTS,
+    "DnsOptions": _NO_PORTS,
+    "PrivateDnsEnabled": _NO_PORTS,
 }
 _OPEN = json.dumps(
     {"Version": "2008-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
@@ -45,11 +47,12 @@ def describe_vpc_endpoints(cx: Context, req: DescribeVpcEndpointsRequestTypeDef)
     return (_endpoint(cx, one) for one in endpoints.find(cx, req.get("VpcEndpointIds")))
 
 
-@ec2.action("CreateVpcEndpoint", makes=["vpc-endpoint"], refuses={**_REFUSES, "PrivateDnsEnabled": _NO_PORTS})
+@ec2.action("CreateVpcEndpoint", makes=["vpc-endpoint"], refuses=_REFUSES)
 def create_vpc_endpoint(cx: Context, req: CreateVpcEndpointRequestTypeDef) -> Mapping[str, Any]:
     kind = req.get("VpcEndpointType", "Gateway")
     if kind != "Gateway":
         raise AwsError("UnsupportedOperation", f"The endpoint type {kind} is not supported. {_NO_PORTS}")
+    _demand_ipv4(req)
     vpc = networks.one_network(cx, req["VpcId"])
     if "ServiceName" not in req:
         raise AwsError("MissingParameter", "The request must contain the parameter serviceName")
@@ -69,9 +72,11 @@ def create_vpc_endpoint(cx: Context, req: CreateVpcEndpointRequestTypeDef) -> Ma
         "RemoveSecurityGroupIds": _NO_PORTS,
         "PrivateDnsEnabled": _NO_PORTS,
         "SubnetConfigurations": _NO_PORTS,
+        "DnsOptions": _NO_PORTS,
     },
 )
 def modify_vpc_endpoint(cx: Context, req: ModifyVpcEndpointRequestTypeDef) -> Mapping[str, Any]:
+    _demand_ipv4(req)
     [found] = endpoints.find(cx, [req["VpcEndpointId"]])
     policy = None
     if req.get("ResetPolicy"):
@@ -165,6 +170,11 @@ def _service(cx: Context, name: str) -> str:
         if _name(cx, service) == name:
             return service
     raise AwsError("InvalidServiceName", f"The Vpc Endpoint Service '{name[:128]}' does not exist")
+
+
+def _demand_ipv4(req: Mapping[str, Any]) -> None:
+    if req.get("IpAddressType", "ipv4") != "ipv4":
+        raise AwsError("UnsupportedOperation", "Networks have IPv4 addresses only.")
 
 
 def _policy(text: str) -> str:
