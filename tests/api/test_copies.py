@@ -1,9 +1,11 @@
-"""Copies of snapshots and images."""
+"""Copies of snapshots, volumes and images."""
 
 from __future__ import annotations
 
 import pytest
-from asking import disks, refusal, tagged, tags
+from asking import disks, refusal, tagged, tags, volume
+
+from isthmus.providers import Capability
 
 HERE = {"SourceRegion": "us-east-1"}
 
@@ -11,9 +13,9 @@ HERE = {"SourceRegion": "us-east-1"}
 @pytest.fixture
 def taken(house, ec2):
     """A completed snapshot of 2 GiB."""
-    volume = ec2.create_volume(Size=2, AvailabilityZone="us-east-1a")["VolumeId"]
+    held = ec2.create_volume(Size=2, AvailabilityZone="us-east-1a")["VolumeId"]
     house.settle()
-    known = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    known = ec2.create_snapshot(VolumeId=held)["SnapshotId"]
     house.settle()
     return known
 
@@ -50,6 +52,90 @@ def test_a_copied_snapshot_is_one_of_its_own(house, ec2, taken):
     assert snapshot(ec2, answer["SnapshotId"])["State"] == "completed"
     asked = {"SnapshotId": answer["SnapshotId"], "AvailabilityZone": "us-east-1a"}
     assert ec2.create_volume(**asked)["Size"] == 2
+
+
+@pytest.fixture
+def source(house, ec2):
+    """A volume of 2 GiB."""
+    known = ec2.create_volume(Size=2, AvailabilityZone="us-east-1b", VolumeType="gp3")["VolumeId"]
+    house.settle()
+    return known
+
+
+def test_a_copied_volume_is_one_of_its_own(house, ec2, source):
+    asked = {"VolumeType": "gp3", "Iops": 4000, "TagSpecifications": tagged("volume", kind="copy")}
+    [copy] = ec2.copy_volumes(SourceVolumeId=source, **asked)["Volumes"]
+
+    assert (copy["SourceVolumeId"], copy["State"], copy["Tags"]) == (source, "creating", tags(kind="copy"))
+    assert copy["VolumeId"] != source
+    house.settle()
+    ec2.delete_volume(VolumeId=source)
+    house.settle()
+    house.mend()
+    found = volume(ec2, copy["VolumeId"])
+    assert (found["State"], found["Size"], found["Iops"], found["VolumeType"]) == ("available", 2, 4000, "gp3")
+    assert (found["AvailabilityZone"], found["SnapshotId"], found["Encrypted"]) == ("us-east-1b", "", False)
+    assert found["SourceVolumeId"] == source
+    assert not ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+
+
+def test_a_volume_is_copied_while_it_is_in_use(house, ec2, launched):
+    [root] = disks(ec2, launched).values()
+
+    [copy] = ec2.copy_volumes(SourceVolumeId=root["VolumeId"], Size=100)["Volumes"]
+    house.settle()
+    found = volume(ec2, copy["VolumeId"])
+    assert (found["Size"], found["State"], found["Attachments"]) == (100, "available", [])
+    assert disks(ec2, launched) == {"/dev/sda1": root}
+
+
+def test_a_copy_is_encrypted_if_its_source_is_or_if_asked(house, ec2, source):
+    asked = {"AvailabilityZone": "us-east-1a", "Size": 1, "Encrypted": True}
+    secret = ec2.create_volume(**asked)["VolumeId"]
+    house.settle()
+
+    copies = [{"SourceVolumeId": secret}, {"SourceVolumeId": source, "Encrypted": True}, {"SourceVolumeId": source}]
+    made = [ec2.copy_volumes(**one)["Volumes"][0]["Encrypted"] for one in copies]
+    assert made == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"SourceVolumeId": "vol-0123456789abcdef0"}, "InvalidVolume.NotFound"),
+        ({"SourceVolumeId": "vol-x"}, "InvalidVolumeID.Malformed"),
+        ({"Size": 1}, "InvalidParameterValue"),
+        ({"Size": 70000}, "InvalidParameterValue"),
+        ({"VolumeType": "huge"}, "UnknownVolumeType"),
+        ({"VolumeType": "io1"}, "MissingParameter"),
+        ({"Iops": 300}, "InvalidParameterCombination"),
+        ({"KmsKeyId": "k"}, "UnsupportedOperation"),
+        ({"MultiAttachEnabled": True}, "UnsupportedOperation"),
+    ],
+)
+def test_a_refused_copy_of_a_volume_is_not_made(ec2, source, asked, code):
+    assert refusal(ec2.copy_volumes, **{"SourceVolumeId": source, **asked}) == code
+    assert [one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]] == [source]
+
+
+def test_a_volume_that_is_not_ready_is_not_copied(ec2):
+    known = ec2.create_volume(Size=1, AvailabilityZone="us-east-1a")["VolumeId"]
+
+    assert refusal(ec2.copy_volumes, SourceVolumeId=known) == "IncorrectState"
+
+
+def test_a_copy_with_one_token_is_made_once(ec2, stranger, source):
+    first, second = (ec2.copy_volumes(SourceVolumeId=source, ClientToken="t")["Volumes"] for _ in range(2))
+
+    assert first[0]["VolumeId"] == second[0]["VolumeId"]
+    assert len(ec2.describe_volumes()["Volumes"]) == 2
+    assert refusal(stranger.copy_volumes, SourceVolumeId=source) == "InvalidVolume.NotFound"
+
+
+def test_a_volume_is_not_copied_where_the_cloud_cannot(house, ec2, source, monkeypatch):
+    monkeypatch.setattr(type(house.cloud), "lacks", {Capability.VOLUME_COPY: "There are no copies."})
+
+    assert refusal(ec2.copy_volumes, SourceVolumeId=source) == "UnsupportedOperation"
 
 
 def test_a_shared_snapshot_can_be_copied_and_another_not(house, ec2, stranger, taken):

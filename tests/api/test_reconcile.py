@@ -107,6 +107,24 @@ def test_a_copy_of_an_image_that_crashes_at_any_moment_is_made_once(build):
     assert moment > 3
 
 
+def test_a_copy_of_a_volume_that_crashes_at_any_moment_is_made_once(build):
+    moment, crashed = 0, True
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        source = ec2.create_volume(Size=1, AvailabilityZone="us-east-1a")["VolumeId"]
+        house.settle()
+        asked = {"SourceVolumeId": source, "ClientToken": "mine", "TagSpecifications": tagged("volume", a="b")}
+        crashed = crash_at(house, moment, ec2.copy_volumes, **asked)
+        [made] = ec2.copy_volumes(**asked)["Volumes"]
+        found = {one["VolumeId"]: one.get("Tags") for one in ec2.describe_volumes()["Volumes"]}
+        assert found == {source: None, made["VolumeId"]: tags(a="b")}
+        assert not ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        moment += 1
+        house.store.close()
+    assert moment > 3
+
+
 def test_a_termination_that_crashes_at_any_moment_can_be_asked_for_again(build):
     moment, crashed = 0, True
     while crashed:

@@ -233,6 +233,10 @@ LACKING: dict[Capability, tuple[str, Callable[[Any, ServerSpec], Any]]] = {
     },
     Capability.VOLUME_RESIZE: ("volumes", lambda on, _: on.volumes.resize_volume(NONE, 2)),
     Capability.VOLUME_RETYPE: ("volumes", lambda on, _: on.volumes.retype_volume(NONE, "", 0)),
+    Capability.VOLUME_COPY: (
+        "volumes",
+        lambda on, plain: on.volumes.create_volume(VolumeSpec(word(), 0, plain.zone, source=NONE)),
+    ),
     Capability.IMAGE_OF_SERVER: (
         "images",
         lambda on, _: on.images.create_image(ImageSpec(word(), word(), server=NONE)),

@@ -254,6 +254,7 @@ def test_deleting_what_is_another_tenants_changes_nothing(exists: tuple[Kind, An
         (("compute", "keys", Capability.LAUNCH), "key"),
         (("compute", "networks", Capability.LAUNCH), "subnet"),
         (("compute", "images", "volumes", Capability.IMAGE_OF_SNAPSHOT, Capability.LAUNCH), "image"),
+        (("volumes", Capability.VOLUME_COPY), "source"),
     ],
 )
 def test_a_spec_that_names_what_is_another_tenants_is_not_found(
@@ -265,6 +266,7 @@ def test_a_spec_that_names_what_is_another_tenants_is_not_found(
     creates: dict[str, Callable[[], Any]] = {
         "snapshot": lambda: made.volume(snapshot=theirs.snapshot().native),
         "volume": lambda: made.snapshot(volume=theirs.volume().native),
+        "source": lambda: made.volume(source=theirs.volume().native),
         "disk": lambda: made.image(disks=(ImageDisk("/dev/sda1", 1, theirs.snapshot().native),)),
         "network": lambda: made.subnet(network=theirs.network().native),
         "port": lambda: made.port(subnet=theirs.subnet().native),

@@ -189,6 +189,42 @@ def test_a_volume_is_given_another_type(session: Any, made: Maker, patience: Pat
     assert (before.type, before.size, ()) == (after.type, after.size, after.attachments)
 
 
+@pytest.mark.needs(Capability.VOLUME_COPY)
+def test_a_volume_of_another_is_at_least_as_large_and_in_its_zone(session: Any, made: Maker, zone: str) -> None:
+    """V18"""
+    source = made.volume(size=2)
+    before = {one.native for one in session.volumes.list_snapshots()}
+
+    equal = made.volume(size=0, source=source.native)
+    larger = made.volume(size=3, source=source.native)
+
+    assert [(2, zone, ""), (3, zone, "")] == [(one.size, one.zone, one.snapshot) for one in (equal, larger)]
+    assert {one.native for one in session.volumes.list_snapshots()} <= before
+    with refused(Invalid, field="size"):
+        made.volume(size=1, source=source.native)
+    with refused(NotFound, kind="volume"):
+        made.volume(source="no-such-volume")
+    for elsewhere in [one.name for one in session.compute.list_zones() if one.name != zone][:1]:
+        with refused(Invalid, field="zone"):
+            made.volume(zone=elsewhere, size=0, source=source.native)
+
+
+@pytest.mark.needs(Capability.VOLUME_COPY, Capability.SNAPSHOT_ATTACHED)
+def test_a_volume_of_another_leaves_it_as_it_is_and_outlives_it(
+    base: Base, running: str, session: Any, made: Maker, patience: Patience
+) -> None:
+    """V19"""
+    root, spare = root_of(session, base), made.volume()
+    copies = [made.volume(size=0, source=source.native) for source in (root, spare)]
+
+    assert root_of(session, base) == root
+    assert [one.attachments for one in copies] == [(), ()]
+    session.volumes.delete_volume(spare.native)
+    patience.gone(lambda: session.volumes.list_volumes(), spare.native)
+    for copy in copies:
+        assert VolumeState.AVAILABLE is volume_of(session, copy.native).state
+
+
 def test_the_root_volume_of_a_running_server_cannot_be_detached(base: Base, running: str, session: Any) -> None:
     """V14"""
     root = root_of(session, base)

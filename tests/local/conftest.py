@@ -110,7 +110,7 @@ class World:
     def address(self, native: str) -> str:
         """A new public address of a server."""
         address = self.session.addresses.allocate_address(AddressSpec(f"address-of-{native}"))
-        self.session.addresses.associate_address(address.native, native)
+        self.session.addresses.associate_address(address.native, self.server(native).ports[0].native)
         return address.address
 
     def ssh(self, address: str, command: str, user: str = "root") -> str:

@@ -183,6 +183,39 @@ def test_a_snapshot_by_a_process_that_died_is_an_error(quiet: Local) -> None:
     later.close()
 
 
+def test_a_copy_of_a_volume_by_a_running_machine_is_finished_by_the_next_process(world: World) -> None:
+    world.launched("first", ready=False)
+    [root] = world.session.volumes.list_volumes()
+    other = another(world)
+    other.boots.work.closing.set()  # it begins the copy, and never looks again
+    spec = VolumeSpec("ref", 0, ZONE, source=root.native)
+    copy = other.session("acme,ltd").volumes.create_volume(spec)
+    assert VolumeState.CREATING is world.session.volumes.list_volumes([copy.native])[0].state
+
+    world.cloud.mend()
+
+    until(lambda: world.session.volumes.list_volumes([copy.native])[0].state is VolumeState.AVAILABLE)
+    assert not world.cloud.base.snapshots.owned("acme,ltd")
+    assert world.session.volumes.create_volume(spec).native == copy.native
+
+
+def test_a_copy_of_a_volume_by_a_process_that_died_is_an_error_and_leaves_nothing(quiet: Local) -> None:
+    session = quiet.session("acme")
+    volume = session.volumes.create_volume(VolumeSpec("volume", 1, ZONE))
+    quiet.close()  # nothing is done in the background any more
+    copy = session.volumes.create_volume(VolumeSpec("ref", 0, ZONE, source=volume.native))
+
+    later = Local("local", quiet.base.state, (ZONE,), FLAVORS, accelerator="tcg")
+    later.mend()
+
+    volumes = later.session("acme").volumes
+    assert VolumeState.ERROR is volumes.list_volumes([copy.native])[0].state
+    assert not later.base.snapshots.owned("acme")
+    volumes.delete_volume(copy.native)
+    assert [volume.native] == [one.native for one in volumes.list_volumes()]
+    later.close()
+
+
 def test_a_volume_half_made_is_finished(quiet: Local) -> None:
     session = quiet.session("acme")
     volume = session.volumes.create_volume(VolumeSpec("volume", 1, ZONE))

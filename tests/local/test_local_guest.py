@@ -112,6 +112,26 @@ def test_a_snapshot_of_a_volume_in_use_holds_what_was_written(
     assert "before" == run(f"mkdir -p /mnt/b && mount -t ext4 /dev/{other} /mnt/b && cat /mnt/b/file")
 
 
+def test_a_copy_of_a_volume_in_use_holds_what_was_written_by_then(
+    shared: World, guest: Server, run: Callable[[str], str]
+) -> None:
+    volumes = shared.session.volumes
+    volume = volumes.create_volume(VolumeSpec("vol-0000000000000ca11", 1, ZONE))
+    volumes.attach_volume(volume.native, guest.native, "/dev/sdk")
+    name = device(run, "vol0000000000000ca11")
+    run(f"mke2fs /dev/{name} >/dev/null && mkdir -p /mnt/c && mount -t ext4 /dev/{name} /mnt/c")
+    run("echo before >/mnt/c/file; sync")
+
+    copy = volumes.create_volume(VolumeSpec("vol-0000000000000ab1e", 2, ZONE, source=volume.native))
+    run("echo after >/mnt/c/file; sync")
+    until(lambda: volumes.list_volumes([copy.native])[0].state is VolumeState.AVAILABLE)
+    volumes.attach_volume(copy.native, guest.native, "/dev/sdl")
+    other = device(run, "vol0000000000000ab1e")
+
+    assert "before" == run(f"mkdir -p /mnt/d && mount -t ext4 /dev/{other} /mnt/d && cat /mnt/d/file")
+    assert run(f"cat /sys/block/{other}/size") == str(4 * 1024 * 1024)
+
+
 def test_a_volume_that_is_mounted_can_be_taken_away_by_force(
     shared: World, guest: Server, run: Callable[[str], str]
 ) -> None:
@@ -162,7 +182,7 @@ def test_a_port_is_closed_while_the_address_is_off(shared: World, guest: Server,
     shared.session.addresses.disassociate_address(held.native)
     with socket.socket() as probe:
         assert probe.connect_ex((address, SSH_PORT)) != 0
-    shared.session.addresses.associate_address(held.native, guest.native)
+    shared.session.addresses.associate_address(held.native, guest.ports[0].native)
 
     assert "back" == shared.ssh(address, "echo back")
 
@@ -189,7 +209,7 @@ def test_whether_a_running_guest_may_call_out_cannot_be_changed(shared: World, g
     closed = shared.session.firewalls.create_firewall(FirewallSpec("closed", "closed", ""))
     shared.session.firewalls.remove_rules(closed.native, [ALL_OUT])
     with pytest.raises(Unsupported):
-        shared.session.compute.set_firewalls(guest.native, [closed.native])
+        shared.session.ports.set_firewalls(guest.ports[0].native, [closed.native])
 
 
 def test_a_volume_in_a_guest_is_attached_once(shared: World, guest: Server) -> None:

@@ -79,7 +79,7 @@ def test_an_image_of_a_server_has_what_was_on_its_disk(world: World) -> None:
     until(lambda: not world.session.compute.list_servers())
 
     copy = world.launched("second", image=image.native)
-    world.session.addresses.associate_address(held.native, copy.native)
+    world.session.addresses.associate_address(held.native, copy.ports[0].native)
     assert "written" == world.ssh(address, "cat /root/file")
 
 

@@ -15,13 +15,15 @@ from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import AttachmentState, Snapshot, SnapshotState, Volume, VolumeState
 from isthmus.providers import Capability, Session, SnapshotSpec, Volumes, VolumeSpec
 
+SOURCE = "source"
+"""The note of the volume that a volume is a copy of."""
 ENCRYPT = "encrypt"
 """The account's setting: whether new volumes are encrypted without being asked for."""
 
 
 @dataclass(frozen=True)
 class VolumeOrder:
-    """What a front asks for; `size` 0 is the snapshot's, `snapshot` is an id."""
+    """What a front asks for; `size` 0 is that of what it is made of: the snapshot or the volume with this id."""
 
     zone: str
     size: int = 0
@@ -29,6 +31,7 @@ class VolumeOrder:
     iops: int = 0
     snapshot: str = ""
     encrypted: bool = False
+    source: str = ""
 
 
 def api(session: Session) -> Volumes:
@@ -69,25 +72,52 @@ def own_snapshot(cx: Context, snapshot: str) -> Found[Snapshot]:
 
 
 def create(cx: Context, order: VolumeOrder) -> Found[Volume]:
-    """Make a volume. Raises Invalid for a size below the snapshot's, NotFound for a snapshot of another cloud."""
+    """Make a volume. Raises Invalid for a size below its origin's, NotFound for a snapshot of another cloud."""
     place = cx.place(order.zone)
-    size, native = order.size, ""
-    if order.snapshot:
-        source = one_snapshot(cx, order.snapshot)
-        if source.cloud != place.cloud:
-            raise NotFound(Kind.SNAPSHOT, order.snapshot)
-        if source.noun.state is not SnapshotState.COMPLETED:
-            raise Conflict(Kind.SNAPSHOT, order.snapshot, f"The snapshot {order.snapshot} is not completed.")
-        size, native = size or source.noun.size, source.noun.native
-        if size < source.noun.size:
-            raise Invalid(f"The volume size {size} GiB is smaller than the snapshot's {source.noun.size} GiB.", "size")
+    spec = VolumeSpec("", order.size, place.native, order.type, order.iops, encrypted=order.encrypted or encrypts(cx))
+    if order.source:
+        source = _source(cx, order.source)
+        spec = replace(spec, source=source.native, size=_fitting(order, source.size))
+    elif order.snapshot:
+        origin = _origin(cx, order.snapshot, place.cloud)
+        spec = replace(spec, snapshot=origin.native, size=_fitting(order, origin.size))
     volumes = api(cx.session(place.cloud))
     ref = mint(Kind.VOLUME, cx.seed)
-    encrypted = order.encrypted or encrypts(cx)
-    spec = VolumeSpec(ref, size, place.native, order.type, order.iops, native, encrypted)
-    with creating(cx, Kind.VOLUME, ref, place.cloud, tags=cx.tags.get("volume")) as made:
-        noun = made(volumes.create_volume(spec))
+    data = {SOURCE: order.source} if order.source else {}
+    with creating(cx, Kind.VOLUME, ref, place.cloud, data, cx.tags.get("volume")) as made:
+        noun = made(volumes.create_volume(replace(spec, ref=ref)))
     return join(cx, cx.view(), Kind.VOLUME, place.cloud, noun)
+
+
+def copy(cx: Context, order: VolumeOrder) -> Found[Volume]:
+    """Copy the volume `source` within its zone, as it is now. Raises Unsupported where the cloud cannot."""
+    found = one_volume(cx, order.source)
+    _demand_can(cx, found.cloud, Capability.VOLUME_COPY)
+    zone = cx.world.place_of(found.cloud, found.noun.zone).zone
+    return create(cx, replace(order, zone=zone, encrypted=order.encrypted or found.noun.encrypted))
+
+
+def _origin(cx: Context, snapshot: str, cloud: str) -> Snapshot:
+    found = one_snapshot(cx, snapshot)
+    if found.cloud != cloud:
+        raise NotFound(Kind.SNAPSHOT, snapshot)
+    if found.noun.state is not SnapshotState.COMPLETED:
+        raise Conflict(Kind.SNAPSHOT, snapshot, f"The snapshot {snapshot} is not completed.")
+    return found.noun
+
+
+def _source(cx: Context, volume: str) -> Volume:
+    found = one_volume(cx, volume)
+    if found.noun.state not in (VolumeState.AVAILABLE, VolumeState.IN_USE):
+        raise Conflict(Kind.VOLUME, volume, f"The volume {volume} is in the '{found.noun.state}' state.")
+    return found.noun
+
+
+def _fitting(order: VolumeOrder, least: int) -> int:
+    size = order.size or least
+    if size < least:
+        raise Invalid(f"The volume size {size} GiB is smaller than the {least} GiB of what it is made of.", "size")
+    return size
 
 
 def encrypts(cx: Context) -> bool:

@@ -51,6 +51,7 @@ class Capability(StrEnum):
     SNAPSHOT_ATTACHED = "snapshot a volume that is attached"
     VOLUME_RESIZE = "grow a volume"
     VOLUME_RETYPE = "change a volume's type and IOPS"
+    VOLUME_COPY = "copy a volume"
     IMAGE_OF_SERVER = "make an image of a server"
     IMAGE_OF_SNAPSHOT = "make an image of a snapshot"
     IMAGE_SHARE = "share an image with other tenants"
@@ -124,6 +125,8 @@ class VolumeSpec:
     snapshot: str = ""
     encrypted: bool = False
     name: str = ""
+    source: str = ""
+    """The volume to copy, as it is at this moment; it may be attached."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isthmus.aws.codec import Item
@@ -24,6 +25,7 @@ from isthmus.model import Attachment, ServerState, Volume
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
         AttachVolumeRequestTypeDef,
+        CopyVolumesRequestTypeDef,
         CreateVolumeRequestTypeDef,
         DeleteVolumeRequestTypeDef,
         DescribeVolumesRequestTypeDef,
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     )
 
 _DEFAULT_TYPE = "gp2"
+_REFUSES = {
+    "KmsKeyId": "There is no KMS.",
+    "MultiAttachEnabled": "A volume goes to one instance at a time.",
+}
 # IOPS that a type has by itself. Source: "Amazon EBS volume types"
 _BASE_IOPS = {"gp3": 3000}
 
@@ -58,9 +64,8 @@ def describe_volumes(cx: Context, req: DescribeVolumesRequestTypeDef) -> Iterato
     "CreateVolume",
     makes=["volume"],
     refuses={
-        "KmsKeyId": "There is no KMS.",
+        **_REFUSES,
         "OutpostArn": "There are no Outposts.",
-        "MultiAttachEnabled": "A volume goes to one instance at a time.",
         "VolumeInitializationRate": "Volumes need no initialization.",
         "Operator": "There are no managed volumes.",
     },
@@ -71,16 +76,27 @@ def create_volume(cx: Context, req: CreateVolumeRequestTypeDef) -> Mapping[str, 
     zone = zone_of(cx, req)
     if not zone:
         raise AwsError("MissingParameter", "The request must contain the parameter availabilityZone")
-    size, kind, iops = req.get("Size", 0), req.get("VolumeType", _DEFAULT_TYPE), req.get("Iops", 0)
     if "Size" not in req and not req.get("SnapshotId"):
         raise AwsError("MissingParameter", "The request must contain the parameter size/snapshotId")
+    order = replace(_order(req), zone=zone, snapshot=req.get("SnapshotId", ""))
+    return render(_Look(cx).face(volumes.create(cx, order)))
+
+
+@ec2.action("CopyVolumes", makes=["volume"], refuses=_REFUSES)
+def copy_volumes(cx: Context, req: CopyVolumesRequestTypeDef) -> Mapping[str, Any]:
+    made = volumes.copy(cx, replace(_order(req), source=req["SourceVolumeId"]))
+    return {"Volumes": [render(_Look(cx).face(made))]}
+
+
+def _order(req: Mapping[str, Any]) -> VolumeOrder:
+    """What a request says of the volume itself. Raises AwsError for what no volume can be."""
+    kind, iops = req.get("VolumeType", _DEFAULT_TYPE), req.get("Iops", 0)
     if kind not in VOLUME_TYPES:
         raise AwsError("UnknownVolumeType", f"Unsupported volume type '{kind}' for volume creation.")
     demand_type(kind, iops, req.get("Throughput", 0))
     if "Size" in req:
-        demand_size(size)
-    order = VolumeOrder(zone, size, kind, iops, req.get("SnapshotId", ""), req.get("Encrypted", False))
-    return render(_Look(cx).face(volumes.create(cx, order)))
+        demand_size(req["Size"])
+    return VolumeOrder("", req.get("Size", 0), kind, iops, encrypted=req.get("Encrypted", False))
 
 
 @ec2.action("DeleteVolume")
@@ -145,6 +161,8 @@ def render(face: Face) -> dict[str, Any]:
     }
     if kind == "gp3":
         said["Throughput"] = THROUGHPUT
+    if source := face.found.data.get(volumes.SOURCE):
+        said["SourceVolumeId"] = source
     if iops := volume.iops or own_iops(kind, volume.size):
         said["Iops"] = iops
     if face.found.tags:

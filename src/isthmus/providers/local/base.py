@@ -138,6 +138,8 @@ class Base:
 
 def seen(record: SnapshotRecord | ImageRecord, tenant: str) -> bool:
     """Whether the tenant may see and use it."""
+    if isinstance(record, SnapshotRecord) and record.into:
+        return False
     noun = record.noun
     return record.tenant == tenant or noun.public or tenant in noun.shared_with
 

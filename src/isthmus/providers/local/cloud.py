@@ -50,7 +50,7 @@ LACKS = {
 NEED_QEMU = (Capability.LAUNCH, Capability.IMAGE_OF_SERVER, Capability.ATTACH_RUNNING)
 NEED_DISKS = (
     *(Capability.LAUNCH, Capability.IMAGE_OF_SERVER, Capability.ATTACH_RUNNING, Capability.IMAGE_IMPORT),
-    *(Capability.SNAPSHOT_ATTACHED, Capability.VOLUME_RESIZE),
+    *(Capability.SNAPSHOT_ATTACHED, Capability.VOLUME_RESIZE, Capability.VOLUME_COPY),
 )
 
 

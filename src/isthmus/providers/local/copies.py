@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from isthmus.errors import Fault
-from isthmus.model import ImageState, Snapshot, SnapshotState
+from isthmus.model import ImageState, Snapshot, SnapshotState, VolumeState
 from isthmus.providers.local import boots, disks, process, quiesce
 from isthmus.providers.local.base import Base, made, native, now
 from isthmus.providers.local.qmp import Qmp, QmpError
@@ -186,6 +186,21 @@ class Copies:
                 progress = 100 if state is SnapshotState.COMPLETED else record.noun.progress
                 self._base.snapshots.put(replace(record, noun=replace(record.noun, state=state, progress=progress)))
             settle_images(self._base, snapshot)
+            settle_volume(self._base, snapshot)
+
+
+def settle_volume(base: Base, snapshot: str) -> None:
+    """A volume whose contents are complete is available, or failed without them. Called with the lock held."""
+    record = base.snapshots.raw(snapshot)
+    if record is None or not record.into or record.noun.state is SnapshotState.PENDING:
+        return
+    volume = base.volumes.raw(record.into)
+    if volume and volume.noun.state is VolumeState.CREATING:
+        complete = record.noun.state is SnapshotState.COMPLETED
+        state = VolumeState.AVAILABLE if complete else VolumeState.ERROR
+        base.volumes.put(replace(volume, noun=replace(volume.noun, state=state)))
+    base.snapshots.drop(snapshot)
+    base.release_blob(record.blob)
 
 
 def settle_images(base: Base, snapshot: str = "") -> None:

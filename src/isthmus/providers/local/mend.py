@@ -48,6 +48,9 @@ class Mender:
         for snapshot in self._base.snapshots.everything():
             if snapshot.noun.state is SnapshotState.PENDING:
                 self._snapshot(snapshot)
+            elif snapshot.into:
+                with self._base.lock:
+                    copies.settle_volume(self._base, snapshot.noun.native)
         for image in self._base.images.everything():
             if image.noun.state is ImageState.PENDING:
                 self._image(image)

@@ -44,6 +44,8 @@ class SnapshotRecord:
     blob: str
     job: str = ""
     """The native of the server whose machine copies it, if one does."""
+    into: str = ""
+    """The volume that this is the contents of: nobody sees it as a snapshot, and it goes when it is complete."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unsupported
@@ -40,6 +40,8 @@ class LocalVolumes:
 
     def create_volume(self, spec: VolumeSpec) -> Volume:
         need_ref(spec.ref, "volume")
+        if spec.source:
+            return self._copy_volume(spec)
         native = new_native("disk")
         with self._base.lock_of(native):
             with self._base.lock:
@@ -49,8 +51,10 @@ class LocalVolumes:
             return self.finish(record).noun
 
     def finish(self, record: VolumeRecord) -> VolumeRecord:
-        """Make a new volume's file. The caller holds the volume's lock."""
+        """Make a new volume's file, unless its contents are still being copied. The caller holds the volume's lock."""
         native = record.noun.native
+        if any(snapshot.into == native for snapshot in self._base.snapshots.everything()):
+            return record
         path = self._base.disk(native)
         try:
             if not path.exists():
@@ -171,20 +175,8 @@ class LocalVolumes:
         if spec.source:
             return self._copy(spec)
         volume = self._base.volumes.get(self._tenant, spec.volume)
-        holder = copies.server_of(self._base, volume)
-        if holder is None:
-            record = self._pending(spec, "")
-            self._copies.convert(record.noun.native)
-            return self._latest(record)
-        with self._base.lock_of(holder.noun.native):
-            running = self._base.servers.raw(holder.noun.native)
-            job = holder.noun.native if running and process.alive(running.pid, running.birth) else ""
-            record = self._pending(spec, job)
-            if job and not self._base.blob(record.blob).exists():
-                self._begin(record, job)
-        follow = self._copies.follow if job else self._copies.convert
-        follow(record.noun.native)
-        return self._latest(record)
+        record = self._take(volume, lambda job: self._pending(spec, job))
+        return (self._base.snapshots.raw(record.noun.native) or record).noun
 
     def delete_snapshot(self, native: str) -> None:
         with self._base.lock:
@@ -204,23 +196,45 @@ class LocalVolumes:
             self._base.snapshots.put(replace(record, noun=noun))
 
     def _new(self, spec: VolumeSpec, native: str) -> VolumeRecord:
+        origin = self._base.snapshot_for(self._tenant, spec.snapshot) if spec.snapshot else None
+        return self._filled(spec, native, origin.noun.size if origin else 0, origin.blob if origin else "")
+
+    def _filled(self, spec: VolumeSpec, native: str, least: int, backing: str) -> VolumeRecord:
+        """A new volume over a blob, of at least that one's size."""
         self._base.zone(spec.zone)
         if spec.encrypted:
             raise Unsupported(NO_ENCRYPTION)
-        origin = self._base.snapshot_for(self._tenant, spec.snapshot) if spec.snapshot else None
         noun = Volume(
             native=native,
             ref=spec.ref,
             name=spec.name,
             state=VolumeState.CREATING,
             zone=spec.zone,
-            size=fitting_size(spec.size, origin.noun.size if origin else 0),
+            size=fitting_size(spec.size, least),
             type=spec.type or DEFAULT_TYPE,
             created=now(),
             snapshot=spec.snapshot,
             iops=spec.iops,
         )
-        return VolumeRecord(self._tenant, noun, made(), origin.blob if origin else "")
+        return VolumeRecord(self._tenant, noun, made(), backing)
+
+    def _copy_volume(self, spec: VolumeSpec) -> Volume:
+        """A volume over a snapshot of its source that is taken for it alone."""
+        with self._base.lock:
+            if found := self._base.volumes.by_ref(self._tenant, spec.ref):
+                return found.noun
+            source = self._base.volumes.get(self._tenant, spec.source)
+            if source.noun.state not in HOLDS_DATA:
+                raise Conflict("volume", spec.source, f"the volume {spec.source} is {source.noun.state}")
+            if source.noun.zone != spec.zone:
+                raise Invalid(f"the volume {spec.source} is not in the zone {spec.zone}", "zone")
+            native = new_native("disk")
+            contents = replace(copies.record_of(self._tenant, source, "", ""), into=native)
+            volume = self._filled(spec, native, source.noun.size, contents.blob)
+            self._base.snapshots.put(contents)
+            self._base.volumes.put(volume)
+        self._take(source, lambda job: self._base.snapshots.put(replace(contents, job=job)))
+        return (self._base.volumes.raw(native) or volume).noun
 
     def _check_attach(self, record: VolumeRecord, native: str, device: str) -> None:
         server = self._base.servers.get(self._tenant, native)
@@ -248,7 +262,7 @@ class LocalVolumes:
     def _check_copies(self, volume: str) -> None:
         for record in self._base.snapshots.everything():
             if record.noun.volume == volume and record.noun.state is SnapshotState.PENDING and record.job:
-                raise Conflict("volume", volume, f"the snapshot {record.noun.native} of it is still being made")
+                raise Conflict("volume", volume, f"a copy of the volume {volume} is still being made")
 
     def _grow(self, record: VolumeRecord, size: int) -> None:
         native = record.noun.native
@@ -283,19 +297,35 @@ class LocalVolumes:
             record = copies.record_of(self._tenant, volume, spec.ref, spec.description)
             return self._base.snapshots.put(replace(record, job=job))
 
+    def _take(self, volume: VolumeRecord, pending: Callable[[str], SnapshotRecord]) -> SnapshotRecord:
+        """Begin to copy a volume; `pending` writes the record, given the server whose machine is to do it, if any."""
+        holder = copies.server_of(self._base, volume)
+        if holder is None:
+            record = pending("")
+            self._copies.convert(record.noun.native)
+            return record
+        with self._base.lock_of(holder.noun.native):
+            running = self._base.servers.raw(holder.noun.native)
+            job = holder.noun.native if running and process.alive(running.pid, running.birth) else ""
+            record = pending(job)
+            if job and not self._base.blob(record.blob).exists():
+                self._begin(record, job)
+        follow = self._copies.follow if job else self._copies.convert
+        follow(record.noun.native)
+        return record
+
     def _begin(self, record: SnapshotRecord, server: str) -> None:
         try:
             self._copies.begin([record], server)
         except BaseException as error:
             with self._base.lock:
                 self._base.snapshots.drop(record.noun.native)
+                if record.into:
+                    halts.remove_volume(self._base, record.into)
                 self._base.release_blob(record.blob)
             if isinstance(error, QmpError):
                 raise Unavailable(f"the machine cannot copy the volume now: {error}") from error
             raise
-
-    def _latest(self, record: SnapshotRecord) -> Snapshot:
-        return (self._base.snapshots.raw(record.noun.native) or record).noun
 
     def _own(self, native: str) -> SnapshotRecord:
         record = self._base.snapshots.raw(native)

@@ -128,7 +128,11 @@ class MemoryVolumes:
         if not spec.ref:
             raise Invalid("a volume needs a ref", "ref")
         self._world.zone(spec.zone)
-        origin = disks.usable_snapshot(self._world, self._tenant, spec.snapshot) if spec.snapshot else None
+        origin: Snapshot | Volume | None = None
+        if spec.source:
+            origin = self._source(spec)
+        elif spec.snapshot:
+            origin = disks.usable_snapshot(self._world, self._tenant, spec.snapshot)
         size = disks.fitting_size(spec.size, origin.size if origin else 0)
         self._world.room("volume", len(self._tenant.volumes))
         return Volume(
@@ -144,6 +148,14 @@ class MemoryVolumes:
             iops=spec.iops,
             encrypted=spec.encrypted or (origin is not None and origin.encrypted),
         )
+
+    def _source(self, spec: VolumeSpec) -> Volume:
+        source = self._tenant.volumes.get(spec.source)
+        if source.state not in HOLDS_DATA:
+            raise Conflict("volume", source.native, f"the volume {source.native} is {source.state}")
+        if source.zone != spec.zone:
+            raise Invalid(f"the volume {source.native} is not in the zone {spec.zone}", "zone")
+        return source
 
     def _ready(self, native: str) -> None:
         volume = self._tenant.volumes.find(native)
