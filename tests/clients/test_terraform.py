@@ -15,7 +15,7 @@ from served import Account, clean_environment, client
 
 pytestmark = pytest.mark.clients
 
-SET = Path(__file__).with_name("terraform") / "main.tf"
+SETS = Path(__file__).with_name("terraform")
 _PLACES = (Path("/opt"), Path("/usr/local"), Path("~/.terraform.d").expanduser())
 _PROVIDER = "*/hashicorp/aws/5.*/*/terraform-provider-aws_v5*"
 _STEP_SECONDS = 600
@@ -35,13 +35,12 @@ def mirror() -> Path:
 
 
 @pytest.fixture
-def terraform(account: Account, tmp_path: Path) -> Terraform:
-    """Runs `terraform WORDS...` on a copy of the set, and answers what it said."""
+def use(account: Account, tmp_path: Path) -> Callable[[str], Terraform]:
+    """Runs `terraform WORDS...` where `use` put a set, and answers what it said."""
     program = shutil.which("terraform")
     if not program:
         pytest.skip("terraform is not on PATH")
     providers = mirror()
-    shutil.copy(SET, tmp_path)
     environ = clean_environment(
         AWS_ACCESS_KEY_ID=account.access_key,
         AWS_SECRET_ACCESS_KEY=account.secret,
@@ -60,12 +59,17 @@ def terraform(account: Account, tmp_path: Path) -> Terraform:
         assert 0 == done.returncode, f"terraform {words[0]}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    run("init", "-no-color", f"-plugin-dir={providers}")
-    return run
+    def use(name: str) -> Terraform:
+        for file in (SETS / "provider.tf", SETS / name / "main.tf"):
+            shutil.copy(file, tmp_path)
+        run("init", "-no-color", f"-plugin-dir={providers}")
+        return run
+
+    return use
 
 
-def test_an_instance_and_all_that_belongs_to_it(terraform: Terraform, account: Account) -> None:
-    ec2 = client(account)
+def test_an_instance_and_all_that_belongs_to_it(use: Callable[[str], Terraform], account: Account) -> None:
+    ec2, terraform = client(account), use("web")
 
     _apply(terraform)
     made = {name: one["value"] for name, one in json.loads(terraform("output", "-json")).items()}
@@ -79,6 +83,36 @@ def test_an_instance_and_all_that_belongs_to_it(terraform: Terraform, account: A
 
     terraform("destroy", "-auto-approve", "-no-color", "-var=v=2")
     assert _left(ec2) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        ("network", ("-var=v=1", "-var=v=2")),
+        ("compute", ("-var=v=1", "-var=v=2")),
+        ("data", ("",)),
+    ],
+)
+def test_a_set_is_made_changed_in_place_and_gone(
+    use: Callable[[str], Terraform], account: Account, name: str, variables: tuple[str, ...]
+) -> None:
+    """After each step there is nothing left to do."""
+    terraform, ec2 = use(name), client(account)
+    image = _image(ec2)
+    for variable in variables:
+        words = [word for word in (variable, f"-var=ami={image}" if name == "compute" else "") if word]
+        _apply(terraform, *words)
+        _plan_is_empty(terraform, *words)
+
+    terraform("destroy", "-auto-approve", "-no-color", *words)
+
+    assert _left(ec2) == []
+    assert [one["IsDefault"] for one in ec2.describe_vpcs()["Vpcs"]] == [True]
+
+
+def _image(ec2: Any) -> str:
+    found = ec2.describe_images(Filters=[{"Name": "name", "Values": ["amzn2-*"]}])["Images"]
+    return str(found[0]["ImageId"])
 
 
 def _apply(terraform: Terraform, *words: str) -> None:

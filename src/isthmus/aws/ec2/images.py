@@ -107,7 +107,6 @@ def create_image(cx: Context, req: CreateImageRequestTypeDef) -> Mapping[str, An
         "BillingProducts": "There is no marketplace.",
         "TpmSupport": "There is no TPM.",
         "UefiData": "Guests boot with a BIOS.",
-        "SriovNetSupport": "There is no SR-IOV.",
     },
 )
 def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str, Any]:
@@ -138,7 +137,9 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
         kernel=images.boot_part(cx, cloud, Kind.KERNEL, req.get("KernelId", "")),
         ramdisk=images.boot_part(cx, cloud, Kind.RAMDISK, req.get("RamdiskId", "")),
     )
-    data = {"ena": req.get("EnaSupport", False)}
+    if req.get("SriovNetSupport", "simple") != "simple":
+        raise AwsError("InvalidParameterValue", f"Invalid value '{req['SriovNetSupport']}' for sriovNetSupport.")
+    data = {"ena": req.get("EnaSupport", False), "sriov": req.get("SriovNetSupport", "")}
     return {"ImageId": images.create(cx, cloud, spec, data=data).id}
 
 
@@ -252,6 +253,7 @@ def render(face: Face) -> dict[str, Any]:
     optional = {
         "Description": image.description,
         "RootDeviceName": image.root_device,
+        "SriovNetSupport": face.found.data.get("sriov"),
         "SourceInstanceId": face.found.data.get("instance"),
         "SourceImageId": face.found.data.get("source"),
         "SourceImageRegion": face.region if "source" in face.found.data else "",

@@ -19,6 +19,7 @@ RAMDISK = "ramdisk-isthmus-tiny"
 # name, description, platform, GiB, kernel, ramdisk
 MACHINES = (
     ("isthmus-tiny", "A simulated small Linux", "", 1, KERNEL, RAMDISK),
+    ("amzn2-ami-hvm-2.0-simulated-x86_64-gp2", "A simulated Linux, under a name that clients look for", "", 8, "", ""),
     ("isthmus-windows", "A simulated Windows", "windows", 30, "", ""),
 )
 # native, kind, description

@@ -1,27 +1,6 @@
 # One instance with all that belongs to it. `v` = 2 changes tags, a rule and the instance type in place.
-terraform {
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = "~> 5.0"
-    }
-  }
-}
-
-variable "endpoint" {}
-
 variable "v" {
   default = "1"
-}
-
-provider "aws" {
-  region                  = "us-east-1"
-  max_retries             = 3
-  skip_metadata_api_check = true
-  endpoints {
-    ec2 = var.endpoint
-    sts = var.endpoint
-  }
 }
 
 locals {
