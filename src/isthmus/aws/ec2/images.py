@@ -139,7 +139,11 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
     )
     if req.get("SriovNetSupport", "simple") != "simple":
         raise AwsError("InvalidParameterValue", f"Invalid value '{req['SriovNetSupport']}' for sriovNetSupport.")
-    data = {"ena": req.get("EnaSupport", False), "sriov": req.get("SriovNetSupport", "")}
+    data = {
+        "ena": req.get("EnaSupport", False),
+        "sriov": req.get("SriovNetSupport", ""),
+        "boot": req.get("BootMode", ""),
+    }
     return {"ImageId": images.create(cx, cloud, spec, data=data).id}
 
 
@@ -245,7 +249,6 @@ def render(face: Face) -> dict[str, Any]:
         "RootDeviceType": "ebs",
         "BlockDeviceMappings": mappings(face),
         "EnaSupport": face.found.data.get("ena", True),
-        "BootMode": "legacy-bios",
         "PlatformDetails": "Windows" if image.platform else "Linux/UNIX",
         "UsageOperation": "RunInstances",
         "DeregistrationProtection": _PROTECTION[image_notes.protection(face.found)],
@@ -253,6 +256,7 @@ def render(face: Face) -> dict[str, Any]:
     optional = {
         "Description": image.description,
         "RootDeviceName": image.root_device,
+        "BootMode": face.found.data.get("boot", "legacy-bios"),
         "SriovNetSupport": face.found.data.get("sriov"),
         "SourceInstanceId": face.found.data.get("instance"),
         "SourceImageId": face.found.data.get("source"),
