@@ -23,6 +23,7 @@ from isthmus.providers.local.tiny.recipe import (
     NEEDS,
     PACKAGES,
     PLAIN,
+    PROGRAMS,
     RAMDISK_MODULES,
     Tiny,
 )
@@ -102,8 +103,8 @@ def _root(tree: Path, root: Path) -> None:
     for applet in _run([str(tree / "bin/busybox"), "--list"]).split():
         if applet not in ("busybox", "init"):
             (root / "bin" / applet).symlink_to("/bin/busybox")
-    _install(tree / "usr/sbin/dropbear", root / "sbin/dropbear")
-    _install(tree / "usr/bin/dropbearkey", root / "bin/dropbearkey")
+    for source, place in PROGRAMS.items():
+        _install(tree / source, root / place)
     for library in LIBRARIES:
         _install(_library(tree, library), root / "lib/x86_64-linux-gnu" / library)
     (root / "lib64/ld-linux-x86-64.so.2").symlink_to("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")

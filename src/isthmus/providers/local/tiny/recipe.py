@@ -11,7 +11,17 @@ HERE = Path(__file__).parent
 GUEST = HERE / "guest"
 KERNEL_META = "linux-image-cloud-amd64"
 """Debian's meta package that depends on the newest kernel for virtual machines."""
-PACKAGES = ("busybox-static", "dropbear-bin", "libtomcrypt1", "libtommath1", "libgmp10", "zlib1g", "libcrypt1", "libc6")
+PACKAGES = (
+    *("busybox-static", "dropbear-bin", "openssh-client", "openssh-sftp-server"),
+    *("libtomcrypt1", "libtommath1", "libgmp10", "zlib1g", "libcrypt1", "libc6"),
+)
+PROGRAMS = {
+    "usr/sbin/dropbear": "sbin/dropbear",
+    "usr/bin/dropbearkey": "bin/dropbearkey",
+    "usr/bin/scp": "bin/scp",
+    "usr/lib/openssh/sftp-server": "usr/lib/openssh/sftp-server",
+}
+"""Where a program of these packages stands in the guest."""
 LIBRARIES = (
     "libtomcrypt.so.1",
     "libtommath.so.1",
@@ -25,6 +35,7 @@ RAMDISK_MODULES = ("virtio_pci", "virtio_blk")
 MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "button", "evdev")
 DIRECTORIES = (
     *("bin", "sbin", "dev", "proc", "sys", "tmp", "run", "root", "mnt", "home/ec2-user", "usr/bin", "usr/sbin"),
+    "usr/lib/openssh",
     *("etc/acpi/PWRF", "etc/dropbear", "var/lib/tiny", "var/log", "lib/tiny", "lib/x86_64-linux-gnu", "lib64"),
 )
 GUEST_FILES = {
