@@ -116,8 +116,6 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
         raise AwsError("UnsupportedOperation", "Guests boot with a BIOS.")
     if req.get("ImdsSupport"):
         raise AwsError("UnsupportedOperation", "The metadata options are an instance's own.")
-    if (sriov := req.get("SriovNetSupport", "")) not in ("", "simple"):
-        raise AwsError("InvalidParameterValue", f"Value ({sriov}) for parameter sriovNetSupport is invalid.")
     orders = disk_orders(req.get("BlockDeviceMappings", ()))
     root = req.get("RootDeviceName") or next((order.device for order in orders if order.snapshot), "")
     source = next((order for order in orders if order.device == root and order.snapshot), None)
@@ -139,7 +137,6 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
         kernel=images.boot_part(cx, cloud, Kind.KERNEL, req.get("KernelId", "")),
         ramdisk=images.boot_part(cx, cloud, Kind.RAMDISK, req.get("RamdiskId", "")),
     )
-<<<<<<< HEAD
     if req.get("SriovNetSupport", "simple") != "simple":
         raise AwsError("InvalidParameterValue", f"Invalid value '{req['SriovNetSupport']}' for sriovNetSupport.")
     data = {
@@ -147,9 +144,6 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
         "sriov": req.get("SriovNetSupport", ""),
         "boot": req.get("BootMode", ""),
     }
-=======
-    data = {"ena": req.get("EnaSupport", False), "sriov": sriov, "boot": req.get("BootMode", "")}
->>>>>>> ff0f3b0 (Registered images keep what they were registered for; the tiny guest serves scp and clients that prefer other host keys)
     return {"ImageId": images.create(cx, cloud, spec, data=data).id}
 
 
@@ -268,8 +262,6 @@ def render(face: Face) -> dict[str, Any]:
         "SourceImageId": face.found.data.get("source"),
         "SourceImageRegion": face.region if "source" in face.found.data else "",
         "Platform": image.platform,
-        "SriovNetSupport": _sriov(face),
-        "BootMode": _boot(face),
         "DeprecationTime": face.deprecated,
         "ImageOwnerAlias": face.alias,
         "KernelId": face.kernel,
@@ -356,15 +348,6 @@ def _protection(_: Context, face: Face) -> dict[str, str]:
     return {"Value": _PROTECTION[image_notes.protection(face.found)]}
 
 
-def _sriov(face: Face) -> str:
-    return str(face.found.data.get("sriov", ""))
-
-
-def _boot(face: Face) -> str:
-    """As an image was registered: empty if nothing was said then."""
-    return str(face.found.data.get("boot", "legacy-bios"))
-
-
 def _past(cx: Context, found: Found[Image]) -> bool:
     """Whether an image is deprecated by now."""
     when = image_notes.deprecated(cx, found)
@@ -379,8 +362,8 @@ _READ: Mapping[str, tuple[str, Callable[[Context, Face], Any]]] = {
     "launchPermission": ("LaunchPermissions", lambda cx, face: permissions.listed(cx, face.found)),
     "productCodes": ("ProductCodes", lambda cx, face: []),
     "blockDeviceMapping": ("BlockDeviceMappings", lambda cx, face: mappings(face)),
-    "sriovNetSupport": ("SriovNetSupport", lambda cx, face: {"Value": said} if (said := _sriov(face)) else {}),
-    "bootMode": ("BootMode", lambda cx, face: {"Value": said} if (said := _boot(face)) else {}),
+    "sriovNetSupport": ("SriovNetSupport", lambda cx, face: {}),
+    "bootMode": ("BootMode", lambda cx, face: {"Value": "legacy-bios"}),
     "tpmSupport": ("TpmSupport", lambda cx, face: {}),
     "uefiData": ("UefiData", lambda cx, face: {}),
     "imdsSupport": ("ImdsSupport", lambda cx, face: {}),

@@ -19,11 +19,7 @@ RAMDISK = "ramdisk-isthmus-tiny"
 # name, description, platform, GiB, kernel, ramdisk
 MACHINES = (
     ("isthmus-tiny", "A simulated small Linux", "", 1, KERNEL, RAMDISK),
-<<<<<<< HEAD
     ("amzn2-ami-hvm-2.0-simulated-x86_64-gp2", "A simulated Linux, under a name that clients look for", "", 8, "", ""),
-=======
-    ("amzn2-ami-hvm-2.0.20260101.0-x86_64-gp2", "A simulated Amazon Linux 2", "", 8, "", ""),
->>>>>>> ff0f3b0 (Registered images keep what they were registered for; the tiny guest serves scp and clients that prefer other host keys)
     ("isthmus-windows", "A simulated Windows", "windows", 30, "", ""),
 )
 # native, kind, description
