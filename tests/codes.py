@@ -61,6 +61,9 @@ EC2 = frozenset(
     CidrConflict CidrLimitExceeded InvalidVpcCidrBlockAssociationIdError.NotFound DefaultVpcDoesNotExist
     InvalidVpcCidrBlockAssociationID.Malformed RouteAlreadyExists InvalidRouteTableID.Malformed
     InvalidInternetGatewayID.Malformed InvalidGatewayID.NotFound NetworkInterfaceLimitExceeded
+    InvalidVpnGatewayID.NotFound InvalidVpnGatewayID.Malformed InvalidCustomerGatewayId.Malformed
+    InvalidCustomerGatewayID.NotFound InvalidVpnConnectionID.Malformed InvalidVpnConnectionID.NotFound
+    InvalidVpnGatewayAttachment.NotFound InvalidVpnGatewayState VpnGatewayLimitExceeded VpnConnectionLimitExceeded
     PrivateIpAddressLimitExceeded NatGatewayMalformed NatGatewayNotFound InvalidEgressOnlyInternetGatewayId.Malformed
     InvalidVpcPeeringConnectionId.Malformed InvalidVpcPeeringConnectionID.NotFound InvalidVpcEndpointId.Malformed
     InvalidVpcEndpointId.NotFound InvalidPrefixListId.Malformed InvalidPrefixListID.NotFound InvalidServiceName

@@ -52,6 +52,7 @@ def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]
 _TAGGABLE = (
     *("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "lt", "pg", "sir", "cr"),
     *("vpc", "subnet", "eni", "rtb", "igw", "acl", "dopt", "nat", "eigw", "pcx", "vpce"),
+    *("vgw", "cgw", "vpn"),
 )
 PLACES = list(_places())
 EACH = frozenset({"DeleteVpcEndpoints"})
@@ -97,6 +98,9 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     out = ec2.create_egress_only_internet_gateway(VpcId=vpc)["EgressOnlyInternetGateway"]
     peering = ec2.create_vpc_peering_connection(VpcId=vpc, PeerVpcId=instance["VpcId"])["VpcPeeringConnection"]
     endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName="com.amazonaws.us-east-1.s3")["VpcEndpoint"]
+    vgw = ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+    cgw = ec2.create_customer_gateway(Type="ipsec.1", PublicIp="198.51.100.7")["CustomerGateway"]["CustomerGatewayId"]
+    tunnelled = ec2.create_vpn_connection(Type="ipsec.1", CustomerGatewayId=cgw, VpnGatewayId=vgw)["VpnConnection"]
     further = ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.8.0.0/16")["CidrBlockAssociation"]
     association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance["InstanceId"])
     made = ec2.create_image(InstanceId=instance["InstanceId"], Name=f"image {volume}")["ImageId"]
@@ -126,6 +130,9 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
         "aclassoc": filtered,
         "dopt": options,
         "nat": nat["NatGatewayId"],
+        "vgw": vgw,
+        "cgw": cgw,
+        "vpn": tunnelled["VpnConnectionId"],
         "eigw": out["EgressOnlyInternetGatewayId"],
         "pcx": peering["VpcPeeringConnectionId"],
         "vpce": endpoint["VpcEndpointId"],
@@ -151,7 +158,11 @@ def _own(mine: dict[str, str], action: str) -> dict[str, str]:
     return {**params, **{name: value for name, value in _GOOD.get(action, {}).items() if name in params}}
 
 
-_GOOD = {"DescribeImageAttribute": {"Attribute": "description"}, "AttachVolume": {"Device": "/dev/sdf"}}
+_GOOD = {
+    "DescribeImageAttribute": {"Attribute": "description"},
+    "AttachVolume": {"Device": "/dev/sdf"},
+    "CreateVpnConnection": {"Type": "ipsec.1"},
+}
 
 
 @pytest.fixture

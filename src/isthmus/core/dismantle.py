@@ -16,7 +16,7 @@ from isthmus.store import Record
 
 _TIED = (
     *(Kind.ROUTE_TABLE, Kind.GATEWAY, Kind.EGRESS_GATEWAY, Kind.NAT, Kind.ACL, Kind.ENDPOINT),
-    *(Kind.PEERING,),
+    *(Kind.PEERING, Kind.VPN_GATEWAY),
 )
 """Kinds of the store's own things whose data name the network they are in as `network`."""
 

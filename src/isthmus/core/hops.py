@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from isthmus.context import Context
-from isthmus.core import gateways, instances, kept, networks, ports, routes
+from isthmus.core import gateways, instances, kept, networks, ports
 from isthmus.core.ids import Kind
-from isthmus.core.kept import Kept
 from isthmus.core.registry import Found
 from isthmus.core.routes import Entry
 from isthmus.errors import Invalid
@@ -24,20 +23,19 @@ def led(cx: Context, network: Found[Network], entry: Entry) -> Route | None:
 
 
 def alive(cx: Context, network: Found[Network], entry: Entry) -> bool:
-    """Whether what a route leads to is there."""
+    """Whether what a route leads to is there; that a tunnel may be down is another matter."""
+    if entry.hop == VPN:
+        return any(
+            one.id == entry.target and one.data["network"] == network.id for one in kept.live(cx, Kind.VPN_GATEWAY)
+        )
     return entry.hop == ENDPOINT or led(cx, network, entry) is not None
 
 
 def demand(cx: Context, network: Found[Network], hop: str, target: str) -> None:
     """Raises NotFound for what is not there, and Invalid for what does not serve this network."""
     _HAVE[hop](cx, target)
-    if led(cx, network, Entry("", hop, target)) is None:
+    if not alive(cx, network, Entry("", hop, target)):
         raise Invalid(f"{target} and the route table belong to different networks, or it is not ready.", "target")
-
-
-def entries(cx: Context, table: Kept) -> list[Entry]:
-    """A table's routes, with those that it takes over from VPN gateways."""
-    return routes.entries(table)
 
 
 def server_of(cx: Context, entry: Entry) -> str:
@@ -85,6 +83,7 @@ _HAVE: Mapping[str, Callable[[Context, str], object]] = {
     Hop.PORT: lambda cx, target: ports.one(cx, target),
     Hop.NAT: lambda cx, target: kept.live(cx, Kind.NAT, [target]),
     Hop.PEER: lambda cx, target: kept.live(cx, Kind.PEERING, [target]),
+    VPN: lambda cx, target: kept.live(cx, Kind.VPN_GATEWAY, [target]),
 }
 """Raises NotFound for what is not there."""
 _FIND: Mapping[str, Callable[[Context, Found[Network], str], str | None]] = {

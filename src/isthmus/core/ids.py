@@ -50,6 +50,9 @@ class Kind(StrEnum):
     PEERING = "peering"
     ENDPOINT = "endpoint"
     PREFIXES = "prefix-list"
+    VPN_GATEWAY = "vpn-gateway"
+    CUSTOMER_GATEWAY = "customer-gateway"
+    VPN_CONNECTION = "vpn-connection"
 
 
 PREFIX = {
@@ -87,6 +90,9 @@ PREFIX = {
     Kind.PEERING: "pcx",
     Kind.ENDPOINT: "vpce",
     Kind.PREFIXES: "pl",
+    Kind.VPN_GATEWAY: "vgw",
+    Kind.CUSTOMER_GATEWAY: "cgw",
+    Kind.VPN_CONNECTION: "vpn",
 }
 
 _MINTED = re.compile(r"[a-z-]{1,20}-[0-9a-f]{17}")

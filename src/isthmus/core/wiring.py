@@ -22,7 +22,7 @@ from isthmus.store import View
 
 _KINDS = (
     *(Kind.NETWORK, Kind.SUBNET, Kind.ROUTE_TABLE, Kind.GATEWAY, Kind.EGRESS_GATEWAY, Kind.NAT, Kind.ACL),
-    *(Kind.DHCP, Kind.PEERING, Kind.ENDPOINT),
+    *(Kind.DHCP, Kind.PEERING, Kind.ENDPOINT, Kind.VPN_GATEWAY),
 )
 """Whose records `changing` may take back."""
 _turns: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
@@ -51,7 +51,7 @@ def _peers(cx: Context, network: Found[Network]) -> Iterator[str]:
 
 def _subnet(cx: Context, network: Found[Network], subnet: Found[Subnet]) -> SubnetWiring:
     table = routes.one(cx, routes.table_of(cx, subnet))
-    entries = [entry for entry in hops.entries(cx, table) if entry.hop != hops.ENDPOINT]
+    entries = [entry for entry in routes.entries(table) if entry.hop != hops.ENDPOINT]
     led = (hops.led(cx, network, entry) or Route(entry.to, Hop.NOWHERE) for entry in entries)
     return SubnetWiring(subnet.noun.native, tuple(led), acls.effect(cx, subnet))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +25,7 @@ class Store:
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
         self._accounts = Accounts(database, vault)
         self._views = Views(database)
         self._statements = Statements(database)
@@ -148,6 +150,14 @@ class Store:
     def account_of(self, cloud: str, tenant: str) -> str:
         """The account of a cloud's tenant, or empty."""
         return self._accounts.account_of(cloud, tenant)
+
+    def seal(self, text: str, name: str) -> str:
+        """A secret as it may stand in a record, bound to the name of whose it is."""
+        return base64.b64encode(self._vault.lock(text.encode(), name)).decode()
+
+    def unseal(self, sealed: str, name: str) -> str:
+        """Raises StoreError if it was sealed with another master key or for another name."""
+        return self._vault.unlock(base64.b64decode(sealed), name).decode()
 
     def setting(self, name: str) -> bytes:
         """32 random bytes, the same in every process on this store; made at the first call."""

@@ -42,6 +42,8 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     volume_changes,
     volumes,
     vpcs,
+    vpn_connections,
+    vpn_gateways,
     zones,
 )
 from isthmus.aws.ec2.api import ec2

@@ -99,7 +99,7 @@ def _table(cx: Context, table: Kept, vpc: Found[Network], users: Sequence[Associ
         "PropagatingVgws": [{"GatewayId": known} for known in routes.propagating(table)],
         "Routes": [
             *(_local(cidr) for cidr in vpc.noun.ranges),
-            *(_route(cx, vpc, entry) for entry in hops.entries(cx, table)),
+            *(_route(cx, vpc, entry) for entry in routes.entries(table)),
         ],
         "Tags": tag_set(table.tags),
     }

@@ -192,6 +192,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "Vpc": {"cidr": ("CidrBlock",)},
         "VpcEndpoint": {"vpc-endpoint-state": ("State",)},
         "ServiceDetail": {"service-type": ("ServiceType", "ServiceType")},
+        "VpnConnection": {"bgp-asn": ("_BgpAsn",), "option.": ("Options",), "route.": ("Routes",)},
         "VpcPeeringConnection": {"status-code": ("Status", "Code"), "status-message": ("Status", "Message")},
         "VpcCidrBlockAssociation": {"state": ("CidrBlockState", "State")},
         "VpcClassicLink": {"is-classic-link-enabled": ("ClassicLinkEnabled",)},
