@@ -174,6 +174,26 @@ def test_an_image_registered_without_enhanced_networking_says_so(house, ec2, lau
 
     known = ec2.register_image(Name="plain", BlockDeviceMappings=[root])["ImageId"]
     assert described(ec2, known)["EnaSupport"] is False
+    assert described(ec2, known).keys().isdisjoint({"SriovNetSupport", "BootMode"})
+
+
+def test_what_an_image_was_registered_for_is_kept(house, ec2, launched):
+    snapshot = ec2.create_snapshot(VolumeId=disks(ec2, launched)["/dev/sda1"]["VolumeId"])["SnapshotId"]
+    house.settle()
+    root = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}
+    wanted = {"SriovNetSupport": "simple", "BootMode": "legacy-bios"}
+    known = ec2.register_image(Name="simple", BlockDeviceMappings=[root], **wanted)["ImageId"]
+    house.settle()
+    copied = ec2.copy_image(Name="copied", SourceImageId=known, SourceRegion="us-east-1")["ImageId"]
+
+    for one in (known, copied):
+        assert wanted == {name: described(ec2, one)[name] for name in wanted}
+    said = ec2.describe_image_attribute(ImageId=known, Attribute="sriovNetSupport")["SriovNetSupport"]
+    assert {"Value": "simple"} == said
+    asked = [{"Name": "sriov-net-support", "Values": ["simple"]}]
+    assert {known, copied} == {one["ImageId"] for one in ec2.describe_images(Filters=asked)["Images"]}
+    wrong = {"Name": "complex", "BlockDeviceMappings": [root], "SriovNetSupport": "complex"}
+    assert "InvalidParameterValue" == refusal(ec2.register_image, **wrong)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from isthmus.model import Image, ImageKind, ImageState
 from isthmus.providers import Images, ImageSpec, Session
 
 NO_DATA: Mapping[str, Any] = MappingProxyType({})
+REGISTERED = ("ena", "sriov", "boot")
+"""Notes of an image on what it was registered for; its copies have them too."""
 _KINDS = {ImageKind.MACHINE: Kind.IMAGE, ImageKind.KERNEL: Kind.KERNEL, ImageKind.RAMDISK: Kind.RAMDISK}
 
 
@@ -93,7 +95,7 @@ def copy(cx: Context, image: str, name: str, description: str) -> Found[Image]:
         raise Conflict(Kind.IMAGE, image, f"The image {image} is not available.")
     spec = ImageSpec("", name, description, source=source.noun.native)
     disks = sum(1 for disk in source.noun.disks if disk.snapshot)
-    data = {"source": source.id, "ena": source.data.get("ena", True)}
+    data = {**{name: source.data[name] for name in REGISTERED if name in source.data}, "source": source.id}
     return create(cx, source.cloud, spec, disks, data)
 
 

@@ -256,8 +256,8 @@ def render(face: Face) -> dict[str, Any]:
     optional = {
         "Description": image.description,
         "RootDeviceName": image.root_device,
-        "BootMode": face.found.data.get("boot", "legacy-bios"),
-        "SriovNetSupport": face.found.data.get("sriov"),
+        "BootMode": _boot(face),
+        "SriovNetSupport": _sriov(face),
         "SourceInstanceId": face.found.data.get("instance"),
         "SourceImageId": face.found.data.get("source"),
         "SourceImageRegion": face.region if "source" in face.found.data else "",
@@ -348,6 +348,15 @@ def _protection(_: Context, face: Face) -> dict[str, str]:
     return {"Value": _PROTECTION[image_notes.protection(face.found)]}
 
 
+def _sriov(face: Face) -> str:
+    return str(face.found.data.get("sriov", ""))
+
+
+def _boot(face: Face) -> str:
+    """As an image was registered: empty if nothing was said then."""
+    return str(face.found.data.get("boot", "legacy-bios"))
+
+
 def _past(cx: Context, found: Found[Image]) -> bool:
     """Whether an image is deprecated by now."""
     when = image_notes.deprecated(cx, found)
@@ -362,8 +371,8 @@ _READ: Mapping[str, tuple[str, Callable[[Context, Face], Any]]] = {
     "launchPermission": ("LaunchPermissions", lambda cx, face: permissions.listed(cx, face.found)),
     "productCodes": ("ProductCodes", lambda cx, face: []),
     "blockDeviceMapping": ("BlockDeviceMappings", lambda cx, face: mappings(face)),
-    "sriovNetSupport": ("SriovNetSupport", lambda cx, face: {}),
-    "bootMode": ("BootMode", lambda cx, face: {"Value": "legacy-bios"}),
+    "sriovNetSupport": ("SriovNetSupport", lambda cx, face: {"Value": said} if (said := _sriov(face)) else {}),
+    "bootMode": ("BootMode", lambda cx, face: {"Value": said} if (said := _boot(face)) else {}),
     "tpmSupport": ("TpmSupport", lambda cx, face: {}),
     "uefiData": ("UefiData", lambda cx, face: {}),
     "imdsSupport": ("ImdsSupport", lambda cx, face: {}),
