@@ -132,6 +132,8 @@ def test_one_unknown_id_among_several_stops_it_all(ec2, launched):
     for verb in (ec2.stop_instances, ec2.start_instances, ec2.reboot_instances, ec2.terminate_instances):
         assert refusal(verb, InstanceIds=[launched, "i-0123456789abcdef0"]) == "InvalidInstanceID.NotFound"
     assert refusal(ec2.describe_instances, InstanceIds=["i-xyz"]) == "InvalidInstanceID.Malformed"
+    assert refusal(ec2.describe_instances, InstanceIds=["i-0"]) == "InvalidInstanceID.NotFound"
+    assert refusal(ec2.describe_instances, InstanceIds=["i-" + 18 * "0"]) == "InvalidInstanceID.Malformed"
     assert _state(ec2, launched) == "running"
 
 

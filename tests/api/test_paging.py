@@ -213,7 +213,7 @@ def test_a_token_says_nothing_that_can_be_read_as_another_accounts(house, send):
 @pytest.mark.parametrize("action", PAGED)
 def test_the_size_of_a_page_is_within_the_models_bounds(send, action):
     bounds = service.codec.operations[action].input.members["MaxResults"].metadata
-    least, most = int(bounds.get("min", 1)), int(bounds.get("max", 0))
+    least, most = int(bounds.get("min", service.actions[action].listing.least)), int(bounds.get("max", 0))
 
     for size in (least, most or 100_000):
         assert send(action, {"MaxResults": str(size)}).status == 200

@@ -137,6 +137,16 @@ def test_tags_that_cannot_be_are_refused(ec2, image, launched, wanted, code):
     assert described(ec2) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("key", "a"), ("tag-key", "a"), ("value", "1"), ("tag-value", "1"), ("tag:a", "1")]
+)
+def test_tags_are_found_by_their_parts(ec2, launched, name, value):
+    ec2.create_tags(Resources=[launched], Tags=tags(a="1", b="2"))
+
+    found = ec2.describe_tags(Filters=[{"Name": name, "Values": [value]}])["Tags"]
+    assert [(one["Key"], one["Value"]) for one in found] == [("a", "1")]
+
+
 def test_a_thing_has_at_most_fifty_tags(ec2, launched):
     ec2.create_tags(Resources=[launched], Tags=tags(**{f"k{number}": "v" for number in range(50)}))
 

@@ -39,6 +39,8 @@ class Listing:
     """Makes the answer of a page's items, where it is more than a list of them."""
     exclusive: str = ""
     """The ids parameter that cannot go with MaxResults."""
+    least: int = 1
+    """The smallest page that may be asked for, where the model does not say it."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,13 @@ class Service:
         ordered: bool = False,
         fold: Fold | None = None,
         exclusive: str = "",
+        least: int = 1,
     ) -> Callable[[Run], Run]:
         """Serve a describe by the decorated generator of rendered items."""
         keys = (key,) if isinstance(key, str) else key
 
         def serve(run: Run) -> Run:
-            self.actions[name] = Action(name, run, listing=Listing(keys, ordered, fold, exclusive))
+            self.actions[name] = Action(name, run, listing=Listing(keys, ordered, fold, exclusive, least))
             return run
 
         return serve
@@ -158,7 +161,7 @@ class Service:
             ) from mismatch
 
     def _list(self, cx: Context, action: Action, listing: Listing, request: dict[str, Any]) -> Answer:
-        page = page_of(cx, action.name, listing.exclusive, self._bounds(action.name), request)
+        page = page_of(cx, action.name, listing.exclusive, self._bounds(action.name, listing.least), request)
         wanted = request.pop("Filters", None) or request.pop("Filter", None)
         if page.after and listing.ordered:
             cx = replace(cx, after=page.after)
@@ -173,12 +176,12 @@ class Service:
         answer = listing.fold(items) if listing.fold else {self._list_member(action.name): items}
         return {**answer, "NextToken": token} if token else answer
 
-    def _bounds(self, name: str) -> tuple[int, int | None]:
+    def _bounds(self, name: str, least: int) -> tuple[int, int | None]:
         """The smallest and largest page that may be asked for, from the model where it says so."""
         shape = self.codec.operations[name].input
         size = shape.members.get("MaxResults") if shape else None
         said = size.metadata if size else {}
-        return int(said.get("min", 1)), int(said["max"]) if "max" in said else None
+        return int(said.get("min", least)), int(said["max"]) if "max" in said else None
 
     def _list_member(self, name: str) -> str:
         output = self.codec.operations[name].output

@@ -162,7 +162,7 @@ _CAPACITY = {
 _INVALID = {"disks": "InvalidBlockDeviceMapping", "public": "InvalidKey.Format"}
 
 
-_EC2_ID = re.compile(r"[a-z-]{1,20}-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+_EC2_ID = re.compile(r"[a-z-]{1,20}-[0-9a-f]{1,17}")
 
 
 def say(cx: Context, fault: Fault) -> AwsError:

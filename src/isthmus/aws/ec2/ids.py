@@ -1,4 +1,7 @@
-"""The forms of EC2's ids: a prefix and 8 or 17 hexadecimal digits. A malformed one is refused as such."""
+"""The forms of EC2's ids: a prefix and at most 17 hexadecimal digits. A malformed one is refused as such.
+
+Ids have 8 or 17 digits; one with another number of them is well formed, and none that there is.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ def _places(codec: Codec, operation: str) -> list[tuple[_Path, re.Pattern[str], 
 
 @cache
 def _compiled(prefix: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:{prefix})-(?:[0-9a-f]{{8}}|[0-9a-f]{{17}})")
+    return re.compile(rf"(?:{prefix})-[0-9a-f]{{1,17}}")
 
 
 def _walk(codec: Codec, shape: Shape, path: _Path, depth: int) -> Iterator[tuple[_Path, tuple[str, str]]]:

@@ -47,14 +47,19 @@ def fold(items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 @ec2.listing(
-    "DescribeInstances", key=("_ReservationId", "InstanceId"), ordered=True, fold=fold, exclusive="InstanceIds"
+    "DescribeInstances",
+    key=("_ReservationId", "InstanceId"),
+    ordered=True,
+    fold=fold,
+    exclusive="InstanceIds",
+    least=5,
 )
 def describe_instances(cx: Context, req: DescribeInstancesRequestTypeDef) -> Iterator[Item]:
     """IncludeManagedResources changes nothing: no instance is managed."""
     return (render(face) for face in faces(cx, req.get("InstanceIds")))
 
 
-@ec2.listing("DescribeInstanceStatus", key="InstanceId", exclusive="InstanceIds")
+@ec2.listing("DescribeInstanceStatus", key="InstanceId", exclusive="InstanceIds", least=5)
 def describe_instance_status(cx: Context, req: DescribeInstanceStatusRequestTypeDef) -> Iterator[InstanceStatusTypeDef]:
     """IncludeManagedResources changes nothing: no instance is managed."""
     for face in faces(cx, req.get("InstanceIds")):

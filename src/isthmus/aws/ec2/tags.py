@@ -32,6 +32,14 @@ RESOURCE_TYPES = {
     "cr": "capacity-reservation",
     "sir": "spot-instances-request",
     "pg": "placement-group",
+    "rtb": "route-table",
+    "acl": "network-acl",
+    "dopt": "dhcp-options",
+    "igw": "internet-gateway",
+    "eigw": "egress-only-internet-gateway",
+    "nat": "natgateway",
+    "pcx": "vpc-peering-connection",
+    "vpce": "vpc-endpoint",
 }
 
 
@@ -52,7 +60,7 @@ def delete_tags(cx: Context, req: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-@ec2.listing("DescribeTags", key=("ResourceId", "Key"))
+@ec2.listing("DescribeTags", key=("ResourceId", "Key"), least=5)
 def describe_tags(cx: Context, req: DescribeTagsRequestTypeDef) -> Iterator[TagDescriptionTypeDef]:
     for one, key, value in tags.all_tags(cx):
         kind: Any = RESOURCE_TYPES.get(one.rpartition("-")[0], "")

@@ -78,7 +78,7 @@ def describe_volumes_modifications(
             raise AwsError("InvalidVolumeModification.NotFound", message)
 
 
-@ec2.listing("DescribeVolumeStatus", key="VolumeId", exclusive="VolumeIds")
+@ec2.listing("DescribeVolumeStatus", key="VolumeId", exclusive="VolumeIds", least=5)
 def describe_volume_status(cx: Context, req: DescribeVolumeStatusRequestTypeDef) -> Iterator[Mapping[str, Any]]:
     """IncludeManagedResources changes nothing: no volume is managed."""
     servers = instances.index(cx).by_native

@@ -189,6 +189,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "volume-status.details-name": ("VolumeStatus", "Details", "Name"),
             "volume-status.details-status": ("VolumeStatus", "Details", "Status"),
         },
+        "TagDescription": {"tag-key": ("Key",), "tag-value": ("Value",)},
         "Vpc": {"cidr": ("CidrBlock",)},
         "VpcEndpoint": {"vpc-endpoint-state": ("State",)},
         "ServiceDetail": {"service-type": ("ServiceType", "ServiceType")},

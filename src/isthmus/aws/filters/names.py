@@ -15,6 +15,7 @@ UNDOCUMENTED = MappingProxyType(
         "DescribeAddresses": frozenset({"domain"}),
         "DescribeImportImageTasks": frozenset({"task-state"}),
         "DescribeInstances": frozenset({"group-id", "group-name"}),
+        "DescribeTags": frozenset({"tag-key", "tag-value"}),
         "DescribeSubnets": frozenset({"availabilityZone", "cidr", "cidrBlock", "defaultForAz"}),
         "DescribeVpcs": frozenset({"cidr-block", "cidrBlock", "dhcpOptionsId", "isDefault"}),
     }
