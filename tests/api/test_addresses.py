@@ -162,39 +162,68 @@ def test_nothing_is_associated_with_a_terminated_instance(house, ec2, launched, 
     assert refusal(ec2.associate_address, **asked) == "IncorrectInstanceState"
 
 
-@pytest.mark.parametrize("said", ["association", "number"])
-def test_a_disassociated_address_stays_the_accounts(ec2, launched, made, said):
+def test_a_disassociated_address_stays_the_accounts(ec2, launched, made):
     association = associate(ec2, made, launched)
-    asked = {"association": {"AssociationId": association}, "number": {"PublicIp": made["PublicIp"]}}[said]
-    ec2.disassociate_address(**asked)
+    ec2.disassociate_address(AssociationId=association)
 
     assert "InstanceId" not in described(ec2, made["AllocationId"])
     assert "PublicIpAddress" not in instance(ec2, launched)
     assert refusal(ec2.disassociate_address, AssociationId=association) == "InvalidAssociationID.NotFound"
     assert refusal(ec2.disassociate_address) == "MissingParameter"
-    assert refusal(ec2.disassociate_address, PublicIp="198.51.100.250") == "InvalidAddress.NotFound"
+
+
+def test_what_a_vpcs_address_does_is_undone_by_ids_alone(ec2, launched, made):
+    association, number = associate(ec2, made, launched), made["PublicIp"]
+
+    for undo, ids in (
+        (ec2.disassociate_address, {"AssociationId": association}),
+        (ec2.release_address, {"AllocationId": made["AllocationId"]}),
+    ):
+        assert refusal(undo, PublicIp=number) == "InvalidParameterValue"
+        assert refusal(undo, **ids, PublicIp=number) == "InvalidParameterCombination"
+        assert refusal(undo, PublicIp="198.51.100.250") == "AuthFailure"
+        assert refusal(undo, PublicIp="x") == "InvalidParameterValue"
+    assert described(ec2, made["AllocationId"])["AssociationId"] == association
+
+
+def test_numbers_and_ids_name_addresses_together(ec2, made):
+    other = ec2.allocate_address()
+
+    found = ec2.describe_addresses(PublicIps=[made["PublicIp"]], AllocationIds=[other["AllocationId"]])["Addresses"]
+    assert {one["PublicIp"] for one in found} == {made["PublicIp"], other["PublicIp"]}
+    assert refusal(ec2.describe_addresses, PublicIps=["x"]) == "InvalidParameterValue"
+
+
+def test_nothing_is_associated_where_no_gateway_is(house, ec2, image, made):
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
+    port = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+
+    asked = {"AllocationId": made["AllocationId"], "NetworkInterfaceId": port}
+    assert refusal(ec2.associate_address, **asked) == "Gateway.NotAttached"
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    assert ec2.associate_address(**asked)["AssociationId"]
 
 
 def test_an_address_in_use_is_not_released(ec2, launched, made):
     association = associate(ec2, made, launched)
 
-    for asked in ({"AllocationId": made["AllocationId"]}, {"PublicIp": made["PublicIp"]}):
-        assert refusal(ec2.release_address, **asked) == "InvalidIPAddress.InUse"
+    assert refusal(ec2.release_address, AllocationId=made["AllocationId"]) == "InvalidIPAddress.InUse"
     assert described(ec2, made["AllocationId"])["AssociationId"] == association
     ec2.disassociate_address(AssociationId=association)
     ec2.release_address(AllocationId=made["AllocationId"])
 
 
-@pytest.mark.parametrize("said", ["AllocationId", "PublicIp"])
-def test_a_released_address_is_gone_with_its_tags(ec2, made, said):
+def test_a_released_address_is_gone_with_its_tags(ec2, made):
     ec2.create_tags(Resources=[made["AllocationId"]], Tags=tags(a="b"))
-    ec2.release_address(**{said: made[said]})
+    ec2.release_address(AllocationId=made["AllocationId"])
 
     unknown = refusal(ec2.describe_addresses, AllocationIds=[made["AllocationId"]])
     assert unknown == "InvalidAllocationID.NotFound"
     assert refusal(ec2.describe_addresses, PublicIps=[made["PublicIp"]]) == "InvalidAddress.NotFound"
     assert refusal(ec2.release_address, AllocationId=made["AllocationId"]) == "InvalidAllocationID.NotFound"
-    assert refusal(ec2.release_address, PublicIp=made["PublicIp"]) == "InvalidAddress.NotFound"
+    assert refusal(ec2.release_address, PublicIp=made["PublicIp"]) == "AuthFailure"
     assert refusal(ec2.release_address) == "MissingParameter"
     assert not ec2.describe_tags()["Tags"]
 
@@ -232,7 +261,7 @@ def test_a_strangers_address_is_not_there(ec2, stranger, launched, made):
     assert refusal(stranger.describe_addresses, PublicIps=[number]) == "InvalidAddress.NotFound"
     assert refusal(stranger.release_address, AllocationId=known) == "InvalidAllocationID.NotFound"
     assert refusal(stranger.disassociate_address, AssociationId=association) == "InvalidAssociationID.NotFound"
-    assert refusal(stranger.disassociate_address, PublicIp=number) == "InvalidAddress.NotFound"
+    assert refusal(stranger.disassociate_address, PublicIp=number) == "AuthFailure"
     theirs = stranger.allocate_address()
     asked = {"AllocationId": theirs["AllocationId"], "InstanceId": launched}
     assert refusal(stranger.associate_address, **asked) == "InvalidInstanceID.NotFound"

@@ -162,8 +162,9 @@ def test_boto_2_runs_a_machine_from_its_first_to_its_last_day(boto, house, image
     assert boto.reboot_instances([made.id])
     address = boto.allocate_address()
     assert boto.associate_address(made.id, address.public_ip)
-    assert boto.disassociate_address(address.public_ip)
-    assert boto.release_address(address.public_ip)
+    [held] = boto.get_all_addresses()
+    assert boto.disassociate_address(association_id=held.association_id)
+    assert boto.release_address(allocation_id=held.allocation_id)
     assert [one.id for one in boto.stop_instances([made.id])] == [made.id]
     house.settle(6)
     assert [one.id for one in boto.terminate_instances([made.id])] == [made.id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from isthmus.context import Context
+from isthmus.core import gateways, networks
 from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join
@@ -85,7 +86,8 @@ def associate(
 ) -> Found[Address]:
     """Let a port answer this address, at its first private one unless `private` says another.
 
-    Without `again`, Conflict (`associated`) if the address is elsewhere or the private one has another.
+    Raises Conflict: (`no-gateway`) if the port's network has no way to the internet; without `again`, (`associated`) if
+    the address is elsewhere or the private one has another.
     """
     private = private or port.noun.address
     if found.cloud != port.cloud:
@@ -94,6 +96,7 @@ def associate(
         raise Invalid(f"The address {private} is not one of {port.id}.", "private")
     if (found.noun.port, found.noun.private) == (port.noun.native, private):
         return found
+    gateways.demand(cx, networks.networks(cx).id_of(Kind.NETWORK, port.cloud, port.noun.network))
     held = [one for one in index(cx) if (one.cloud, one.noun.port) == (port.cloud, port.noun.native)]
     held = [one for one in held if one.noun.private == private] + ([found] if found.noun.port else [])
     own = [one for one in held if not one.data.get(AUTO)]

@@ -31,6 +31,13 @@ def of_network(cx: Context, network: str) -> Kept | None:
     return next((one for one in find(cx) if one.data["network"] == network), None)
 
 
+def demand(cx: Context, network: str) -> None:
+    """Raises Conflict (`no-gateway`) if a network has no way to the internet."""
+    if of_network(cx, network) is None:
+        reason = f"Network {network} is not attached to any internet gateway"
+        raise Conflict(Kind.NETWORK, network, reason, "no-gateway")
+
+
 def create(cx: Context) -> Kept:
     return kept.create(cx, Kind.GATEWAY, {"network": ""}, cx.tags.get("internet-gateway"))
 

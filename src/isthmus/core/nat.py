@@ -37,9 +37,8 @@ def create(cx: Context, subnet: Found[Subnet], address: Found[Address] | None, p
     is in use.
     """
     network = networks.network_of(cx, subnet)
-    if address and gateways.of_network(cx, network.id) is None:
-        reason = f"Network {network.id} has no Internet gateway attached"
-        raise Conflict(Kind.NAT, network.id, reason, "no-gateway")
+    if address:
+        gateways.demand(cx, network.id)
     ref = mint(Kind.PORT, cx.seed)
     if address and address.noun.port and address.noun.port != _native(cx, ref):
         reason = f"{address.id} is already associated: {association_id(address)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
@@ -12,7 +13,7 @@ from isthmus.context import Context
 from isthmus.core import addresses, instances, ports
 from isthmus.core.ids import Kind
 from isthmus.core.registry import Found
-from isthmus.errors import Conflict
+from isthmus.errors import Conflict, NotFound
 from isthmus.model import Address, Port, ServerState
 
 if TYPE_CHECKING:
@@ -32,12 +33,11 @@ _POOL = "amazon"
 
 @ec2.listing("DescribeAddresses", key="AllocationId")
 def describe_addresses(cx: Context, req: DescribeAddressesRequestTypeDef) -> Iterator[Mapping[str, Any]]:
-    numbers = req.get("PublicIps", ())
-    for number in numbers:
-        addresses.at(cx, number)
+    numbers, ids = req.get("PublicIps", ()), req.get("AllocationIds", ())
+    wanted = {_at(cx, number).id for number in numbers} | {addresses.one(cx, known).id for known in ids}
     servers, interfaces = instances.index(cx).by_native, ports.index(cx)
-    for found in addresses.find_addresses(cx, req.get("AllocationIds")):
-        if not numbers or found.noun.address in numbers:
+    for found in addresses.find_addresses(cx):
+        if found.id in wanted or not (numbers or ids):
             one = servers.get((found.cloud, found.noun.server))
             port = interfaces.id_of(Kind.PORT, found.cloud, found.noun.port)
             yield render(cx, found, port, one.id if one else "")
@@ -76,7 +76,8 @@ def allocate_address(cx: Context, req: AllocateAddressRequestTypeDef) -> Mapping
 @ec2.action("ReleaseAddress")
 def release_address(cx: Context, req: ReleaseAddressRequestTypeDef) -> Mapping[str, Any]:
     _demand_group(cx, req)
-    addresses.release(cx, _address(cx, req))
+    allocation = _id_of(cx, req, "AllocationId", "an allocation id when releasing a VPC elastic IP address")
+    addresses.release(cx, addresses.one(cx, allocation))
     return {}
 
 
@@ -93,12 +94,8 @@ def associate_address(cx: Context, req: AssociateAddressRequestTypeDef) -> Mappi
 
 @ec2.action("DisassociateAddress")
 def disassociate_address(cx: Context, req: DisassociateAddressRequestTypeDef) -> Mapping[str, Any]:
-    if association := req.get("AssociationId"):
-        found = addresses.associated(cx, association)
-    elif number := req.get("PublicIp"):
-        found = addresses.at(cx, number)
-    else:
-        raise AwsError("MissingParameter", "Either public IP or association id must be specified")
+    wanted = "an association id when unmapping an address from a VPC instance"
+    found = addresses.associated(cx, _id_of(cx, req, "AssociationId", wanted))
     if found.noun.port and ports.index(cx).by_native[found.cloud, found.noun.port].data.get("kind"):
         raise AwsError("OperationNotPermitted", f"The address {found.noun.address} is that of a NAT gateway.")
     addresses.disassociate(cx, found)
@@ -135,8 +132,33 @@ def _address(cx: Context, req: Mapping[str, Any]) -> Found[Address]:
     if allocation := req.get("AllocationId"):
         return addresses.one(cx, allocation)
     if number := req.get("PublicIp"):
-        return addresses.at(cx, number)
+        return _at(cx, number)
     raise AwsError("MissingParameter", "Either allocation id or public IP must be specified")
+
+
+def _at(cx: Context, number: str) -> Found[Address]:
+    """The address by its number. Raises AwsError for what is none."""
+    try:
+        IPv4Address(number)
+    except ValueError:
+        raise AwsError("InvalidParameterValue", f"Invalid value '{number[:128]}' for PublicIp.") from None
+    return addresses.at(cx, number)
+
+
+def _id_of(cx: Context, req: Mapping[str, Any], name: str, wanted: str) -> str:
+    """The id of what is to be undone. Numbers served for that in EC2-Classic only: a VPC's address is told by ids."""
+    known, number = req.get(name, ""), req.get("PublicIp", "")
+    if known and number:
+        raise AwsError("InvalidParameterCombination", f"You may specify PublicIp or {name}, but not both.")
+    if not known and not number:
+        raise AwsError("MissingParameter", f"You must specify {wanted}")
+    if number:
+        try:
+            _at(cx, number)
+        except NotFound:
+            raise AwsError("AuthFailure", f"The address '{number}' does not belong to you.", 403) from None
+        raise AwsError("InvalidParameterValue", f"You must specify {wanted}")
+    return str(known)
 
 
 def _port(cx: Context, req: AssociateAddressRequestTypeDef) -> Found[Port]:

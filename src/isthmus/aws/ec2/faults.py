@@ -115,7 +115,7 @@ _CONFLICT = {
     ("acl", "in-use"): "DependencyViolation",
     ("acl-rule", "duplicate"): "NetworkAclEntryAlreadyExists",
     ("dhcp-options", "in-use"): "DependencyViolation",
-    ("nat-gateway", "no-gateway"): "Gateway.NotAttached",
+    ("network", "no-gateway"): "Gateway.NotAttached",
     ("peering", "duplicate"): "VpcPeeringConnectionAlreadyExists",
     ("peering", "state"): "InvalidStateTransition",
     ("vpn-gateway", "attached"): "InvalidVpnGatewayState",
