@@ -186,6 +186,13 @@ def test_a_launch_makes_several_interfaces(house, ec2, image, subnet):
     ]
 
 
+def test_interfaces_of_a_launch_may_be_apart(house, ec2, image, subnet):
+    made = run(house, ec2, image, NetworkInterfaces=[{"DeviceIndex": 3, "SubnetId": subnet}, {"DeviceIndex": 0}])
+
+    assert [held["Attachment"]["DeviceIndex"] for held in made["NetworkInterfaces"]] == [0, 3]
+    assert made["PrivateIpAddress"] == made["NetworkInterfaces"][0]["PrivateIpAddress"]
+
+
 def test_a_launch_takes_an_interface_that_is_there(house, ec2, image, subnet):
     port = make(ec2, subnet, PrivateIpAddress="172.31.0.77")["NetworkInterfaceId"]
     asked = [{"DeviceIndex": 0, "NetworkInterfaceId": port}]
@@ -218,7 +225,11 @@ def test_a_launch_that_cannot_be_had_leaves_no_interface(ec2, image, subnet):
     [
         ([{"DeviceIndex": 1}], "InvalidParameterValue"),
         ([{"DeviceIndex": 0}, {"DeviceIndex": 0}], "InvalidParameterValue"),
-        ([{"DeviceIndex": 0}, {"Description": "x"}], "MissingParameter"),
+        ([{"DeviceIndex": 0}, {"Description": "x"}], "InvalidParameterValue"),
+        (
+            [{"DeviceIndex": 0, "NetworkInterfaceId": "eni-0123456789abcdef0", "DeleteOnTermination": True}],
+            "InvalidParameterCombination",
+        ),
         ([{"DeviceIndex": 0, "Ipv6AddressCount": 1}], "UnsupportedOperation"),
         ([{"DeviceIndex": 0, "InterfaceType": "efa"}], "UnsupportedOperation"),
         (
@@ -302,5 +313,9 @@ def test_with_several_interfaces_each_has_its_own_source_check(house, ec2, subne
     port = make(ec2, subnet)["NetworkInterfaceId"]
     ec2.attach_network_interface(NetworkInterfaceId=port, InstanceId=launched, DeviceIndex=1)
 
-    asked = {"InstanceId": launched, "SourceDestCheck": {"Value": True}}
-    assert refusal(ec2.modify_instance_attribute, **asked) == "InvalidInstanceID"
+    for name, change in (("sourceDestCheck", {"SourceDestCheck": {"Value": True}}), ("groupSet", {"Groups": ["sg-0"]})):
+        assert refusal(ec2.modify_instance_attribute, InstanceId=launched, **change) == "InvalidInstanceID"
+        asked = {"InstanceId": launched, "Attribute": name}
+        assert refusal(ec2.describe_instance_attribute, **asked) == "InvalidInstanceID"
+    asked = {"InstanceId": launched, "Attribute": "sourceDestCheck"}
+    assert refusal(ec2.reset_instance_attribute, **asked) == "InvalidInstanceID"

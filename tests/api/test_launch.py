@@ -292,7 +292,7 @@ def test_more_disks_are_blank_or_of_a_snapshot(house, ec2, image, launched):
     assert {device: one["VolumeId"] for device, one in said.items()} == {
         device: one["VolumeId"] for device, one in held.items()
     }
-    assert [said[device]["DeleteOnTermination"] for device in sorted(said)] == [True, False, True]
+    assert [said[device]["DeleteOnTermination"] for device in sorted(said)] == [True, True, True]
 
 
 def test_no_device_leaves_a_disk_of_the_image_out(house, ec2, image):

@@ -139,6 +139,7 @@ def test_what_cannot_be_attached_is_refused(house, ec2, image, launched, made, a
     to = {"InstanceId": launched, "Device": "/dev/sdg"}
 
     assert refusal(ec2.attach_volume, VolumeId=attached, **to) == "VolumeInUse"
+    assert refusal(ec2.attach_volume, VolumeId=attached, **{**to, "Device": "/dev/sdf"}) == "VolumeInUse"
     assert refusal(ec2.attach_volume, VolumeId=young, **to) == "IncorrectState"
     assert refusal(ec2.attach_volume, VolumeId=NOBODY, **to) == "InvalidVolume.NotFound"
     assert refusal(ec2.attach_volume, VolumeId="vol-x", **to) == "InvalidVolumeID.Malformed"

@@ -197,16 +197,17 @@ def test_what_a_port_does_with_its_server_can_be_changed(running: str, session: 
 @MAKE
 @pytest.mark.boots
 @pytest.mark.needs(Capability.LAUNCH)
+@pytest.mark.parametrize("indexes", [(), (0, 2)], ids=["next", "apart"])
 def test_a_server_is_made_with_ports_that_are_there(
-    session: Any, made: Maker, plain: ServerSpec, image: Image, patience: Patience
+    session: Any, made: Maker, plain: ServerSpec, image: Image, patience: Patience, indexes: tuple[int, ...]
 ) -> None:
     """P12"""
     goes, stays = made.port(delete_with_server=True).native, made.port().native
-    spec = replace(plain, ref=word(), ports=(goes, stays), disks=(root_disk(image),))
+    spec = replace(plain, ref=word(), ports=(goes, stays), indexes=indexes, disks=(root_disk(image),))
     server = made.server(spec)
 
     assert [goes, stays] == [port.native for port in server.ports]
-    assert [0, 1] == [port.index for port in server.ports]
+    assert [0, indexes[1] if indexes else 1] == [port.index for port in server.ports]
     with refused(Conflict, code="in-use", kind="port"):
         made.server(replace(spec, ref=word(), ports=(stays,)))
 

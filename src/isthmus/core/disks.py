@@ -72,7 +72,7 @@ def _blank(cx: Context, cloud: str, order: DiskOrder) -> DiskSpec:
         type=order.type,
         iops=order.iops,
         snapshot=source.noun.native if source else "",
-        delete_with_server=_or(order.delete_with_server, False),
+        delete_with_server=_or(order.delete_with_server, True),
         encrypted=order.encrypted or encrypts(cx),
     )
 

@@ -56,7 +56,7 @@ class Order:
     launch: Launch
     zone: str = ""
     ports: tuple[PortOrder, ...] = (PortOrder(),)
-    """In the order of their index, from 0."""
+    """In the order of their index; the first has 0."""
     group_names: tuple[str, ...] = ()
     public: bool | None = None
     """Whether each server gets a public address while it runs; None leaves it to the subnet."""
@@ -168,6 +168,7 @@ def _plan(cx: Context, order: Order) -> _Plan:
             subnet=subnet.noun.native if plain else "",
             address=first.address if plain else "",
             firewalls=tuple(group.noun.native for group in groups) if plain else (),
+            indexes=() if plain else tuple(one.index for one in order.ports),
             key=key.native,
             public_key=key.public,
             user_data=order.user_data,
@@ -250,9 +251,6 @@ def _one(cx: Context, plan: _Plan, spec: ServerSpec) -> Server:
         server = compute(cx.session(cloud)).create_server(replace(spec, ports=natives))
         if server.state in _GOING:
             raise Unavailable(Kind.SERVER, "", "An earlier try of this launch is still being taken back.")
-        for at, one in enumerate(plan.ports):
-            if one.port and one.delete_with_server:
-                ports.api(cx.session(cloud)).set_delete_with_server(natives[at], True)
         if public:
             publics.associate(cx, public, server)
     except Unavailable:

@@ -155,15 +155,20 @@ def reshape(cx: Context, volume: str, size: int, kind: str, iops: int) -> None:
         volumes.retype_volume(noun.native, kind, iops)
 
 
+def demand_free(found: Found[Volume]) -> None:
+    """Raises Conflict (`in-use`) for a volume that is attached."""
+    if found.noun.attachments:
+        raise Conflict(Kind.VOLUME, found.id, f"{found.id} is already attached to an instance", "in-use")
+    if found.noun.state is not VolumeState.AVAILABLE:
+        raise Conflict(Kind.VOLUME, found.id, f"{found.id} is not 'available'.")
+
+
 def attach(cx: Context, volume: str, cloud: str, server: str, device: str) -> Found[Volume]:
     """Attach to the server with this native id. Raises Conflict (`in-use`) for a volume that is attached."""
     found = one_volume(cx, volume)
     if found.cloud != cloud:
         raise Invalid(f"The volume {volume} is in another zone than the instance.", "zone")
-    if found.noun.attachments:
-        raise Conflict(Kind.VOLUME, volume, f"{volume} is already attached to an instance", "in-use")
-    if found.noun.state is not VolumeState.AVAILABLE:
-        raise Conflict(Kind.VOLUME, volume, f"{volume} is not 'available'.")
+    demand_free(found)
     api(cx.session(cloud)).attach_volume(found.noun.native, server, device)
     return one_volume(cx, volume)
 

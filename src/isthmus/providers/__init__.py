@@ -103,6 +103,8 @@ class ServerSpec:
     ports: tuple[str, ...] = ()
     """Ports that are there already, in the order of their index; then no other is made, and `subnet`, `address` and
     `firewalls` say nothing."""
+    indexes: tuple[int, ...] = ()
+    """The index of each of `ports`, the first one's 0; empty: 0, 1, 2 and so on."""
     key: str = ""
     """The native id of a key of this cloud, where it has the family `keys`."""
     public_key: str = ""

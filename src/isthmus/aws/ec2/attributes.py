@@ -77,6 +77,7 @@ _SPELLINGS = {
     "enaSupport": "EnaSupport",
     "sriovNetSupport": "SriovNetSupport",
 }
+_OF_AN_INTERFACE = frozenset({"sourceDestCheck", "groupSet", "SourceDestCheck", "Groups"})
 _STOPPED_ONLY = frozenset({"EbsOptimized", "InstanceType", "UserData"})
 _FLAGS = {
     "DisableApiTermination": "termination_protected",
@@ -95,6 +96,8 @@ def describe_instance_attribute(cx: Context, req: DescribeInstanceAttributeReque
     [face] = faces(cx, [req["InstanceId"]])
     if face.server.state is ServerState.DELETED:
         raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{face.id}' does not exist")
+    if name in _OF_AN_INTERFACE:
+        _demand_one_interface(face.instance)
     member, read = _READ[name]
     return {"InstanceId": face.id, member: read(face)}
 
@@ -116,6 +119,8 @@ def modify_instance_attribute(cx: Context, req: ModifyInstanceAttributeRequestTy
     [(name, value)] = wanted.items()
     if name in _STOPPED_ONLY:
         _demand_stopped(one)
+    if name in _OF_AN_INTERFACE:
+        _demand_one_interface(one)
     if name in _FLAGS:
         servers.change_launch(cx, one, **{_FLAGS[name]: bool(value)})
     else:
@@ -132,6 +137,7 @@ def reset_instance_attribute(cx: Context, req: ResetInstanceAttributeRequestType
         raise AwsError("UnsupportedOperation", f"A server keeps the {name} it was launched with.")
     if name != "sourceDestCheck":
         raise AwsError("InvalidParameterValue", f"The attribute {name} cannot be reset.")
+    _demand_one_interface(one)
     _source_check(cx, one, True)
     return {}
 
@@ -200,6 +206,13 @@ def _demand_stopped(one: Instance) -> None:
         raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in the 'stopped' state.")
 
 
+def _demand_one_interface(one: Instance) -> None:
+    """What is an interface's own is asked and changed of each by itself, where there are several."""
+    if len(one.server.ports) > 1:
+        message = f"There are multiple interfaces attached to instance '{one.id}'. Please specify an interface ID."
+        raise AwsError("InvalidInstanceID", message)
+
+
 def _type(cx: Context, one: Instance, value: str) -> None:
     servers.resize(cx, one, value)
 
@@ -222,10 +235,6 @@ def _groups(cx: Context, one: Instance, value: list[str]) -> None:
 
 
 def _source_check(cx: Context, one: Instance, value: bool) -> None:
-    """Of the first interface; with several, each is changed by itself."""
-    if len(one.server.ports) > 1:
-        message = f"There are multiple interfaces attached to instance '{one.id}'. Please specify an interface ID."
-        raise AwsError("InvalidInstanceID", message)
     for port in one.server.ports:
         ports.api(cx.session(one.cloud)).set_source_check(port.native, bool(value))
 

@@ -35,8 +35,8 @@ def port_orders(req: Mapping[str, Any]) -> tuple[PortOrder, ...]:
         message = "Network interfaces and an instance-level subnet ID or security groups may not be specified together."
         raise AwsError("InvalidParameterCombination", message)
     orders = sorted((_order(one, len(said)) for one in said), key=lambda one: one.index)
-    if [one.index for one in orders] != list(range(len(orders))):
-        raise AwsError("InvalidParameterValue", "Interfaces have the device indexes 0, 1, 2, ..., each once.")
+    if orders[0].index or len({one.index for one in orders}) < len(orders):
+        raise AwsError("InvalidParameterValue", "Interfaces have a device index each, one of them the index 0.")
     return tuple(orders)
 
 
@@ -48,10 +48,13 @@ def _order(one: Mapping[str, Any], interfaces: int) -> PortOrder:
     if one.get("InterfaceType", "interface") != "interface" or one.get("NetworkCardIndex"):
         raise AwsError("UnsupportedOperation", "Interfaces are of the type interface, and on the card of the index 0.")
     if "DeviceIndex" not in one and interfaces > 1:
-        raise AwsError("MissingParameter", "Each network interface requires a device index.")
+        raise AwsError("InvalidParameterValue", "Each network interface requires a device index.")
     known = one.get("NetworkInterfaceId", "")
     if known and any(one.get(name) for name in _OWN):
         message = "A network interface ID and a subnet, addresses or groups may not be specified together."
+        raise AwsError("InvalidParameterCombination", message)
+    if known and one.get("DeleteOnTermination"):
+        message = "A network interface may not specify a network interface ID and delete on termination as true."
         raise AwsError("InvalidParameterCombination", message)
     address, others, count = addresses_of(one)
     return PortOrder(

@@ -115,6 +115,7 @@ def attach_volume(cx: Context, req: AttachVolumeRequestTypeDef) -> Mapping[str, 
     if (found.cloud, found.noun.zone) != (one.cloud, one.server.zone):
         message = f"The volume '{found.id}' is not in the same availability zone as instance '{one.id}'"
         raise AwsError("InvalidVolume.ZoneMismatch", message)
+    volumes.demand_free(found)
     for disk in one.disks:
         if any(held.device == device and held.server == one.server.native for held in disk.noun.attachments):
             raise AwsError(

@@ -62,7 +62,7 @@ def launch(world: World, tenant: Tenant, spec: ServerSpec, now: datetime) -> Ser
         platform=plan.image.platform,
     )
     tenant.servers.put(server)
-    for index, port in enumerate(plan.ports):
+    for index, port in zip(spec.indexes or range(len(plan.ports)), plan.ports, strict=True):
         tenant.put_port(replace(port, server=native, index=index, since=now))
     for disk, size, snapshot in plan.volumes:
         _make_disk(world, tenant, server, disk, size, snapshot)
