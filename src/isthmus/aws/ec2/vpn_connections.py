@@ -55,6 +55,7 @@ def describe_vpn_connections(cx: Context, req: DescribeVpnConnectionsRequestType
 def create_vpn_connection(cx: Context, req: CreateVpnConnectionRequestTypeDef) -> Mapping[str, Any]:
     if req["Type"] != TYPE:
         raise AwsError("InvalidParameterValue", f"Invalid value '{req['Type'][:32]}' for type; it is {TYPE}.")
+    vpn.customers(cx, [req["CustomerGatewayId"]])
     if "VpnGatewayId" not in req:
         raise AwsError("MissingParameter", "The request must contain the parameter vpnGatewayId")
     options: Mapping[str, Any] = req.get("Options", {})
