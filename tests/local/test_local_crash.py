@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.model import ServerState, SnapshotState, VolumeState
-from isthmus.providers import SnapshotSpec, VolumeSpec
+from isthmus.providers import DiskSpec, ServerSpec, SnapshotSpec, VolumeSpec
 from isthmus.providers.local import Local, process
 from isthmus.providers.local.machine import QEMU
 
@@ -76,6 +76,27 @@ def test_a_launch_that_was_killed_anywhere_is_finished_by_the_next_process(world
     until(lambda: machines(world) == sorted(server.native for server in servers))
     attached = [link.server for volume in world.session.volumes.list_volumes() for link in volume.attachments]
     assert sorted(attached) == sorted(server.native for server in servers)
+
+
+def test_a_launch_that_was_cut_off_before_its_server_leaves_no_volume(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world.cloud.base.servers, "put", die)
+    disks = (
+        DiskSpec("root", "/dev/sda1", 0, root=True),
+        DiskSpec("data", "/dev/sdb", 1, delete_with_server=False),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        world.session.compute.create_server(ServerSpec("server", "name", "image-tiny", "nano", ZONE, disks))
+    monkeypatch.undo()
+    assert len(world.session.volumes.list_volumes()) == 2
+
+    world.cloud.mend()
+
+    assert list(world.session.volumes.list_volumes()) == []
 
 
 def test_a_machine_outlives_its_process_and_is_taken_up_by_the_next(world: World) -> None:

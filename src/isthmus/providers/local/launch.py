@@ -71,10 +71,11 @@ def launch(base: Base, tenant: str, spec: ServerSpec) -> ServerRecord:
     )
     blobs = (kernel.blob if kernel else "", ramdisk.blob if ramdisk else "")
     order = made()
-    record = base.servers.put(ServerRecord(tenant, server, order, *blobs, partitioned=image.partitioned))
+    record = ServerRecord(tenant, server, order, *blobs, partitioned=image.partitioned)
+    # The server last: a crash in between leaves volumes of no server, which mending removes, and no server without.
     for offset, disk in enumerate(contents):
         _volume(base, record, disk, order + offset)
-    return record
+    return base.servers.put(record)
 
 
 def loadable(base: Base, tenant: str, wanted: str, kind: ImageKind) -> ImageRecord | None:

@@ -126,9 +126,19 @@ class Mender:
                     LocalVolumes(self._base, record.tenant, self._work, self._copies).finish(record)
                 return
             with self._base.lock:
-                halts.finish_release(self._base, native)
+                self._release(native)
         finally:
             lock.release()
+
+    def _release(self, native: str) -> None:
+        """Free a volume whose server is gone, or remove one whose server never came to be. Called with the lock held."""
+        record = self._base.volumes.raw(native)
+        if record is None or (record.noun.attachments and self._base.servers.raw(record.noun.attachments[0].server)):
+            return
+        if record.noun.state is VolumeState.IN_USE:
+            halts.remove_volume(self._base, native)
+        else:
+            halts.finish_release(self._base, native)
 
     def _snapshot(self, record: SnapshotRecord) -> None:
         native = record.noun.native
