@@ -131,7 +131,7 @@ class Mender:
             lock.release()
 
     def _release(self, native: str) -> None:
-        """Free a volume whose server is gone, or remove one whose server never came to be. Called with the lock held."""
+        """Free a volume of a server that is gone; remove that of one that never came to be. With the lock held."""
         record = self._base.volumes.raw(native)
         if record is None or (record.noun.attachments and self._base.servers.raw(record.noun.attachments[0].server)):
             return
