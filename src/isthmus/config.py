@@ -26,7 +26,7 @@ __all__ = ["CloudSettings", "ConfigError", "Settings", "build", "load", "master_
 
 KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
     "local": {"accelerator": options.choice("auto", "kvm", "tcg")},
-    "memory": {},
+    "memory": {"settle_ms": options.whole(0, 60_000)},
 }
 """The kinds of clouds, each with the options of its own and how they are read."""
 
@@ -223,7 +223,8 @@ def metadata_socket(settings: Settings, cloud: str) -> Path | None:
 def _open_memory(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
     from isthmus.providers.memory import Memory
 
-    return Memory(cloud.name, tuple(cloud.zones.values()), tuple(settings.flavors.values()), clock=clock)
+    settle = timedelta(milliseconds=cloud.options.get("settle_ms", 200))
+    return Memory(cloud.name, tuple(cloud.zones.values()), tuple(settings.flavors.values()), clock, settle)
 
 
 def _open_local(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:

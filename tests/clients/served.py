@@ -87,6 +87,12 @@ def client(account: Account, service: str = "ec2", **settings: Any) -> Any:
     return session.client(service, endpoint_url=account.endpoint, config=made)
 
 
+def tiny_image(account: Account) -> str:
+    """The small image that every embedded cloud has."""
+    found = client(account).describe_images(Filters=[{"Name": "name", "Values": ["isthmus-tiny"]}])
+    return str(found["Images"][0]["ImageId"])
+
+
 def eventually(probe: Callable[[], T], wanted: Callable[[T], bool] = bool, seconds: float = 20.0) -> T:
     """What the probe finds once it is what is wanted. AssertionError with the last finding if it never is."""
     deadline = time.monotonic() + seconds

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import tomllib
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from isthmus import config
 from isthmus.config import ConfigError
 from isthmus.context import Limits
+from isthmus.model import VolumeState
 from isthmus.options import Address, Merged
+from isthmus.providers import VolumeSpec
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "isthmus.example.toml"
@@ -70,8 +72,9 @@ def test_the_example_names_every_option() -> None:
     for section, kind in (("limits", Limits), ("http", config.Http), ("log", config.Log)):
         assert set(example[section]) == set(kind.__dataclass_fields__)
     assert set(example["background"]) == set(config.Background.__dataclass_fields__)
-    own = {key for options in config.KINDS.values() for key in options}
-    assert set(example["clouds"]["local"]) == {"kind", "zones", *own}
+    for cloud in example["clouds"].values():
+        assert set(cloud) == {"kind", "zones", *config.KINDS[cloud["kind"]]}
+    assert {cloud["kind"] for cloud in example["clouds"].values()} == set(config.KINDS)
     assert config.build(Merged(example, "the example")).flavors["tiny.small"].memory == 128
 
 
@@ -145,6 +148,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
         ("[clouds.X]\nkind = 'memory'", "a name in small letters"),
         ("[clouds.run]\nkind = 'local'", "cannot be named run"),
         ("[clouds.x]\nkind = 'memory'\naccelerator = 'tcg'", "unknown key 'accelerator'"),
+        ("[clouds.x]\nkind = 'memory'\nsettle_ms = -1", "clouds.x.settle_ms must be a whole number from 0 to 60000"),
         ("[clouds.x]\nkind = 'local'\nzones = ['a', 'a']", "a list of different names"),
         ("[clouds.x]\nkind = 'local'\nzones = []", "a list of different names"),
         ("[clouds.x]\nkind='memory'\nzones=['a']\n[clouds.y]\nkind='local'\nzones=['a']", "zone a belongs to two"),
@@ -199,6 +203,16 @@ def test_clouds_without_zones_get_the_next_free_letters(tmp_path: Path) -> None:
         "eu-west-1a": ("two", "eu-west-1a"),
         "north": ("three", "nova"),
     }
+
+
+@pytest.mark.parametrize(("milliseconds", "state"), [(0, VolumeState.AVAILABLE), (60_000, VolumeState.CREATING)])
+def test_a_simulated_cloud_takes_as_long_as_it_is_told(tmp_path: Path, milliseconds: int, state: VolumeState) -> None:
+    settings = loaded(tmp_path, f"[clouds.x]\nkind = 'memory'\nzones = ['a']\nsettle_ms = {milliseconds}")
+    volumes = config.open_clouds(settings, lambda: datetime.now(UTC))["x"].session("tenant").volumes
+    assert volumes
+    made = volumes.create_volume(VolumeSpec("ref", 1, "a"))
+
+    assert [state] == [one.state for one in volumes.list_volumes([made.native])]
 
 
 def test_flavors_are_added_and_replaced(tmp_path: Path) -> None:
