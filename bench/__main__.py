@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import guests, measures, process, report, servers
+from bench import breadth, guests, measures, process, report, servers
 from bench.figures import Figure, Report
 from bench.machine import machine
 from bench.requests import Caller
@@ -21,7 +21,13 @@ ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "bench"
 PAGE = ROOT / "docs" / "benchmarks.md"
 # moto keeps regions apart as it keeps accounts
-_REGIONS = {"reads": "eu-west-1", "thousand": "us-east-1", "launches": "us-west-2"}
+_REGIONS = {
+    "reads": "eu-west-1",
+    "thousand": "us-east-1",
+    "launches": "us-west-2",
+    "groups": "us-east-2",
+    "tags": "us-west-1",
+}
 
 log = Console(stderr=True)
 
@@ -62,6 +68,9 @@ def measure(found: Report, effort: measures.Effort, scratch: Path, only: set[str
         step("first", lambda: measures.describe_first(field))
         step("launches", lambda: measures.launches(field))
         step("pages", lambda: measures.pages(field))
+        step("interfaces", lambda: breadth.interfaces(field))
+        step("groups", lambda: breadth.groups(field))
+        step("tags", lambda: breadth.tags(field))
     try:
         step("guests", lambda: guests.launch_to_user_data(scratch, max(1, effort.rounds // 2)))
     except guests.LeftOutError as reason:
@@ -76,7 +85,7 @@ def _field(up: ExitStack, effort: measures.Effort, scratch: Path) -> measures.Fi
     bare = up.enter_context(servers.bare(bodies))
     return measures.Field(
         effort=effort,
-        isthmus=servers.callers(scratch / "state", ours.endpoint, measures.ACCOUNTS),
+        isthmus=servers.callers(scratch / "state", ours.endpoint, measures.ACCOUNTS + breadth.ACCOUNTS),
         moto={name: Caller(theirs.endpoint, "key", "secret", region) for name, region in _REGIONS.items()},
         bare=bare.endpoint,
         bodies=bodies,
@@ -88,7 +97,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", default=os.environ.get("BENCH") == "quick")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go, with all rounds")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
-    parser.add_argument("only", nargs="*", metavar="WHAT", help="process reads thousand first launches pages guests")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        metavar="WHAT",
+        help="process reads thousand first launches pages interfaces groups tags guests",
+    )
     return parser.parse_args()
 
 

@@ -78,7 +78,7 @@ def describe_thousand(on: Field) -> Figure:
         "moto": lambda: median(seconds_each(theirs.endpoint, [theirs.request("DescribeInstances")])),
         "bare": lambda: median(seconds_each(on.bare, [redirect(ask)] * many)),
     }
-    return Figure("DescribeInstances of 1,000", "ms", _rounds(on, turns, 1000), (faster("moto", 100),))
+    return Figure("DescribeInstances of 1,000", "ms", rounds(on, turns, 1000), (faster("moto", 100),))
 
 
 def describe_first(on: Field) -> Figure:
@@ -104,7 +104,7 @@ def small_reads(on: Field) -> Figure:
         "moto": lambda: per_second(theirs.endpoint, others, CONNECTIONS, seconds),
         "bare": lambda: per_second(on.bare, sent, CONNECTIONS, seconds),
     }
-    return Figure("DescribeRegions", "requests/s", _rounds(on, turns, 1), (more("bare", 0.25), more("moto", 10)))
+    return Figure("DescribeRegions", "requests/s", rounds(on, turns, 1), (more("bare", 0.25), more("moto", 10)))
 
 
 def launches(on: Field) -> Figure:
@@ -130,7 +130,7 @@ def launches(on: Field) -> Figure:
         "isthmus": lambda: turn(on.isthmus["launches"], next(numbers)),
         "moto": lambda: turn(on.moto["launches"], next(numbers)),
     }
-    return Figure("RunInstances of one, median", "ms", _rounds(on, turns, 1000), (under(5, "ms"),))
+    return Figure("RunInstances of one, median", "ms", rounds(on, turns, 1000), (under(5, "ms"),))
 
 
 def pages(on: Field) -> tuple[Figure, Figure]:
@@ -154,12 +154,12 @@ def pages(on: Field) -> tuple[Figure, Figure]:
         name: lambda request=request: median(seconds_each(few.endpoint, [request] * on.effort.repeats))
         for name, request in ask.items()
     }
-    rounds = _rounds(on, turns, 1000)
-    note = f"out of 1,000 it takes {median(rounds['of 1,000']):.2f} ms"
+    found = rounds(on, turns, 1000)
+    note = f"out of 1,000 it takes {median(found['of 1,000']):.2f} ms"
     aims = (alike("isthmus", "of 1,000", 0.3),)
 
     def figure(name: str, of: str) -> Figure:
-        return Figure(name, "ms", {"isthmus": rounds[of], "of 1,000": rounds["of 1,000"]}, aims, note)
+        return Figure(name, "ms", {"isthmus": found[of], "of 1,000": found["of 1,000"]}, aims, note)
 
     return (
         figure("a page of 1,000 out of 10,000, the first", "of 10,000"),
@@ -167,7 +167,7 @@ def pages(on: Field) -> tuple[Figure, Figure]:
     )
 
 
-def _rounds(on: Field, turns: Mapping[str, Callable[[], float]], scale: float) -> Mapping[str, Sequence[float]]:
+def rounds(on: Field, turns: Mapping[str, Callable[[], float]], scale: float) -> Mapping[str, Sequence[float]]:
     """Each in turn, round after round, beginning with another one each time; the first round only warms up."""
     found: dict[str, list[float]] = {name: [] for name in turns}
     names = list(turns)

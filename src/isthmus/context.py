@@ -111,6 +111,9 @@ class Context:
     seed: Seed = field(default_factory=Seed)
     after: tuple[str, ...] = ()
     """Where the page begins: listings that can, start behind this key."""
+    hints: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Of a listing's filters those for exact values, by name: what has none of these is left out of the answer anyway,
+    so that a listing need not look at it."""
 
     @property
     def store(self) -> Store:

@@ -7,6 +7,9 @@ from datetime import timedelta
 import pytest
 from asking import disks, instance, refusal, tagged, tags, where
 
+from isthmus.aws.ec2.tags import RESOURCE_TYPES
+from isthmus.core import tags as core_tags
+
 ABSENT = "0123456789abcdef0"
 NOT_FOUND = {
     "i": "InvalidInstanceID.NotFound",
@@ -210,3 +213,22 @@ def test_tags_of_a_terminated_instance_go_when_it_is_no_longer_shown(build):
     house.mend()
 
     assert described(ec2) == []
+
+
+def test_every_kind_that_can_have_tags_has_a_type():
+    assert set(core_tags.PREFIXES) <= set(RESOURCE_TYPES)
+
+
+def test_tags_of_a_resource_are_found_whatever_else_is_asked(ec2):
+    first, second = (ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"] for _ in range(2))
+    ec2.create_tags(Resources=[first, second], Tags=[{"Key": key, "Value": key * 2} for key in "abc"])
+
+    def found(*filters):
+        asked = [{"Name": name, "Values": list(values)} for name, *values in filters]
+        return [(one["ResourceId"], one["Key"]) for one in ec2.describe_tags(Filters=asked)["Tags"]]
+
+    assert found(("resource-id", first), ("key", "a", "c")) == [(first, "a"), (first, "c")]
+    assert found(("resource-id", first), ("resource-id", second)) == []
+    assert found(("resource-id", first[:8] + "*"), ("value", "bb"), ("resource-id", first)) == [(first, "b")]
+    assert found(("resource-id", first.replace("vol", "v?l"), "x")) == [(first, key) for key in "abc"]
+    assert found(("resource-id", "vol-0123456789abcdef0")) == []

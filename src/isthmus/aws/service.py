@@ -165,6 +165,8 @@ class Service:
         wanted = request.pop("Filters", None) or request.pop("Filter", None)
         if page.after and listing.ordered:
             cx = replace(cx, after=page.after)
+        if wanted:
+            cx = replace(cx, hints=filters.hints(wanted))
         items: Iterable[Mapping[str, Any]] = action.run(cx, request)
         if wanted:
             items = filter(filters.matcher(self.codec, action.name, wanted), items)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from isthmus.context import Context
 from isthmus.core import (
@@ -26,6 +28,7 @@ from isthmus.core.ids import PREFIX, Kind
 from isthmus.core.registry import pick
 from isthmus.core.rule_ids import listed
 from isthmus.errors import NotFound, QuotaExceeded
+from isthmus.store import View
 
 MOST = 50
 _RESERVED = "aws:"
@@ -34,8 +37,7 @@ _RESERVED = "aws:"
 
 def add(cx: Context, ids: Sequence[str], tags: Mapping[str, str]) -> None:
     """Label resources. Raises NotFound for an id that is not the account's, QuotaExceeded above 50 labels."""
-    for one in ids:
-        _demand(cx, one)
+    _demand(cx, ids)
     known = cx.view().tags
     for one in ids:
         both = {**known.get(one, {}), **tags}
@@ -47,8 +49,7 @@ def add(cx: Context, ids: Sequence[str], tags: Mapping[str, str]) -> None:
 
 def remove(cx: Context, ids: Sequence[str], tags: Mapping[str, str | None] | None) -> None:
     """Take labels away: all of them for None, one whatever its value for a None value."""
-    for one in ids:
-        _demand(cx, one)
+    _demand(cx, ids)
     known = cx.view().tags
     with cx.store.change(cx.account) as change:
         for one in ids:
@@ -59,60 +60,94 @@ def remove(cx: Context, ids: Sequence[str], tags: Mapping[str, str | None] | Non
                 change.untag([one], gone)
 
 
-def all_tags(cx: Context) -> Iterator[tuple[str, str, str]]:
-    """Every (resource id, key, value) of the account."""
-    for one, tags in cx.view().tags.items():
-        for key, value in tags.items():
-            yield one, key, value
+Label = tuple[str, str, str]
+"""The id of a resource, a key and its value."""
 
 
-def _demand(cx: Context, one: str) -> None:
-    """Raises NotFound unless the account sees a resource with this id."""
-    prefix = one.rpartition("-")[0]
-    check = _CHECKS.get(prefix)
-    if check is None:
-        raise NotFound("resource", one)
-    check(cx, one)
+def labels(cx: Context, ids: Collection[str] | None = None) -> Iterator[Label]:
+    """The account's labels, or those of some resources, by resource and key; behind `cx.after`, if that is set."""
+    if ids is not None:
+        known = cx.view().tags
+        found: Sequence[Label] = sorted((one, *pair) for one in ids for pair in known.get(one, {}).items())
+    else:
+        found = _all(cx)
+    start = bisect_right(found, cx.after, key=lambda label: label[:2]) if cx.after else 0
+    for position in range(start, len(found)):
+        yield found[position]
 
 
-def _rule(cx: Context, one: str) -> None:
+def _all(cx: Context) -> Sequence[Label]:
+    """All labels in their order; the last answer again if nothing changed since."""
+    view, key = cx.view(), (cx.account, "labels")
+    memo = cx.world.memo.get(key)
+    if isinstance(memo, _Sorted) and memo.view is view:
+        return memo.labels
+    made = _Sorted(view, sorted((one, *pair) for one, held in view.tags.items() for pair in held.items()))
+    cx.world.memo[key] = made
+    return made.labels
+
+
+class _Sorted(NamedTuple):
+    view: View
+    labels: Sequence[Label]
+
+
+def _demand(cx: Context, ids: Sequence[str]) -> None:
+    """Raises NotFound unless the account sees resources with these ids: all of a kind are looked for at once."""
+    held: dict[str, list[str]] = {}
+    for one in ids:
+        held.setdefault(one.rpartition("-")[0], []).append(one)
+    for prefix, same in held.items():
+        check = _CHECKS.get(prefix)
+        if check is None:
+            raise NotFound("resource", same[0])
+        check(cx, same)
+
+
+def _rules(cx: Context, ids: Sequence[str]) -> None:
     view = cx.view()
-    if not any(rule.id == one for group in firewalls.index(cx) for rule in listed(view, group)):
-        raise NotFound("rule-id", one)
+    known = {rule.id for group in firewalls.index(cx) for rule in listed(view, group)}
+    for one in ids:
+        if one not in known:
+            raise NotFound("rule-id", one)
 
 
-def _key(cx: Context, one: str) -> None:
-    if not any(pair.id == one for pair in keys.find(cx)):
-        raise NotFound(Kind.KEY, one)
+def _keys(cx: Context, ids: Sequence[str]) -> None:
+    known = {pair.id for pair in keys.find(cx)}
+    for one in ids:
+        if one not in known:
+            raise NotFound(Kind.KEY, one)
 
 
-_CHECKS: Mapping[str, Callable[[Context, str], object]] = {
-    PREFIX[Kind.SERVER]: lambda cx, one: instances.pick(cx, [one]),
-    PREFIX[Kind.VOLUME]: lambda cx, one: pick(volumes.index(cx), Kind.VOLUME, [one]),
-    PREFIX[Kind.SNAPSHOT]: lambda cx, one: pick(volumes.snapshots(cx), Kind.SNAPSHOT, [one]),
-    PREFIX[Kind.IMAGE]: lambda cx, one: pick(images.index(cx), Kind.IMAGE, [one]),
-    PREFIX[Kind.KERNEL]: lambda cx, one: pick(images.index(cx), Kind.KERNEL, [one]),
-    PREFIX[Kind.RAMDISK]: lambda cx, one: pick(images.index(cx), Kind.RAMDISK, [one]),
-    PREFIX[Kind.NETWORK]: lambda cx, one: pick(networks.networks(cx), Kind.NETWORK, [one]),
-    PREFIX[Kind.SUBNET]: lambda cx, one: pick(networks.subnets(cx), Kind.SUBNET, [one]),
-    PREFIX[Kind.ROUTE_TABLE]: lambda cx, one: routes.one(cx, one),
-    PREFIX[Kind.ACL]: lambda cx, one: acls.one(cx, one),
-    PREFIX[Kind.DHCP]: lambda cx, one: dhcp.find(cx, [one]),
-    PREFIX[Kind.NAT]: lambda cx, one: kept.get(cx, Kind.NAT, one),
-    PREFIX[Kind.EGRESS_GATEWAY]: lambda cx, one: kept.get(cx, Kind.EGRESS_GATEWAY, one),
-    PREFIX[Kind.PEERING]: lambda cx, one: kept.get(cx, Kind.PEERING, one),
-    PREFIX[Kind.ENDPOINT]: lambda cx, one: kept.get(cx, Kind.ENDPOINT, one),
-    PREFIX[Kind.VPN_GATEWAY]: lambda cx, one: kept.get(cx, Kind.VPN_GATEWAY, one),
-    PREFIX[Kind.CUSTOMER_GATEWAY]: lambda cx, one: kept.get(cx, Kind.CUSTOMER_GATEWAY, one),
-    PREFIX[Kind.VPN_CONNECTION]: lambda cx, one: kept.get(cx, Kind.VPN_CONNECTION, one),
-    PREFIX[Kind.GATEWAY]: lambda cx, one: gateways.find(cx, [one]),
-    PREFIX[Kind.FIREWALL]: lambda cx, one: pick(firewalls.index(cx), Kind.FIREWALL, [one]),
-    PREFIX[Kind.ADDRESS]: lambda cx, one: pick(addresses.index(cx), Kind.ADDRESS, [one]),
-    PREFIX[Kind.PORT]: lambda cx, one: ports.one(cx, one),
-    PREFIX[Kind.RULE]: _rule,
-    PREFIX[Kind.KEY]: _key,
-    PREFIX[Kind.PLACEMENT]: lambda cx, one: kept.get(cx, Kind.PLACEMENT, one),
-    PREFIX[Kind.SPOT]: lambda cx, one: spot.find(cx, [one]),
-    PREFIX[Kind.CAPACITY]: lambda cx, one: capacity.find(cx, [one]),
-    PREFIX[Kind.TEMPLATE]: lambda cx, one: kept.get(cx, Kind.TEMPLATE, one),
+_CHECKS: Mapping[str, Callable[[Context, Sequence[str]], object]] = {
+    PREFIX[Kind.SERVER]: lambda cx, ids: instances.pick(cx, ids),
+    PREFIX[Kind.VOLUME]: lambda cx, ids: pick(volumes.index(cx), Kind.VOLUME, ids),
+    PREFIX[Kind.SNAPSHOT]: lambda cx, ids: pick(volumes.snapshots(cx), Kind.SNAPSHOT, ids),
+    PREFIX[Kind.IMAGE]: lambda cx, ids: pick(images.index(cx), Kind.IMAGE, ids),
+    PREFIX[Kind.KERNEL]: lambda cx, ids: pick(images.index(cx), Kind.KERNEL, ids),
+    PREFIX[Kind.RAMDISK]: lambda cx, ids: pick(images.index(cx), Kind.RAMDISK, ids),
+    PREFIX[Kind.NETWORK]: lambda cx, ids: pick(networks.networks(cx), Kind.NETWORK, ids),
+    PREFIX[Kind.SUBNET]: lambda cx, ids: pick(networks.subnets(cx), Kind.SUBNET, ids),
+    PREFIX[Kind.ROUTE_TABLE]: lambda cx, ids: routes.find(cx, ids),
+    PREFIX[Kind.ACL]: lambda cx, ids: acls.find(cx, ids),
+    PREFIX[Kind.DHCP]: lambda cx, ids: dhcp.find(cx, ids),
+    PREFIX[Kind.NAT]: lambda cx, ids: kept.find(cx, Kind.NAT, ids),
+    PREFIX[Kind.EGRESS_GATEWAY]: lambda cx, ids: kept.find(cx, Kind.EGRESS_GATEWAY, ids),
+    PREFIX[Kind.PEERING]: lambda cx, ids: kept.find(cx, Kind.PEERING, ids),
+    PREFIX[Kind.ENDPOINT]: lambda cx, ids: kept.find(cx, Kind.ENDPOINT, ids),
+    PREFIX[Kind.VPN_GATEWAY]: lambda cx, ids: kept.find(cx, Kind.VPN_GATEWAY, ids),
+    PREFIX[Kind.CUSTOMER_GATEWAY]: lambda cx, ids: kept.find(cx, Kind.CUSTOMER_GATEWAY, ids),
+    PREFIX[Kind.VPN_CONNECTION]: lambda cx, ids: kept.find(cx, Kind.VPN_CONNECTION, ids),
+    PREFIX[Kind.GATEWAY]: lambda cx, ids: gateways.find(cx, ids),
+    PREFIX[Kind.FIREWALL]: lambda cx, ids: pick(firewalls.index(cx), Kind.FIREWALL, ids),
+    PREFIX[Kind.ADDRESS]: lambda cx, ids: addresses.find_addresses(cx, ids),
+    PREFIX[Kind.PORT]: lambda cx, ids: ports.find_ports(cx, ids),
+    PREFIX[Kind.RULE]: _rules,
+    PREFIX[Kind.KEY]: _keys,
+    PREFIX[Kind.PLACEMENT]: lambda cx, ids: kept.find(cx, Kind.PLACEMENT, ids),
+    PREFIX[Kind.SPOT]: lambda cx, ids: spot.find(cx, ids),
+    PREFIX[Kind.CAPACITY]: lambda cx, ids: capacity.find(cx, ids),
+    PREFIX[Kind.TEMPLATE]: lambda cx, ids: kept.find(cx, Kind.TEMPLATE, ids),
 }
+PREFIXES = frozenset(_CHECKS)
+"""What the ids of resources begin with that can have labels."""

@@ -40,6 +40,10 @@ RESOURCE_TYPES = {
     "nat": "natgateway",
     "pcx": "vpc-peering-connection",
     "vpce": "vpc-endpoint",
+    "vgw": "vpn-gateway",
+    "cgw": "customer-gateway",
+    "vpn": "vpn-connection",
+    "fleet": "fleet",
 }
 
 
@@ -60,8 +64,8 @@ def delete_tags(cx: Context, req: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-@ec2.listing("DescribeTags", key=("ResourceId", "Key"), least=5)
+@ec2.listing("DescribeTags", key=("ResourceId", "Key"), ordered=True, least=5)
 def describe_tags(cx: Context, req: DescribeTagsRequestTypeDef) -> Iterator[TagDescriptionTypeDef]:
-    for one, key, value in tags.all_tags(cx):
+    for one, key, value in tags.labels(cx, cx.hints.get("resource-id")):
         kind: Any = RESOURCE_TYPES.get(one.rpartition("-")[0], "")
         yield {"ResourceId": one, "ResourceType": kind, "Key": key, "Value": value}

@@ -38,6 +38,16 @@ def matcher(codec: Codec, operation: str, filters: Sequence[Item], shape: str = 
     return lambda item: all(test(item) for test in tests)
 
 
+def hints(filters: Sequence[Item]) -> dict[str, frozenset[str]]:
+    """Of filters those whose values are all exact, by name: what no value fits does not pass."""
+    found: dict[str, frozenset[str]] = {}
+    for each in filters:
+        name, values = each.get("Name", ""), frozenset(each.get("Values", ()))
+        if values and not any(char in value for value in values for char in "*?\\"):
+            found[name] = found.get(name, values) & values
+    return found
+
+
 def apply(
     codec: Codec, operation: str, filters: Sequence[Item], items: Iterable[Item], shape: str = ""
 ) -> Iterator[Item]:
