@@ -80,13 +80,15 @@ def delete_vpn_connection(cx: Context, req: DeleteVpnConnectionRequestTypeDef) -
 
 @ec2.action("CreateVpnConnectionRoute")
 def create_vpn_connection_route(cx: Context, req: CreateVpnConnectionRouteRequestTypeDef) -> Mapping[str, Any]:
-    vpn.add_route(cx, req["VpnConnectionId"], str(cidr(req["DestinationCidrBlock"], version=4)))
+    [found] = vpn.connections(cx, [req["VpnConnectionId"]])
+    vpn.add_route(cx, found.id, str(cidr(req["DestinationCidrBlock"], version=4)))
     return {}
 
 
 @ec2.action("DeleteVpnConnectionRoute")
 def delete_vpn_connection_route(cx: Context, req: DeleteVpnConnectionRouteRequestTypeDef) -> Mapping[str, Any]:
-    vpn.remove_route(cx, req["VpnConnectionId"], str(cidr(req["DestinationCidrBlock"], version=4)))
+    [found] = vpn.connections(cx, [req["VpnConnectionId"]])
+    vpn.remove_route(cx, found.id, str(cidr(req["DestinationCidrBlock"], version=4)))
     return {}
 
 
