@@ -8,6 +8,9 @@ import pytest
 from asking import refusal, tags, where
 
 from isthmus.errors import Conflict
+from isthmus.providers.memory.addresses import MemoryAddresses
+from isthmus.providers.memory.networks import MemoryNetworks
+from isthmus.providers.memory.ports import MemoryPorts
 
 
 @pytest.fixture
@@ -43,6 +46,14 @@ def nat(ec2, subnet, gateway, address):
     return made["NatGatewayId"]
 
 
+class Killed(BaseException):
+    pass
+
+
+def die(*_):
+    raise Killed
+
+
 def one(ec2, nat):
     [found] = ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"]
     return found
@@ -75,6 +86,29 @@ def test_its_interface_is_its_own(ec2, nat):
     assert refusal(ec2.delete_network_interface, NetworkInterfaceId=port) == "OperationNotPermitted"
     association = found["Association"]["AssociationId"]
     assert refusal(ec2.disassociate_address, AssociationId=association) == "OperationNotPermitted"
+
+
+def test_nobody_else_changes_its_interface_or_takes_its_address(ec2, image, subnet, nat, address):
+    port = one(ec2, nat)["NatGatewayAddresses"][0]["NetworkInterfaceId"]
+    other = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    further, mine = ec2.allocate_address()["AllocationId"], address["AllocationId"]
+    launch = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    asked = [
+        (ec2.associate_address, {"AllocationId": mine, "NetworkInterfaceId": other}),
+        (ec2.associate_address, {"AllocationId": further, "NetworkInterfaceId": port}),
+        (ec2.modify_network_interface_attribute, {"NetworkInterfaceId": port, "Description": {"Value": "mine"}}),
+        (ec2.reset_network_interface_attribute, {"NetworkInterfaceId": port, "SourceDestCheck": "true"}),
+        (ec2.assign_private_ip_addresses, {"NetworkInterfaceId": port, "SecondaryPrivateIpAddressCount": 1}),
+        (ec2.unassign_private_ip_addresses, {"NetworkInterfaceId": port, "PrivateIpAddresses": ["10.7.1.99"]}),
+        (ec2.run_instances, {**launch, "NetworkInterfaces": [{"DeviceIndex": 0, "NetworkInterfaceId": port}]}),
+    ]
+    before = ec2.describe_network_interfaces(NetworkInterfaceIds=[port])["NetworkInterfaces"]
+
+    for call, params in asked:
+        assert refusal(call, **params) == "OperationNotPermitted", params
+
+    assert ec2.describe_network_interfaces(NetworkInterfaceIds=[port])["NetworkInterfaces"] == before
+    assert one(ec2, nat)["State"] == "available"
 
 
 def test_a_deleted_gateway_is_shown_for_a_while(house, ec2, subnet, nat, address):
@@ -125,20 +159,71 @@ def test_a_gateway_is_made_once_for_one_token(ec2, subnet, gateway, address):
 
 
 @pytest.mark.parametrize("step", ["create_port", "associate_address"])
+def test_a_retry_after_a_crash_finishes_what_was_begun(ec2, subnet, gateway, address, step, monkeypatch):
+    asked = {"SubnetId": subnet, "AllocationId": address["AllocationId"], "ClientToken": "t"}
+    monkeypatch.setattr(MemoryPorts if step == "create_port" else MemoryAddresses, step, die)
+    with pytest.raises(Killed):
+        ec2.create_nat_gateway(**asked)
+    monkeypatch.undo()
+    [begun] = ec2.describe_nat_gateways()["NatGateways"]
+
+    assert ec2.create_nat_gateway(**asked)["NatGateway"]["NatGatewayId"] == begun["NatGatewayId"]
+
+    assert one(ec2, begun["NatGatewayId"])["State"] == "available"
+    assert len(ec2.describe_network_interfaces()["NetworkInterfaces"]) == 1
+
+
+@pytest.mark.parametrize("step", ["disassociate_address", "delete_port"])
+def test_a_deletion_that_is_cut_off_is_finished(house, ec2, subnet, nat, address, step, monkeypatch):
+    monkeypatch.setattr(MemoryPorts if step == "delete_port" else MemoryAddresses, step, die)
+    with pytest.raises(Killed):
+        ec2.delete_nat_gateway(NatGatewayId=nat)
+    monkeypatch.undo()
+    assert one(ec2, nat)["State"] == "deleting"
+
+    house.mend()
+
+    assert one(ec2, nat)["State"] == "deleted"
+    ec2.release_address(AllocationId=address["AllocationId"])
+    ec2.delete_subnet(SubnetId=subnet)
+
+
+def test_an_address_that_another_takes_meanwhile_stays_the_others(ec2, subnet, gateway, address, monkeypatch):
+    other = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    make = MemoryPorts.create_port
+
+    def late(self, spec):
+        ec2.associate_address(AllocationId=address["AllocationId"], NetworkInterfaceId=other)
+        return make(self, spec)
+
+    monkeypatch.setattr(MemoryPorts, "create_port", late)
+    asked = {"SubnetId": subnet, "AllocationId": address["AllocationId"]}
+    assert refusal(ec2.create_nat_gateway, **asked) == "Resource.AlreadyAssociated"
+
+    [held] = ec2.describe_addresses()["Addresses"]
+    assert held["NetworkInterfaceId"] == other
+    assert ec2.describe_nat_gateways()["NatGateways"] == []
+
+
+def test_a_gateway_whose_address_is_taken_away_in_the_cloud_has_failed(house, ec2, nat):
+    cloud = house.cloud.session(house.account[0]).addresses
+    for each in cloud.list_addresses():
+        cloud.disassociate_address(each.native)
+
+    found = one(ec2, nat)
+
+    assert (found["State"], found["FailureCode"]) == ("failed", "InternalError")
+    ec2.delete_nat_gateway(NatGatewayId=nat)
+    assert one(ec2, nat)["State"] == "deleted"
+
+
+@pytest.mark.parametrize("step", ["create_port", "associate_address"])
 def test_a_crash_on_the_way_leaves_nothing(house, ec2, subnet, gateway, address, step, monkeypatch):
-    class Killed(BaseException):
-        pass
-
-    def die(*_):
-        raise Killed
-
-    from isthmus.providers.memory.addresses import MemoryAddresses
-    from isthmus.providers.memory.ports import MemoryPorts
-
     monkeypatch.setattr(MemoryPorts if step == "create_port" else MemoryAddresses, step, die)
     with pytest.raises(Killed):
         ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address["AllocationId"])
     monkeypatch.undo()
+    assert [each["State"] for each in ec2.describe_nat_gateways()["NatGateways"]] == ["pending"]
 
     house.mend()
 
@@ -182,8 +267,6 @@ def test_an_egress_only_gateway_is_for_routes_of_ipv6(ec2, vpc):
 
 def test_a_cloud_that_refuses_changes_nothing(house, ec2, vpc, subnet, gateway, monkeypatch):
     """What the records said before holds again, and the cloud was told so."""
-    from isthmus.providers.memory.networks import MemoryNetworks
-
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
     before = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]

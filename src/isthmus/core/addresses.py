@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from isthmus.context import Context
-from isthmus.core import gateways, networks
+from isthmus.core import gateways, networks, ports
 from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join
 from isthmus.core.registry import index as joined
-from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from isthmus.errors import Conflict, Denied, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Address, Port
 from isthmus.providers import Addresses, AddressSpec, Session
 
@@ -45,6 +45,13 @@ def at(cx: Context, address: str) -> Found[Address]:
         if found.noun.address == address:
             return found
     raise NotFound("public-address", address)
+
+
+def demand_own(cx: Context, found: Found[Address]) -> None:
+    """Raises Denied for an address at a port that is not its account's to change."""
+    port = ports.index(cx).by_native.get((found.cloud, found.noun.port))
+    if port and port.data.get(ports.OWNER):
+        raise Denied(f"The address {found.noun.address} is in use by what the interface {port.id} was made for.")
 
 
 def associated(cx: Context, association: str) -> Found[Address]:

@@ -185,7 +185,7 @@ def _subnet(cx: Context, order: Order) -> Found[Subnet] | None:
     found = []
     for one in order.ports:
         if one.port:
-            held = ports.one(cx, one.port)
+            held = ports.own(cx, one.port)
             if held.noun.server:
                 raise Conflict(Kind.PORT, held.id, f"The interface {held.id} is in use.", "in-use")
             found.append(networks.subnets(cx).by_native[held.cloud, held.noun.subnet])

@@ -7,6 +7,7 @@ again by its ref; `mend` takes back what a crash left half made, and clears away
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,15 +16,15 @@ from isthmus.core import addresses, gateways, kept, networks, ports
 from isthmus.core.addresses import association_id
 from isthmus.core.ids import Kind, mint
 from isthmus.core.kept import Kept
+from isthmus.core.ports import OWNER
 from isthmus.core.records import forget
 from isthmus.core.registry import Found
 from isthmus.core.wiring import changing
 from isthmus.errors import Conflict, Fault, Unavailable
 from isthmus.model import Address, Port, Subnet
 
-OWNER = "kind"
-"""In the record of a port that is not its account's to change: what it was made for."""
 NAT = "nat_gateway"
+PENDING, AVAILABLE, FAILED, DELETING, DELETED = "pending", "available", "failed", "deleting", "deleted"
 
 
 def find(cx: Context, ids: Collection[str] | None = None) -> list[Kept]:
@@ -48,7 +49,7 @@ def create(cx: Context, subnet: Found[Subnet], address: Found[Address] | None, p
     try:
         port = _port(cx, made, ref, private)
         if address:
-            addresses.associate(cx, addresses.one(cx, address.id), port)
+            addresses.associate(cx, addresses.one(cx, address.id), port, again=False)
     except Unavailable:
         raise
     except Fault:
@@ -67,6 +68,18 @@ def _native(cx: Context, ref: str) -> str:
 def _port(cx: Context, made: Kept, ref: str, private: str) -> Found[Port]:
     data = {OWNER: NAT, "description": f"Interface for NAT Gateway {made.id}"}
     return ports.create(cx, made.data["subnet"], (), private, data=data, ref=ref)
+
+
+def state(cx: Context, found: Kept) -> str:
+    """Failed is one whose port or public address was taken away in the cloud, by others."""
+    port = port_of(cx, found)
+    if found.gone:
+        return DELETING if port else DELETED
+    if not found.data.get("done"):
+        return PENDING
+    address = address_of(cx, found)
+    whole = port and (not found.data["address"] or (address and address.noun.port == port.noun.native))
+    return AVAILABLE if whole else FAILED
 
 
 def delete(cx: Context, known: str) -> Kept:
@@ -107,8 +120,8 @@ def address_of(cx: Context, found: Kept) -> Found[Address] | None:
 def mend(cx: Context, oldest: datetime) -> None:
     """Clear away what was made before `oldest` and never got done, and what is left of deleted gateways."""
     for found in find(cx):
-        if found.gone:
-            _clear(cx, found)
-        elif not found.data.get("done") and found.created <= oldest:
-            _clear(cx, found)
-            forget(cx, found.id)
+        if found.gone or (not found.data.get("done") and found.created <= oldest):
+            with suppress(Conflict):  # what others did to its port in the cloud is theirs to undo
+                _clear(cx, found)
+                if not found.gone:
+                    forget(cx, found.id)

@@ -10,9 +10,12 @@ from isthmus.core.ids import Kind, adopt, mint, minted
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
-from isthmus.errors import NoCapacity, NotFound
+from isthmus.errors import Denied, NoCapacity, NotFound
 from isthmus.model import Firewall, Port
 from isthmus.providers import Ports, PortSpec, Session
+
+OWNER = "kind"
+"""In the record of a port that is not its account's to change: what it was made for."""
 
 
 def api(session: Session) -> Ports:
@@ -29,6 +32,14 @@ def find_ports(cx: Context, ids: Collection[str] | None = None) -> Sequence[Foun
 
 def one(cx: Context, port: str) -> Found[Port]:
     return pick(index(cx), Kind.PORT, [port])[0]
+
+
+def own(cx: Context, port: str) -> Found[Port]:
+    """A port that is its account's to change. Raises Denied for one that something else made for itself."""
+    found = one(cx, port)
+    if found.data.get(OWNER):
+        raise Denied(f"The interface {found.id} is managed by what it was made for.")
+    return found
 
 
 def attached(cx: Context, attachment: str) -> Found[Port]:

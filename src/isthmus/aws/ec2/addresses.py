@@ -84,6 +84,7 @@ def release_address(cx: Context, req: ReleaseAddressRequestTypeDef) -> Mapping[s
 @ec2.action("AssociateAddress")
 def associate_address(cx: Context, req: AssociateAddressRequestTypeDef) -> Mapping[str, Any]:
     found = _address(cx, req)
+    addresses.demand_own(cx, found)
     port = _port(cx, req)
     private = req.get("PrivateIpAddress", "")
     if private and private not in port.noun.addresses:
@@ -96,8 +97,7 @@ def associate_address(cx: Context, req: AssociateAddressRequestTypeDef) -> Mappi
 def disassociate_address(cx: Context, req: DisassociateAddressRequestTypeDef) -> Mapping[str, Any]:
     wanted = "an association id when unmapping an address from a VPC instance"
     found = addresses.associated(cx, _id_of(cx, req, "AssociationId", wanted))
-    if found.noun.port and ports.index(cx).by_native[found.cloud, found.noun.port].data.get("kind"):
-        raise AwsError("OperationNotPermitted", f"The address {found.noun.address} is that of a NAT gateway.")
+    addresses.demand_own(cx, found)
     addresses.disassociate(cx, found)
     return {}
 
@@ -169,7 +169,7 @@ def _port(cx: Context, req: AssociateAddressRequestTypeDef) -> Found[Port]:
             raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in a valid state for this operation.")
         return ports.one(cx, ports.port_id(one.cloud, one.server.ports[0]))
     if wanted := req.get("NetworkInterfaceId"):
-        return ports.one(cx, wanted)
+        return ports.own(cx, wanted)
     raise AwsError("MissingParameter", "Either instance ID or network interface id must be specified")
 
 

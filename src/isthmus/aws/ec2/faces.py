@@ -14,7 +14,7 @@ from isthmus.core import addresses, firewalls, instances
 from isthmus.core.ids import Kind
 from isthmus.core.instances import Instance
 from isthmus.core.names import Names
-from isthmus.core.ports import port_id
+from isthmus.core.ports import OWNER, port_id
 from isthmus.core.registry import Found, same
 from isthmus.model import Address, Port, Server
 
@@ -146,7 +146,7 @@ class Look:
             tuple(wall for native in port.firewalls if (wall := self._walls.get((cloud, native)))),
             tuple(public),
             said.get("description", ""),
-            said.get("kind", "interface"),
+            said.get(OWNER, "interface"),
         )
 
     def public(self) -> dict[tuple[str, str], list[Found[Address]]]:

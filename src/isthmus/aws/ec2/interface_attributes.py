@@ -56,7 +56,7 @@ def describe_network_interface_attribute(
 def modify_network_interface_attribute(
     cx: Context, req: ModifyNetworkInterfaceAttributeRequestTypeDef
 ) -> Mapping[str, Any]:
-    found = ports.one(cx, req["NetworkInterfaceId"])
+    found = ports.own(cx, req["NetworkInterfaceId"])
     wanted = {name: value for name, value in req.items() if name in _CHANGES}
     if len(wanted) != 1:
         raise AwsError("InvalidParameterCombination", "Exactly one attribute can be modified at a time.")
@@ -70,7 +70,7 @@ def reset_network_interface_attribute(
     cx: Context, req: ResetNetworkInterfaceAttributeRequestTypeDef
 ) -> Mapping[str, Any]:
     """The only attribute that can be reset is the source check; without a name, it is meant."""
-    found = ports.one(cx, req["NetworkInterfaceId"])
+    found = ports.own(cx, req["NetworkInterfaceId"])
     if req.get("SourceDestCheck", "") not in ("", "true", "sourceDestCheck"):
         raise AwsError("InvalidParameterValue", "The source check is reset to true.")
     _source_check(cx, found, {"Value": True})

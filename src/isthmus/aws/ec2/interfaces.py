@@ -169,8 +169,7 @@ def _demand_room(count: int) -> None:
 
 @ec2.action("DeleteNetworkInterface")
 def delete_network_interface(cx: Context, req: DeleteNetworkInterfaceRequestTypeDef) -> Mapping[str, Any]:
-    found = ports.one(cx, req["NetworkInterfaceId"])
-    _demand_own(found)
+    found = ports.own(cx, req["NetworkInterfaceId"])
     if found.noun.server:
         raise AwsError("InvalidParameterValue", f"Network interface '{found.id}' is currently in use.")
     ports.delete(cx, found)
@@ -187,9 +186,8 @@ def delete_network_interface(cx: Context, req: DeleteNetworkInterfaceRequestType
     },
 )
 def attach_network_interface(cx: Context, req: AttachNetworkInterfaceRequestTypeDef) -> Mapping[str, Any]:
-    found = ports.one(cx, req["NetworkInterfaceId"])
+    found = ports.own(cx, req["NetworkInterfaceId"])
     [one] = instances.pick(cx, [req["InstanceId"]])
-    _demand_own(found)
     if req["DeviceIndex"] < 1:
         raise AwsError("InvalidParameterValue", "An interface is attached at an index from 1.")
     if any(port.index == req["DeviceIndex"] for port in one.server.ports):
@@ -216,7 +214,7 @@ def detach_network_interface(cx: Context, req: DetachNetworkInterfaceRequestType
 
 @ec2.action("AssignPrivateIpAddresses", refuses={"Ipv4Prefixes": _NO_PREFIXES, "Ipv4PrefixCount": _NO_PREFIXES})
 def assign_private_ip_addresses(cx: Context, req: AssignPrivateIpAddressesRequestTypeDef) -> Mapping[str, Any]:
-    found = ports.one(cx, req["NetworkInterfaceId"])
+    found = ports.own(cx, req["NetworkInterfaceId"])
     wanted = req.get("PrivateIpAddresses", ())
     count = _count(req, ())
     if bool(wanted) == bool(count):
@@ -240,7 +238,7 @@ def _move(cx: Context, found: Found[Port], wanted: Sequence[str], *, allowed: bo
 
 @ec2.action("UnassignPrivateIpAddresses", refuses={"Ipv4Prefixes": _NO_PREFIXES})
 def unassign_private_ip_addresses(cx: Context, req: UnassignPrivateIpAddressesRequestTypeDef) -> Mapping[str, Any]:
-    found = ports.one(cx, req["NetworkInterfaceId"])
+    found = ports.own(cx, req["NetworkInterfaceId"])
     wanted = req.get("PrivateIpAddresses", ())
     for one in wanted:
         if one not in found.noun.secondary:
@@ -248,12 +246,6 @@ def unassign_private_ip_addresses(cx: Context, req: UnassignPrivateIpAddressesRe
             raise AwsError("InvalidParameterValue", message)
     ports.api(cx.session(found.cloud)).remove_addresses(found.noun.native, wanted)
     return {}
-
-
-def _demand_own(found: Found[Port]) -> None:
-    """Raises AwsError for an interface that a NAT gateway made for itself."""
-    if found.data.get("kind"):
-        raise AwsError("OperationNotPermitted", f"The interface {found.id} is managed by what it was made for.")
 
 
 def describe(cx: Context, found: Found[Port], text: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ONE = "A NAT gateway has one address here; make another gateway."
 _ZONAL = "A NAT gateway is in one subnet."
+_BROKEN = "Network interface {}, created and used internally by this NAT gateway, is in an invalid state."
 
 
 @ec2.listing("DescribeNatGateways", key="NatGatewayId")
@@ -66,16 +67,19 @@ def delete_nat_gateway(cx: Context, req: DeleteNatGatewayRequestTypeDef) -> Mapp
 
 def _gateway(cx: Context, one: Kept) -> dict[str, Any]:
     """A NatGateway of the model."""
+    state = nat.state(cx, one)
     said: dict[str, Any] = {
         "NatGatewayId": one.id,
         "VpcId": one.data["network"],
         "SubnetId": one.data["subnet"],
-        "State": "deleted" if one.gone else "available",
+        "State": state,
         "CreateTime": one.created,
         "ConnectivityType": "public" if one.data["address"] else "private",
         "NatGatewayAddresses": [_address(cx, one)],
         "Tags": tag_set(one.tags),
     }
+    if state == nat.FAILED:
+        said |= {"FailureCode": "InternalError", "FailureMessage": _BROKEN.format(one.data["port"])}
     return {**said, "DeleteTime": one.gone} if one.gone else said
 
 
