@@ -67,8 +67,9 @@ EC2 = frozenset(
     PrivateIpAddressLimitExceeded NatGatewayMalformed NatGatewayNotFound InvalidEgressOnlyInternetGatewayId.Malformed
     InvalidVpcPeeringConnectionId.Malformed InvalidVpcPeeringConnectionID.NotFound InvalidVpcEndpointId.Malformed
     InvalidVpcEndpointId.NotFound InvalidPrefixListId.Malformed InvalidPrefixListID.NotFound InvalidServiceName
-    VpcPeeringConnectionAlreadyExists InvalidStateTransition InvalidPolicyDocument
-    InvalidAttachmentID.Malformed VPCIdNotSpecified InvalidNetworkAclID.Malformed NetworkAclEntryAlreadyExists
+    OutstandingVpcPeeringConnectionLimitExceeded VpcPeeringConnectionAlreadyExists InvalidStateTransition
+    InvalidPolicyDocument InvalidAttachmentID.Malformed VPCIdNotSpecified InvalidNetworkAclID.Malformed
+    NetworkAclEntryAlreadyExists
     InvalidNetworkAclEntry.NotFound NetworkAclEntryLimitExceeded InvalidDhcpOptionsId.Malformed
     """.split()  # noqa: SIM905 - as a list it would be two hundred lines
 )

@@ -99,10 +99,79 @@ def test_nobody_accepts_after_seven_days(house, ec2, both, monkeypatch):
     assert refusal(ec2.accept_vpc_peering_connection, VpcPeeringConnectionId=known) == "InvalidStateTransition"
 
 
+def test_what_has_expired_is_shown_for_a_while_and_holds_no_network(house, ec2, both, monkeypatch):
+    monkeypatch.setattr(peerings, "EXPIRES", timedelta(seconds=30))
+    known = make(ec2, both)
+    house.settle(31)
+    house.mend()
+
+    for vpc in both:
+        ec2.delete_vpc(VpcId=vpc)
+    house.mend()
+    assert status(ec2, known) == "expired"
+    house.settle(31)
+    house.mend()
+    assert refusal(one, ec2=ec2, known=known) == "InvalidVpcPeeringConnectionID.NotFound"
+
+
 def test_networks_that_overlap_fail_to_connect(ec2, both):
     third = ec2.create_vpc(CidrBlock="10.7.128.0/20")["Vpc"]["VpcId"]
 
-    assert status(ec2, make(ec2, [both[0], third])) == "failed"
+    known = make(ec2, [both[0], third])
+
+    assert status(ec2, known) == "failed"
+    assert refusal(ec2.accept_vpc_peering_connection, VpcPeeringConnectionId=known) == "InvalidStateTransition"
+    ec2.delete_vpc(VpcId=third)
+    assert status(ec2, known) == "failed"
+
+
+def test_networks_do_not_come_to_overlap(ec2, both):
+    """Source: "VPC CIDR blocks" in the VPC User Guide, of ranges that are added to a VPC with a peering connection."""
+    known = make(ec2, both)
+    assert refusal(ec2.associate_vpc_cidr_block, VpcId=both[0], CidrBlock="10.8.0.0/20") == "CidrConflict"
+    ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=known)
+    assert refusal(ec2.associate_vpc_cidr_block, VpcId=both[1], CidrBlock="10.7.0.0/20") == "CidrConflict"
+    ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=known)
+
+    again = make(ec2, both)
+    ec2.associate_vpc_cidr_block(VpcId=both[1], CidrBlock="10.7.0.0/20")
+
+    assert status(ec2, again) == "failed"
+    assert refusal(ec2.accept_vpc_peering_connection, VpcPeeringConnectionId=again) == "InvalidStateTransition"
+
+
+@pytest.mark.parametrize("first", ["accept_vpc_peering_connection", "reject_vpc_peering_connection"])
+def test_of_two_answers_at_once_one_counts(ec2, both, first, monkeypatch):
+    """The other request comes when the first has read how things are, and has written nothing."""
+    known = make(ec2, both)
+    turn = peerings._turn
+
+    def late(*said):
+        monkeypatch.undo()
+        getattr(ec2, first)(VpcPeeringConnectionId=known)
+        turn(*said)
+
+    monkeypatch.setattr(peerings, "_turn", late)
+    assert refusal(ec2.accept_vpc_peering_connection, VpcPeeringConnectionId=known) == "InvalidStateTransition"
+
+    assert status(ec2, known) == ("active" if "accept" in first else "rejected")
+
+
+def test_connections_are_limited(ec2, both, monkeypatch):
+    assert (peerings.MOST_PENDING, peerings.MOST_ACTIVE) == (25, 50)
+    monkeypatch.setattr(peerings, "MOST_PENDING", 1)
+    monkeypatch.setattr(peerings, "MOST_ACTIVE", 1)
+    third = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    code = "OutstandingVpcPeeringConnectionLimitExceeded"
+
+    known = make(ec2, both)
+    assert refusal(make, ec2=ec2, both=[third, both[0]]) == code
+    ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=known)
+    further = make(ec2, [third, both[0]])
+
+    code = "ActiveVpcPeeringConnectionPerVpcLimitExceeded"
+    assert refusal(ec2.accept_vpc_peering_connection, VpcPeeringConnectionId=further) == code
+    assert status(ec2, further) == "pending-acceptance"
 
 
 def test_two_networks_have_one_connection(ec2, both):

@@ -73,9 +73,9 @@ def _own(cx: Context, found: Found[Network]) -> list[str]:
 
 
 def sweep(cx: Context) -> None:
-    """Forget the store's own things that are left of networks which are gone."""
+    """Forget the store's own things that are left of networks which are gone, but what is buried: it has its time."""
     there = {"", *(one.id for one in networks.networks(cx))}
-    view = cx.view()
-    left = [record.id for kind in _TIED for record in view.of_kind(kind).values() if not there.issuperset(_of(record))]
+    held = [record for kind in _TIED for record in cx.view().of_kind(kind).values() if record.gone is None]
+    left = [record.id for record in held if not there.issuperset(_of(record))]
     if left:
         forget(cx, *left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from isthmus.core.ids import Kind, mint
 from isthmus.core.records import forget
 from isthmus.core.registry import NO_TAGS
 from isthmus.errors import Conflict, NotFound
-from isthmus.store import Record
+from isthmus.store import Record, View
 
 _SETTINGS = "settings"
 DELETED = "deleted"
@@ -67,11 +67,18 @@ def get(cx: Context, kind: Kind, known: str, defaults: Defaults = NO_DEFAULTS) -
 
 
 def create(
-    cx: Context, kind: Kind, data: Mapping[str, Any], tags: Mapping[str, str] | None = None, *, unique: bool = False
+    cx: Context,
+    kind: Kind,
+    data: Mapping[str, Any],
+    tags: Mapping[str, str] | None = None,
+    *,
+    unique: bool = False,
+    check: Callable[[View], None] | None = None,
+    buried: bool = False,
 ) -> Kept:
-    """Keep a new thing; what a retry of the same request made before is the answer.
+    """Keep a new thing, `buried` from the first; what a retry of the same request made before is the answer.
 
-    Raises Conflict for the name of another one, if names are `unique`.
+    Raises Conflict for the name of another one, if names are `unique`, and what `check` raises of the others there are.
     """
     ref = mint(kind, cx.seed)
     if ref not in cx.view().records:
@@ -79,7 +86,9 @@ def create(
             others = change.view.of_kind(kind).values()
             if unique and any(one.data.get("name") == data["name"] for one in others):
                 raise Conflict(kind, data["name"], f"The name '{data['name']}' is already in use.", "duplicate")
-            change.put(Record(ref, cx.account, kind, "", ref, data, cx.now(), None))
+            if check:
+                check(change.view)
+            change.put(Record(ref, cx.account, kind, "", ref, data, cx.now(), cx.now() if buried else None))
             if tags:
                 change.tag([ref], tags)
     return get(cx, kind, ref)

@@ -16,6 +16,7 @@ from isthmus.core import (
     instances,
     nat,
     networks,
+    peerings,
     ports,
     publics,
     rules,
@@ -91,6 +92,7 @@ def _mend(cx: Context, grace: timedelta) -> None:
     publics.mend(cx)
     rules.mend(cx, grace)
     nat.mend(cx, cx.now() - grace)
+    peerings.mend(cx)
     dismantle.sweep(cx)
     wiring.mend(cx)
 

@@ -145,6 +145,7 @@ _QUOTA = {
     "vpn-connection": "VpnConnectionLimitExceeded",
     "nat-gateway": "NatGatewayLimitExceeded",
     "peering": "OutstandingVpcPeeringConnectionLimitExceeded",
+    "active-peering": "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
     "endpoint": "VpcEndpointLimitExceeded",
     "acl": "NetworkAclLimitExceeded",
     "acl-rule": "NetworkAclEntryLimitExceeded",

@@ -281,7 +281,7 @@ def rules_of(
 ) -> Iterator[Rule]:
     """The rules of one IpPermission. Raises AwsError for what no firewall understands."""
     if permission.get("PrefixListIds"):
-        raise AwsError("UnsupportedOperation", "There are no prefix lists.")
+        raise AwsError("UnsupportedOperation", "A rule names ranges: take those that the prefix list has.")
     said = permission.get("IpProtocol", "")
     protocol, low, high = ports(str(said), permission.get("FromPort"), permission.get("ToPort"))
     peers = [
@@ -307,7 +307,7 @@ def _cidr(text: str, version: int) -> str:
 
 def _peer(cx: Context, found: Found[Firewall], item: Mapping[str, Any]) -> str:
     if item.get("VpcPeeringConnectionId"):
-        raise AwsError("UnsupportedOperation", "There are no VPC peering connections.")
+        raise AwsError("UnsupportedOperation", "A rule names groups of its own VPC: no cloud knows those of a peer.")
     owner = item.get("UserId", "")
     if owner and owner != cx.account:
         raise NotFound(Kind.FIREWALL, item.get("GroupId") or item.get("GroupName", ""))

@@ -10,7 +10,7 @@ from isthmus.aws.ec2.ranges import block
 from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import defaults, dhcp, dismantle, networks
+from isthmus.core import defaults, dhcp, dismantle, networks, peerings
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.notes import note
 from isthmus.core.registry import Found, find
@@ -121,6 +121,7 @@ def associate_vpc_cidr_block(cx: Context, req: AssociateVpcCidrBlockRequestTypeD
         raise AwsError("InvalidVpc.Range", f"The CIDR '{wanted}' is already associated with '{found.id}'.")
     if len(found.noun.ranges) >= _MOST_RANGES:
         raise AwsError("CidrLimitExceeded", f"The VPC '{found.id}' has {_MOST_RANGES} ranges, and can have no more.")
+    peerings.demand_apart(cx, found.id, wanted)
     networks.api(cx.session(found.cloud)).add_range(found.noun.native, wanted)
     said = _range(found, wanted)
     return {"VpcId": found.id, "CidrBlockAssociation": {**said, "CidrBlockState": {"State": "associating"}}}
