@@ -14,7 +14,7 @@ from codes import KNOWN
 
 from isthmus.aws.front import Front
 from isthmus.aws.request import Request
-from isthmus.context import Limits, Place, World
+from isthmus.context import SERVICES, Limits, Place, World
 from isthmus.core.reconcile import Reconciler
 from isthmus.flavors import BUILT_IN
 from isthmus.providers.memory import Memory
@@ -23,6 +23,7 @@ from isthmus.store import Store
 ENDPOINT = "http://127.0.0.1:8788"
 ZONES = ("us-east-1a", "us-east-1b")
 NO_QUOTA: Mapping[str, int] = MappingProxyType({})
+NO_RANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(dict.fromkeys(SERVICES, ()))
 
 
 class Clock:
@@ -41,11 +42,19 @@ class Clock:
 class House:
     """One Isthmus over a memory cloud."""
 
-    def __init__(self, url: str, settle: float = 5.0, quota: Mapping[str, int] = NO_QUOTA, **limits: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        settle: float = 5.0,
+        quota: Mapping[str, int] = NO_QUOTA,
+        services: Mapping[str, tuple[str, ...]] = NO_RANGES,
+        **limits: Any,
+    ) -> None:
         self.clock = Clock()
         self.store = Store.open(url, b"k" * 32)
         flavors, pause = tuple(BUILT_IN.values()), timedelta(seconds=settle)
         self.cloud: Any = Memory("memory", ZONES, flavors, clock=self.clock, settle=pause, quota=quota)
+        self.services = services
         self.world = self.new_world(**limits)
         self.front = Front(self.world)
         self.account = self.new_account("first")
@@ -58,6 +67,7 @@ class House:
             store=self.store,
             clock=self.clock,
             limits=Limits(**limits),
+            services=self.services,
         )
 
     def new_account(self, name: str) -> tuple[str, str, str]:

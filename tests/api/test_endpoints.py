@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from asking import refusal, tags
+from asking import refusal, tags, where
+
+from isthmus.core import endpoints
 
 S3 = "com.amazonaws.us-east-1.s3"
 
@@ -101,6 +103,61 @@ def test_endpoints_are_deleted_with_their_routes(ec2, vpc, table):
     assert refusal(one, ec2=ec2, known=known) == "InvalidVpcEndpointId.NotFound"
 
 
+def test_the_route_of_an_endpoint_is_the_endpoints_alone(ec2, vpc, table, prefixes):
+    known = make(ec2, vpc, table)
+
+    asked = {"RouteTableId": table, "DestinationPrefixListId": prefixes}
+    assert refusal(ec2.delete_route, **asked) == "InvalidParameterValue"
+
+    assert [each["GatewayId"] for each in routes(ec2, table)] == [known]
+
+
+def test_a_table_that_has_another_endpoints_route_is_not_added(ec2, vpc, table):
+    known, free = make(ec2, vpc, table), ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    other = make(ec2, vpc)
+
+    asked = {"VpcEndpointId": other, "AddRouteTableIds": [free, table]}
+    assert refusal(ec2.modify_vpc_endpoint, **asked) == "RouteAlreadyExists"
+
+    assert (one(ec2, known)["RouteTableIds"], one(ec2, other)["RouteTableIds"]) == ([table], [])
+    assert routes(ec2, free) == []
+    ec2.modify_vpc_endpoint(VpcEndpointId=known, AddRouteTableIds=[table])
+    asked = {"VpcEndpointId": known, "AddRouteTableIds": [table], "RemoveRouteTableIds": [table]}
+    assert refusal(ec2.modify_vpc_endpoint, **asked) == "InvalidParameterCombination"
+
+
+def test_a_deleted_table_is_none_of_an_endpoints(ec2, vpc, table):
+    known = make(ec2, vpc, table)
+    ec2.delete_route_table(RouteTableId=table)
+
+    assert one(ec2, known)["RouteTableIds"] == []
+    assert ec2.delete_vpc_endpoints(VpcEndpointIds=[known])["Unsuccessful"] == []
+
+
+def test_a_retry_after_a_crash_puts_the_missing_routes_into_their_tables(ec2, vpc, table, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    further = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    add, added = endpoints.routes.add, []
+
+    def once(*said):
+        if added:
+            raise Killed
+        added.append(add(*said))
+
+    monkeypatch.setattr(endpoints.routes, "add", once)
+    with pytest.raises(Killed):
+        make(ec2, vpc, table, further, ClientToken="t")
+    monkeypatch.undo()
+    [begun] = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    assert begun["RouteTableIds"] == [table]
+
+    assert make(ec2, vpc, table, further, ClientToken="t") == begun["VpcEndpointId"]
+
+    assert sorted(one(ec2, begun["VpcEndpointId"])["RouteTableIds"]) == sorted([table, further])
+
+
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
@@ -113,6 +170,42 @@ def test_endpoints_are_deleted_with_their_routes(ec2, vpc, table):
 def test_what_no_endpoint_can_be_is_refused(ec2, vpc, asked, code):
     assert refusal(ec2.create_vpc_endpoint, **{"VpcId": vpc, "ServiceName": S3, **asked}) == code
     assert ec2.describe_vpc_endpoints()["VpcEndpoints"] == []
+
+
+def test_lists_of_services_are_read_as_managed_lists(build):
+    ranges = ("192.0.2.0/24", "198.51.100.0/25", "203.0.113.0/24")
+    ec2 = build(services={"s3": ranges, "dynamodb": ()}).client()
+
+    [found] = ec2.describe_managed_prefix_lists(Filters=where(prefix_list_name=S3, owner_id="AWS"))["PrefixLists"]
+
+    known = found["PrefixListId"]
+    assert (found["State"], found["AddressFamily"], found["OwnerId"]) == ("create-complete", "IPv4", "AWS")
+    assert found["PrefixListArn"] == f"arn:aws:ec2:us-east-1:aws:prefix-list/{known}"
+    assert ec2.describe_managed_prefix_lists(PrefixListIds=[known])["PrefixLists"] == [found]
+    [listed] = ec2.describe_prefix_lists(PrefixListIds=[known])["PrefixLists"]
+    assert listed["Cidrs"] == list(ranges)
+    pages = ec2.get_paginator("get_managed_prefix_list_entries").paginate(
+        PrefixListId=known, PaginationConfig={"PageSize": 2}
+    )
+    assert [[each["Cidr"] for each in page["Entries"]] for page in pages] == [list(ranges[:2]), [ranges[2]]]
+
+
+@pytest.mark.parametrize(
+    ("call", "asked", "code"),
+    [
+        ("describe_managed_prefix_lists", {"PrefixListIds": ["pl-0123456789abcdef0"]}, "InvalidPrefixListID.NotFound"),
+        ("describe_managed_prefix_lists", {"PrefixListIds": ["list"]}, "InvalidPrefixListId.Malformed"),
+        ("get_managed_prefix_list_entries", {"PrefixListId": "pl-0123456789abcdef0"}, "InvalidPrefixListID.NotFound"),
+        ("get_managed_prefix_list_entries", {"PrefixListId": "list"}, "InvalidPrefixListId.Malformed"),
+    ],
+)
+def test_a_list_that_is_not_there(ec2, call, asked, code):
+    assert refusal(getattr(ec2, call), **asked) == code
+
+
+def test_lists_of_services_have_no_versions(ec2, prefixes):
+    asked = {"PrefixListId": prefixes, "TargetVersion": 1}
+    assert refusal(ec2.get_managed_prefix_list_entries, **asked) == "UnsupportedOperation"
 
 
 def test_services_are_listed_page_by_page(ec2):

@@ -259,8 +259,11 @@ def test_an_egress_only_gateway_is_for_routes_of_ipv6(ec2, vpc):
 
     [route] = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"][1:]
     assert (route["DestinationIpv6CidrBlock"], route["EgressOnlyInternetGatewayId"]) == ("::/0", known)
+    assert route["State"] == "active"
     assert refusal(ec2.delete_vpc, VpcId=vpc) == "DependencyViolation"
     assert ec2.delete_egress_only_internet_gateway(EgressOnlyInternetGatewayId=known)["ReturnCode"]
+    [route] = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"][1:]
+    assert (route["EgressOnlyInternetGatewayId"], route["State"]) == (known, "blackhole")
     asked = {"EgressOnlyInternetGatewayIds": [known]}
     assert refusal(ec2.describe_egress_only_internet_gateways, **asked) == "InvalidGatewayID.NotFound"
 

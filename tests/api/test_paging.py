@@ -15,8 +15,9 @@ from raw import Sender
 
 from isthmus.aws.ec2 import ec2 as service
 
-PAGED = [name for name in served("MaxResults") if name not in SPECIFIC | {"DescribeVpcEndpointServices"}]
-"""The last one lists names beside what they name; its pages are shown in test_endpoints.py."""
+_SHOWN = frozenset({"DescribeVpcEndpointServices", "GetManagedPrefixListEntries"})
+"""Their pages are shown in test_endpoints.py: of names beside what they name, and of what must be named."""
+PAGED = [name for name in served("MaxResults") if name not in SPECIFIC | _SHOWN]
 SIZE = 5
 
 

@@ -1,11 +1,12 @@
 """Endpoints: ways from a network to a service of the region, by routes for the service's addresses.
 
-A service is a list of ranges that the operator configures. An endpoint is a record of the store, and so are its routes.
+A service is a list of ranges that the operator configures. An endpoint is a record of the store; which tables it has is
+told by their routes alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from isthmus.context import Context
 from isthmus.core import hops, kept, routes
@@ -35,54 +36,66 @@ def find(cx: Context, ids: Collection[str] | None = None) -> list[Kept]:
     return kept.find(cx, Kind.ENDPOINT, ids)
 
 
-def create(cx: Context, network: Found[Network], service: str, tables: Sequence[str], policy: str) -> Kept:
+def tables(cx: Context) -> Mapping[str, list[str]]:
+    """The route tables with routes to each endpoint."""
+    found: dict[str, list[str]] = {}
+    for table in routes.find(cx):
+        for entry in routes.entries(table):
+            if entry.hop == hops.ENDPOINT:
+                found.setdefault(entry.target, []).append(table.id)
+    return found
+
+
+def create(cx: Context, network: Found[Network], service: str, wanted: Sequence[str], policy: str) -> Kept:
     """An endpoint with routes to it in these tables. Raises Conflict (`duplicate`) if one has a route already."""
-    _demand_tables(cx, network.id, tables)
-    to = prefixes_id(cx, service)
-    data = {"network": network.id, "service": service, "tables": [], "policy": policy}
-    made = kept.create(cx, Kind.ENDPOINT, data, cx.tags.get("vpc-endpoint"))
-    taken = [known for known in tables if _route(cx, known, to) not in (None, made.id)]
-    if taken:
-        kept.delete(cx, Kind.ENDPOINT, made.id)
-        raise Conflict("route", to, f"The route table {taken[0]} has a route to {to} already.", "duplicate")
-    return change(cx, made, add=tables)
+    _demand_tables(cx, network.id, wanted)
+    data = {"network": network.id, "service": service, "policy": policy}
+    with changing(cx, network.id):
+        made = kept.create(cx, Kind.ENDPOINT, data, cx.tags.get("vpc-endpoint"))
+        try:
+            _add(cx, made, wanted)
+        except Conflict:
+            kept.delete(cx, Kind.ENDPOINT, made.id)
+            raise
+    return made
 
 
 def change(
     cx: Context, found: Kept, add: Sequence[str] = (), remove: Sequence[str] = (), policy: str | None = None
-) -> Kept:
-    """Add or remove route tables, or give it another policy."""
+) -> None:
+    """Add or remove route tables, or give it another policy. Raises Conflict (`duplicate`) as `create` does."""
     network, to = found.data["network"], prefixes_id(cx, found.data["service"])
     _demand_tables(cx, network, [*add, *remove])
-    for known in remove:
-        if known not in found.data["tables"]:
-            raise Invalid(f"The route table {known} has no route to {found.id}.", "tables")
-    left = [one for one in found.data["tables"] if one not in remove]
-    tables = list(dict.fromkeys([*left, *add]))
     with changing(cx, network):
         for known in remove:
+            if known not in tables(cx).get(found.id, ()):
+                raise Invalid(f"The route table {known} has no route to {found.id}.", "tables")
+        _add(cx, found, add)
+        for known in remove:
             routes.remove(cx, routes.one(cx, known), to)
-        for known in add:
-            if _route(cx, known, to) is None:
-                routes.add(cx, routes.one(cx, known), Entry(to, hops.ENDPOINT, found.id))
-        data = {"tables": tables} if policy is None else {"tables": tables, "policy": policy}
-        return kept.update(cx, Kind.ENDPOINT, found.id, data)
+        if policy is not None:
+            kept.update(cx, Kind.ENDPOINT, found.id, {"policy": policy})
 
 
 def delete(cx: Context, known: str) -> None:
     """With its routes. Raises NotFound."""
     [found] = find(cx, [known])
-    there = {table.id for table in routes.find(cx)}
-    change(cx, found, remove=[one for one in found.data["tables"] if one in there])
+    change(cx, found, remove=tables(cx).get(known, ()))
     kept.delete(cx, Kind.ENDPOINT, known)
 
 
-def _route(cx: Context, table: str, to: str) -> str | None:
-    """What a table's route to a list of ranges leads to."""
-    return next((entry.target for entry in routes.entries(routes.one(cx, table)) if entry.to == to), None)
+def _add(cx: Context, found: Kept, wanted: Sequence[str]) -> None:
+    """Routes in tables that have none to this endpoint. Raises Conflict, with nothing added, if one is another's."""
+    to = prefixes_id(cx, found.data["service"])
+    lacking = [known for known in wanted if known not in tables(cx).get(found.id, ())]
+    for known in lacking:
+        if any(entry.to == to for entry in routes.entries(routes.one(cx, known))):
+            raise Conflict("route", to, f"The route table {known} has a route to {to} already.", "duplicate")
+    for known in lacking:
+        routes.add(cx, routes.one(cx, known), Entry(to, hops.ENDPOINT, found.id))
 
 
-def _demand_tables(cx: Context, network: str, tables: Sequence[str]) -> None:
-    for known in tables:
+def _demand_tables(cx: Context, network: str, wanted: Sequence[str]) -> None:
+    for known in wanted:
         if routes.one(cx, known).data["network"] != network:
             raise Invalid(f"The route table {known} is not one of {network}.", "tables")

@@ -28,6 +28,7 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     offerings,
     peerings,
     placement_groups,
+    prefix_lists,
     profiles,
     refused,
     route_tables,

@@ -1,4 +1,4 @@
-"""VPC endpoints of the kind gateway, the services they lead to, and the services' lists of prefixes."""
+"""VPC endpoints of the kind gateway, and the services they lead to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
         CreateVpcEndpointRequestTypeDef,
         DeleteVpcEndpointsRequestTypeDef,
-        DescribePrefixListsRequestTypeDef,
         DescribeVpcEndpointServicesRequestTypeDef,
         DescribeVpcEndpointsRequestTypeDef,
         ModifyVpcEndpointRequestTypeDef,
@@ -44,7 +43,8 @@ _LARGEST_POLICY = 20480
 
 @ec2.listing("DescribeVpcEndpoints", key="VpcEndpointId")
 def describe_vpc_endpoints(cx: Context, req: DescribeVpcEndpointsRequestTypeDef) -> Iterator[Mapping[str, Any]]:
-    return (_endpoint(cx, one) for one in endpoints.find(cx, req.get("VpcEndpointIds")))
+    held = endpoints.tables(cx)
+    return (_endpoint(cx, one, held.get(one.id, ())) for one in endpoints.find(cx, req.get("VpcEndpointIds")))
 
 
 @ec2.action("CreateVpcEndpoint", makes=["vpc-endpoint"], refuses=_REFUSES)
@@ -59,7 +59,7 @@ def create_vpc_endpoint(cx: Context, req: CreateVpcEndpointRequestTypeDef) -> Ma
     service = _service(cx, req["ServiceName"])
     tables = list(dict.fromkeys(req.get("RouteTableIds", ())))
     made = endpoints.create(cx, vpc, service, tables, _policy(req.get("PolicyDocument", "")))
-    answer: dict[str, Any] = {"VpcEndpoint": {**_endpoint(cx, made), "State": "available"}}
+    answer: dict[str, Any] = {"VpcEndpoint": _endpoint(cx, made, tables)}
     return {**answer, "ClientToken": cx.token} if cx.token else answer
 
 
@@ -83,7 +83,11 @@ def modify_vpc_endpoint(cx: Context, req: ModifyVpcEndpointRequestTypeDef) -> Ma
         policy = _OPEN
     elif "PolicyDocument" in req:
         policy = _policy(req["PolicyDocument"])
-    endpoints.change(cx, found, req.get("AddRouteTableIds", ()), req.get("RemoveRouteTableIds", ()), policy)
+    add = list(dict.fromkeys(req.get("AddRouteTableIds", ())))
+    remove = list(dict.fromkeys(req.get("RemoveRouteTableIds", ())))
+    if both := set(add) & set(remove):
+        raise AwsError("InvalidParameterCombination", f"{min(both)} cannot be both added and removed.")
+    endpoints.change(cx, found, add, remove, policy)
     return {"Return": True}
 
 
@@ -111,29 +115,19 @@ def describe_vpc_endpoint_services(
     """ServiceRegions may name this region alone; others have no services here."""
     regions = req.get("ServiceRegions") or [cx.world.region]
     wanted = [_service(cx, name) for name in req.get("ServiceNames", ())] or list(cx.world.services)
-    return (_detail(cx, _name(cx, one)) for one in dict.fromkeys(wanted) if cx.world.region in regions)
+    return (_detail(cx, service_name(cx, one)) for one in dict.fromkeys(wanted) if cx.world.region in regions)
 
 
-@ec2.listing("DescribePrefixLists", key="PrefixListId")
-def describe_prefix_lists(cx: Context, req: DescribePrefixListsRequestTypeDef) -> Iterator[Mapping[str, Any]]:
-    for known in req.get("PrefixListIds", ()):
-        endpoints.service_of(cx, known)
-    for service, ranges in cx.world.services.items():
-        known = endpoints.prefixes_id(cx, service)
-        if known in (req.get("PrefixListIds") or [known]):
-            yield {"PrefixListId": known, "PrefixListName": _name(cx, service), "Cidrs": list(ranges)}
-
-
-def _endpoint(cx: Context, one: Kept) -> dict[str, Any]:
+def _endpoint(cx: Context, one: Kept, tables: Sequence[str]) -> dict[str, Any]:
     """A VpcEndpoint of the model."""
     return {
         "VpcEndpointId": one.id,
         "VpcEndpointType": "Gateway",
         "VpcId": one.data["network"],
-        "ServiceName": _name(cx, one.data["service"]),
+        "ServiceName": service_name(cx, one.data["service"]),
         "State": "available",
         "PolicyDocument": one.data["policy"],
-        "RouteTableIds": list(one.data["tables"]),
+        "RouteTableIds": list(tables),
         "SubnetIds": [],
         "Groups": [],
         "NetworkInterfaceIds": [],
@@ -160,14 +154,14 @@ def _detail(cx: Context, name: str) -> dict[str, Any]:
     }
 
 
-def _name(cx: Context, service: str) -> str:
+def service_name(cx: Context, service: str) -> str:
     return f"com.amazonaws.{cx.world.region}.{service}"
 
 
 def _service(cx: Context, name: str) -> str:
     """The service of a name. Raises AwsError."""
     for service in cx.world.services:
-        if _name(cx, service) == name:
+        if service_name(cx, service) == name:
             return service
     raise AwsError("InvalidServiceName", f"The Vpc Endpoint Service '{name[:128]}' does not exist")
 

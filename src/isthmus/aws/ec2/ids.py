@@ -46,6 +46,7 @@ FORMS = {
     "VpcPeeringConnectionIdWithResolver": ("pcx", "InvalidVpcPeeringConnectionId.Malformed"),
     "VpcEndpointId": ("vpce", "InvalidVpcEndpointId.Malformed"),
     "PrefixListResourceId": ("pl", "InvalidPrefixListId.Malformed"),
+    "DescribeManagedPrefixListsRequest.PrefixListIds": ("pl", "InvalidPrefixListId.Malformed"),
     "VpnGatewayId": ("vgw", "InvalidVpnGatewayID.Malformed"),
     "CustomerGatewayId": ("cgw", "InvalidCustomerGatewayId.Malformed"),
     "VpnConnectionId": ("vpn", "InvalidVpnConnectionID.Malformed"),

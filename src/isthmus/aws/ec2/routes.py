@@ -71,6 +71,10 @@ def delete_route(cx: Context, req: DeleteRouteRequestTypeDef) -> Mapping[str, An
     to = _destination(req)
     if to in networks.one_network(cx, table.data["network"]).noun.ranges:
         raise AwsError("InvalidParameterValue", f"cannot remove local route {to} in route table {table.id}")
+    for entry in routes.entries(table):
+        if entry.to == to and entry.hop == hops.ENDPOINT:
+            message = f"cannot remove VPC endpoint route {entry.target} in route table {table.id}"
+            raise AwsError("InvalidParameterValue", message)
     with changing(cx, table.data["network"]):
         routes.remove(cx, table, to)
     return {}
