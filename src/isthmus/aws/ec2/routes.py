@@ -10,7 +10,7 @@ from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.ranges import cidr
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
-from isthmus.core import hops, instances, networks, ports, routes
+from isthmus.core import hops, instances, networks, ports, routes, vpn
 from isthmus.core.kept import Kept
 from isthmus.core.routes import Entry
 from isthmus.core.wiring import changing
@@ -92,6 +92,7 @@ def disable_vgw_route_propagation(cx: Context, req: DisableVgwRoutePropagationRe
 
 def _propagate(cx: Context, req: Mapping[str, Any], *, on: bool) -> Mapping[str, Any]:
     table, gateway = routes.one(cx, req["RouteTableId"]), req["GatewayId"]
+    vpn.gateways(cx, [gateway])
     if on:
         hops.demand(cx, networks.one_network(cx, table.data["network"]), hops.VPN, gateway)
     with changing(cx, table.data["network"]):
