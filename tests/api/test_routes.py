@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from asking import refusal, tags, where
 
+from isthmus.core import routes
+
 
 @pytest.fixture
 def vpc(ec2):
@@ -183,6 +185,32 @@ def test_a_route_is_replaced(ec2, table, gateway, port):
     assert route_of(ec2, table, "0.0.0.0/0")["NetworkInterfaceId"] == port
     asked = {"RouteTableId": table, "DestinationCidrBlock": "192.0.2.0/24", "NetworkInterfaceId": port}
     assert refusal(ec2.replace_route, **asked) == "InvalidRoute.NotFound"
+
+
+@pytest.mark.parametrize(
+    ("action", "verb"), [("create_route", "add"), ("replace_route", "exchange"), ("delete_route", "remove")]
+)
+def test_of_two_changes_of_a_table_at_once_none_is_lost(ec2, vpc, table, gateway, port, action, verb, monkeypatch):
+    """The other request comes when the first has read the table, and has written nothing."""
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="192.0.2.0/24", GatewayId=gateway)
+    change = getattr(routes, verb)
+
+    def late(*said):
+        monkeypatch.undo()
+        ec2.create_vpc_endpoint(VpcId=vpc, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=[table])
+        change(*said)
+
+    monkeypatch.setattr(routes, verb, late)
+    asked = {"RouteTableId": table, "DestinationCidrBlock": "198.51.100.0/24" if verb == "add" else "192.0.2.0/24"}
+    getattr(ec2, action)(**asked, **({} if verb == "remove" else {"NetworkInterfaceId": port}))
+
+    held = [each.get("DestinationCidrBlock", "an endpoint's") for each in one(ec2, table)["Routes"][1:]]
+    wanted = {
+        "add": ["192.0.2.0/24", "198.51.100.0/24", "an endpoint's"],
+        "exchange": ["192.0.2.0/24", "an endpoint's"],
+        "remove": ["an endpoint's"],
+    }
+    assert sorted(held) == wanted[verb]
 
 
 def test_a_gateway_is_attached_to_one_vpc(ec2, vpc, gateway):

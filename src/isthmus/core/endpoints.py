@@ -55,6 +55,7 @@ def create(cx: Context, network: Found[Network], service: str, wanted: Sequence[
         try:
             _add(cx, made, wanted)
         except Conflict:
+            _remove(cx, made, tables(cx).get(made.id, ()))
             kept.delete(cx, Kind.ENDPOINT, made.id)
             raise
     return made
@@ -64,15 +65,14 @@ def change(
     cx: Context, found: Kept, add: Sequence[str] = (), remove: Sequence[str] = (), policy: str | None = None
 ) -> None:
     """Add or remove route tables, or give it another policy. Raises Conflict (`duplicate`) as `create` does."""
-    network, to = found.data["network"], prefixes_id(cx, found.data["service"])
+    network = found.data["network"]
     _demand_tables(cx, network, [*add, *remove])
     with changing(cx, network):
         for known in remove:
             if known not in tables(cx).get(found.id, ()):
                 raise Invalid(f"The route table {known} has no route to {found.id}.", "tables")
         _add(cx, found, add)
-        for known in remove:
-            routes.remove(cx, routes.one(cx, known), to)
+        _remove(cx, found, remove)
         if policy is not None:
             kept.update(cx, Kind.ENDPOINT, found.id, {"policy": policy})
 
@@ -93,6 +93,11 @@ def _add(cx: Context, found: Kept, wanted: Sequence[str]) -> None:
             raise Conflict("route", to, f"The route table {known} has a route to {to} already.", "duplicate")
     for known in lacking:
         routes.add(cx, routes.one(cx, known), Entry(to, hops.ENDPOINT, found.id))
+
+
+def _remove(cx: Context, found: Kept, going: Sequence[str]) -> None:
+    for known in going:
+        routes.remove(cx, routes.one(cx, known), prefixes_id(cx, found.data["service"]))
 
 
 def _demand_tables(cx: Context, network: str, wanted: Sequence[str]) -> None:

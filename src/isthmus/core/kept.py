@@ -95,13 +95,28 @@ def create(
 
 
 def update(cx: Context, kind: Kind, known: str, data: Mapping[str, Any], defaults: Defaults = NO_DEFAULTS) -> Kept:
-    """Change some of what a thing holds."""
+    """Change some of what a thing holds. Raises NotFound."""
+    return alter(cx, kind, known, lambda _: data, defaults)
+
+
+def alter(
+    cx: Context,
+    kind: Kind,
+    known: str,
+    new: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    defaults: Defaults = NO_DEFAULTS,
+) -> Kept:
+    """Change some of what a thing holds by what it holds then, so that none of several changes at once is lost.
+
+    What `new` raises leaves everything as it is. Raises NotFound.
+    """
     with cx.store.change(cx.account) as change:
         held = change.view.records.get(known)
         if held is not None and held.kind == kind and not held.data.get(DELETED):
-            change.update(known, data={**held.data, **data})
+            change.update(known, data={**held.data, **new(held.data)})
         elif held is None and known in defaults:
-            change.put(Record(known, cx.account, kind, "", known, {**defaults[known], **data}, cx.now(), None))
+            data = {**defaults[known], **new(defaults[known])}
+            change.put(Record(known, cx.account, kind, "", known, data, cx.now(), None))
         else:
             raise NotFound(kind, known)
     return get(cx, kind, known, defaults)

@@ -7,7 +7,7 @@ is `changing`; see core/wiring.py.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -67,7 +67,11 @@ def one(cx: Context, table: str) -> Kept:
 
 
 def entries(table: Kept) -> list[Entry]:
-    return [Entry(**said) for said in table.data["routes"]]
+    return _entries(table.data)
+
+
+def _entries(data: Mapping[str, Any]) -> list[Entry]:
+    return [Entry(**said) for said in data["routes"]]
 
 
 def main_of(network: Found[Network]) -> str:
@@ -109,39 +113,58 @@ def delete(cx: Context, known: str) -> None:
 
 def add(cx: Context, table: Kept, entry: Entry) -> None:
     """Raises Conflict (`duplicate`) if the table has a route for this range."""
-    held = entries(table)
-    if any(other.to == entry.to and other.made != "propagation" for other in held):
-        reason = f"The route identified by {entry.to} already exists."
-        raise Conflict("route", entry.to, reason, "duplicate")
-    _write(cx, table, [*held, entry])
+
+    def new(held: list[Entry]) -> list[Entry]:
+        if any(other.to == entry.to and other.made != "propagation" for other in held):
+            reason = f"The route identified by {entry.to} already exists."
+            raise Conflict("route", entry.to, reason, "duplicate")
+        return [*held, entry]
+
+    _change(cx, table, new)
 
 
 def exchange(cx: Context, table: Kept, entry: Entry) -> None:
     """Let a route lead elsewhere. Raises NotFound."""
-    _demand(table, entry.to)
-    changed = [replace(entry, made=other.made) if other.to == entry.to else other for other in entries(table)]
-    _write(cx, table, changed)
+
+    def new(held: list[Entry]) -> list[Entry]:
+        _demand(table, held, entry.to)
+        return [replace(entry, made=other.made) if other.to == entry.to else other for other in held]
+
+    _change(cx, table, new)
 
 
 def remove(cx: Context, table: Kept, to: str) -> None:
     """Raises NotFound."""
-    _demand(table, to)
-    _write(cx, table, [other for other in entries(table) if other.to != to])
+
+    def new(held: list[Entry]) -> list[Entry]:
+        _demand(table, held, to)
+        return [other for other in held if other.to != to]
+
+    _change(cx, table, new)
 
 
-def _demand(table: Kept, to: str) -> None:
-    if all(other.to != to for other in entries(table)):
+def _demand(table: Kept, held: Sequence[Entry], to: str) -> None:
+    if all(other.to != to for other in held):
         raise NotFound("route", to, f"no route with destination {to} in route table {table.id}")
 
 
-def _write(cx: Context, table: Kept, held: Sequence[Entry]) -> None:
-    kept.update(cx, Kind.ROUTE_TABLE, table.id, {"routes": [asdict(entry) for entry in held]}, defaults(cx))
+def _change(cx: Context, table: Kept, new: Callable[[list[Entry]], list[Entry]]) -> None:
+    """Change the routes that a table has then, whatever it had when it was read."""
+
+    def data(held: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"routes": [asdict(entry) for entry in new(_entries(held))]}
+
+    kept.alter(cx, Kind.ROUTE_TABLE, table.id, data, defaults(cx))
 
 
 def propagate(cx: Context, table: Kept, source: str, *, on: bool) -> None:
     """Let a table take over the routes of a VPN gateway, or no longer."""
-    sources = [one for one in propagating(table) if one != source] + ([source] if on else [])
-    kept.update(cx, Kind.ROUTE_TABLE, table.id, {"propagating": sources}, defaults(cx))
+
+    def new(held: Mapping[str, Any]) -> Mapping[str, Any]:
+        others = [one for one in held.get("propagating", ()) if one != source]
+        return {"propagating": [*others, source] if on else others}
+
+    kept.alter(cx, Kind.ROUTE_TABLE, table.id, new, defaults(cx))
 
 
 def propagating(table: Kept) -> Sequence[str]:
