@@ -129,7 +129,7 @@ def test_what_answers_nothing_answers_true(send, ec2, image, house):
         ("DeleteSecurityGroup", {"GroupId": group}),
         ("RebootInstances", {"InstanceId.1": one}),
         ("ModifyInstanceAttribute", {"InstanceId": one, "DisableApiTermination.Value": "false"}),
-        ("DisassociateAddress", {"PublicIp": ec2.describe_addresses()["Addresses"][0]["PublicIp"]}),
+        ("DisassociateAddress", {"AssociationId": ec2.describe_addresses()["Addresses"][0]["AssociationId"]}),
         ("ReleaseAddress", {"AllocationId": address}),
         ("ModifyImageAttribute", {"ImageId": made, "Description.Value": "d"}),
         ("DeregisterImage", {"ImageId": made}),
