@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
@@ -14,15 +14,22 @@ from isthmus.core.registry import find
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
+        DeleteFlowLogsRequestTypeDef,
         DescribeBundleTasksRequestTypeDef,
+        DescribeConversionTasksRequestTypeDef,
+        DescribeExportTasksRequestTypeDef,
         DescribeFastLaunchImagesRequestTypeDef,
+        DescribeFlowLogsRequestTypeDef,
+        DescribeHostsRequestTypeDef,
         DescribeImportImageTasksRequestTypeDef,
+        DescribeImportSnapshotTasksRequestTypeDef,
         DescribeInstanceTopologyRequestTypeDef,
         DescribeVpcClassicLinkRequestTypeDef,
         VpcClassicLinkTypeDef,
     )
 
 Nothing = Iterator[Mapping[str, Any]]
+_NO_FLOW_LOG = "InvalidFlowLogId.NotFound"
 
 
 @ec2.listing("DescribeFastSnapshotRestores", key=("SnapshotId", "AvailabilityZone"))
@@ -42,6 +49,44 @@ def describe_import_image_tasks(cx: Context, req: DescribeImportImageTasksReques
     """Images are imported with `isthmus image import`, which leaves no tasks."""
     _none_of("InvalidConversionTaskId", "import task", req.get("ImportTaskIds", ()))
     return iter(())
+
+
+@ec2.listing("DescribeImportSnapshotTasks", key="ImportTaskId", exclusive="ImportTaskIds")
+def describe_import_snapshot_tasks(cx: Context, req: DescribeImportSnapshotTasksRequestTypeDef) -> Nothing:
+    _none_of("InvalidConversionTaskId", "import task", req.get("ImportTaskIds", ()))
+    return iter(())
+
+
+@ec2.action("DescribeConversionTasks")
+def describe_conversion_tasks(cx: Context, req: DescribeConversionTasksRequestTypeDef) -> Mapping[str, Any]:
+    _none_of("InvalidConversionTaskId", "conversion task", req.get("ConversionTaskIds", ()))
+    return {"ConversionTasks": []}
+
+
+@ec2.listing("DescribeExportTasks", key="ExportTaskId")
+def describe_export_tasks(cx: Context, req: DescribeExportTasksRequestTypeDef) -> Nothing:
+    _none_of("InvalidExportTaskID.NotFound", "export task", req.get("ExportTaskIds", ()))
+    return iter(())
+
+
+@ec2.listing("DescribeHosts", key="HostId", exclusive="HostIds")
+def describe_hosts(cx: Context, req: DescribeHostsRequestTypeDef) -> Nothing:
+    _none_of("InvalidHostID.NotFound", "host", req.get("HostIds", ()))
+    return iter(())
+
+
+@ec2.listing("DescribeFlowLogs", key="FlowLogId", exclusive="FlowLogIds")
+def describe_flow_logs(cx: Context, req: DescribeFlowLogsRequestTypeDef) -> Nothing:
+    _none_of(_NO_FLOW_LOG, "flow log", req.get("FlowLogIds", ()))
+    return iter(())
+
+
+@ec2.action("DeleteFlowLogs")
+def delete_flow_logs(cx: Context, req: DeleteFlowLogsRequestTypeDef) -> Mapping[str, Any]:
+    """Each by itself, and none is there."""
+    unknown = dict.fromkeys(req["FlowLogIds"])
+    errors = {one: {"Code": _NO_FLOW_LOG, "Message": _absent("flow log", one)} for one in unknown}
+    return {"Unsuccessful": [{"ResourceId": one, "Error": error} for one, error in errors.items()]}
 
 
 @ec2.listing("DescribeBundleTasks", key="BundleId")
@@ -66,6 +111,10 @@ def describe_vpc_classic_link(
         yield {"VpcId": found.id, "ClassicLinkEnabled": False, "Tags": tags}
 
 
-def _none_of(code: str, word: str, wanted: Any) -> None:
+def _none_of(code: str, word: str, wanted: Sequence[str]) -> None:
     for one in wanted:
-        raise AwsError(code, f"The {word} '{str(one)[:128]}' does not exist.")
+        raise AwsError(code, _absent(word, one))
+
+
+def _absent(word: str, one: str) -> str:
+    return f"The {word} '{one[:128]}' does not exist."

@@ -9,10 +9,19 @@ _MARKETPLACE = "It belongs to the AWS Marketplace, which a private cloud does no
 _CLASSIC = "It belongs to EC2-Classic, which AWS retired in 2022."
 _LONG_IDS = "Ids have 17 digits, and nobody can change that."
 _SCREEN = "A guest's screen is not kept; GetConsoleOutput has what it prints on its serial console."
+_NO_HOSTS = "There are no dedicated hosts: no cloud lets an account have a host to itself."
+_IMPORT = "Images and disks are imported with `isthmus image import`, by whoever operates this."
+_EXPORT = "It moves disks to AWS's own S3 store, which is not here."
+_NO_FLOWS = "No cloud records which connections its networks had."
 _FAST_RESTORES = "Volumes of snapshots need no time to become fast, or cannot be made so."
 
 ec2.unsupported.update(
     {
+        **dict.fromkeys(("AllocateHosts", "ModifyHosts", "ReleaseHosts"), _NO_HOSTS),
+        **dict.fromkeys(("ImportImage", "ImportInstance", "ImportSnapshot", "ImportVolume"), _IMPORT),
+        **dict.fromkeys(("CancelConversionTask", "CancelImportTask"), _IMPORT),
+        **dict.fromkeys(("CancelExportTask", "CreateInstanceExportTask", "ExportImage"), _EXPORT),
+        "CreateFlowLogs": _NO_FLOWS,
         "BundleInstance": _S3_BUNDLES,
         "CancelBundleTask": _S3_BUNDLES,
         "ConfirmProductInstance": _MARKETPLACE,
