@@ -111,6 +111,8 @@ class Context:
     seed: Seed = field(default_factory=Seed)
     after: tuple[str, ...] = ()
     """Where the page begins: listings that can, start behind this key."""
+    only: frozenset[str] | None = None
+    """The ids of a listing's things that may pass its filters: it need not look at others. None: any may."""
     hints: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Of a listing's filters those for exact values, by name: what has none of these is left out of the answer anyway,
     so that a listing need not look at it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from house import House
+from joined import demand_mended
 
 from isthmus.aws.front import SERVICES
 from isthmus.context import Context
@@ -34,19 +35,29 @@ def build(tmp_path: Path) -> Iterator[Callable[..., House]]:
     yield make
     for house in houses:
         try:
+            _demand_mended(house)
             _demand_wired(house)
         finally:
             house.store.close()
 
 
+def _contexts(house: House) -> list[Context]:
+    """All accounts of a house; none where a test broke the store on purpose."""
+    try:
+        return [Context(account.id, house.world) for account in house.store.accounts()]
+    except StoreError:
+        return []
+
+
+def _demand_mended(house: House) -> None:
+    """Whatever a test did, listings that were mended change by change are what they would be if made anew."""
+    for cx in _contexts(house):
+        demand_mended(cx)
+
+
 def _demand_wired(house: House) -> None:
     """Whatever a test did, the cloud was told how its networks are connected."""
-    try:
-        accounts = house.store.accounts()
-    except StoreError:
-        return  # a test broke the store on purpose
-    for account in accounts:
-        cx = Context(account.id, house.world)
+    for cx in _contexts(house):
         api = house.cloud.session(cx.tenant("memory")).networks
         for network in networks.networks(cx):
             assert api.wiring_of(network.noun.native) == wiring.compiled(cx, network)

@@ -34,7 +34,8 @@ def _keys(action: str, answer: Any) -> list[tuple[str, ...]]:
         ]
     output = service.codec.operations[action].output
     member = next(name for name, shape in output.members.items() if shape.type_name == "list")
-    return [tuple(item[name] for name in service.actions[action].listing.key) for item in answer[member]]
+    key = [name for name in service.actions[action].listing.key if not name.startswith("_")]
+    return [tuple(item[name] for name in key) for item in answer[member]]
 
 
 def _listed(ec2: Any, action: str) -> list[tuple[str, ...]]:

@@ -31,10 +31,11 @@ Fold = Callable[[Sequence[Mapping[str, Any]]], Answer]
 
 @dataclass(frozen=True)
 class Listing:
-    """How a describe is paged: by `key`, in its order; `ordered` if the action yields in that order already."""
+    """How a describe is paged: by `key`, in its order."""
 
     key: tuple[str, ...]
     ordered: bool = False
+    """Whether the action yields in that order by itself, and only what is of `cx.only` and behind `cx.after`."""
     fold: Fold | None = None
     """Makes the answer of a page's items, where it is more than a list of them."""
     exclusive: str = ""
@@ -163,10 +164,12 @@ class Service:
     def _list(self, cx: Context, action: Action, listing: Listing, request: dict[str, Any]) -> Answer:
         page = page_of(cx, action.name, listing.exclusive, self._bounds(action.name, listing.least), request)
         wanted = request.pop("Filters", None) or request.pop("Filter", None)
-        if page.after and listing.ordered:
-            cx = replace(cx, after=page.after)
-        if wanted:
-            cx = replace(cx, hints=filters.hints(wanted))
+        hints = filters.hints(wanted) if wanted else {}
+        if listing.ordered:
+            only = filters.only(cx.view().tags, listing.key[-1], hints) if hints else None
+            cx = replace(cx, after=page.after, only=only)
+        if hints:
+            cx = replace(cx, hints=hints)
         items: Iterable[Mapping[str, Any]] = action.run(cx, request)
         if wanted:
             items = filter(filters.matcher(self.codec, action.name, wanted), items)

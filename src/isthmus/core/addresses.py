@@ -8,7 +8,7 @@ from isthmus.context import Context
 from isthmus.core import gateways, networks, ports
 from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.records import creating, forget
-from isthmus.core.registry import Found, Index, family, find, join
+from isthmus.core.registry import Found, Index, family, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Address, Port
@@ -28,7 +28,7 @@ def index(cx: Context) -> Index[Address]:
 
 def find_addresses(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Address]]:
     """Those that the account has allocated, not those that servers have by themselves."""
-    found = find(index(cx), Kind.ADDRESS, ids)
+    found = pick(index(cx), Kind.ADDRESS, ids) if ids else list(index(cx))
     for one in found if ids else ():
         if one.data.get(AUTO):
             raise NotFound(Kind.ADDRESS, one.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from isthmus.context import Context
 from isthmus.core import networks
@@ -26,8 +26,8 @@ def index(cx: Context) -> Index[Firewall]:
     return joined(cx, Kind.FIREWALL, _firewalls)
 
 
-def find_firewalls(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Firewall]]:
-    return find(index(cx), Kind.FIREWALL, ids)
+def find_firewalls(cx: Context, ids: Collection[str] | None = None) -> Iterator[Found[Firewall]]:
+    return find(cx, index(cx), Kind.FIREWALL, ids)
 
 
 def one(cx: Context, group: str) -> Found[Firewall]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -33,8 +33,8 @@ def index(cx: Context) -> Index[Image]:
     return joined(cx, Kind.IMAGE, _images, lambda image: _KINDS[image.kind])
 
 
-def find_images(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Image]]:
-    return find(index(cx), Kind.IMAGE, ids)
+def find_images(cx: Context, ids: Collection[str] | None = None) -> Iterator[Found[Image]]:
+    return find(cx, index(cx), Kind.IMAGE, ids)
 
 
 def one_image(cx: Context, image: str) -> Found[Image]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from isthmus.context import Context
 from isthmus.core import addresses, firewalls, volumes
 from isthmus.core.ids import Kind, minted
 from isthmus.core.nouns import load_server
-from isthmus.core.registry import NO_TAGS, Found, Index, fan_out, identify, same
+from isthmus.core.registry import NO_TAGS, Found, Index, Native, Noun, differences, fan_out, identify, same
 from isthmus.errors import NotFound
 from isthmus.model import Address, Firewall, Port, Server, ServerState, Volume
 from isthmus.providers import Session
 from isthmus.store import Record, View
+
+T = TypeVar("T", bound=Noun)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,10 @@ class Instance(NamedTuple):
         return (self.launch.reservation, self.id)
 
     @property
+    def native(self) -> Native:
+        return (self.cloud, self.server.native)
+
+    @property
     def address(self) -> Found[Address] | None:
         """The public address of its first private one."""
         first = self.server.ports[0] if self.server.ports else None
@@ -102,37 +108,94 @@ class Instance(NamedTuple):
         return None
 
 
-@dataclass(frozen=True)
 class Instances:
     """All instances of an account, in their order: by reservation, then by id."""
 
-    ordered: Sequence[Instance]
-    sources: tuple[object, ...]
-    expires: datetime | None
-    """When the first of the terminated ones is no longer shown."""
+    def __init__(self, live: Iterable[Instance], ended: Iterable[Instance], hung: _Hung, sources: _Sources) -> None:
+        self.ended: Mapping[str, Instance] = {one.id: one for one in ended}
+        """Those that are on record only, as their clouds no longer have them."""
+        self.ordered: Sequence[Instance] = sorted((*self.ended.values(), *live), key=lambda one: one.key)
+        self.keys: Sequence[tuple[str, str]] = [one.key for one in self.ordered]
+        self.by_id: Mapping[str, Instance] = {one.id: one for one in self.ordered}
+        self.by_native: Mapping[Native, Instance] = {
+            one.native: one for one in sorted(self.ordered, key=lambda one: one.id not in self.ended)
+        }
+        self.hung = hung
+        self.sources = sources
 
     @cached_property
-    def by_id(self) -> Mapping[str, Instance]:
-        return {one.id: one for one in self.ordered}
+    def oldest(self) -> datetime | None:
+        """When the first of those that ended did."""
+        return min((one.record.gone for one in self.ended.values() if one.record and one.record.gone), default=None)
 
-    @cached_property
-    def keys(self) -> Sequence[tuple[str, ...]]:
-        return [one.key for one in self.ordered]
+    def is_live(self, native: Native) -> bool:
+        """Whether this is one that its cloud has."""
+        return native in self.by_native and self.by_native[native].id not in self.ended
 
-    @cached_property
-    def by_native(self) -> Mapping[tuple[str, str], Instance]:
-        return {(one.cloud, one.server.native): one for one in self.ordered}
+    def mended(
+        self,
+        dropped: Iterable[str],
+        live: Sequence[Instance],
+        ended: Sequence[Instance],
+        hung: _Hung,
+        sources: _Sources,
+    ) -> Instances:
+        """The next ones: without what is dropped, and with what is new or changed."""
+        made = Instances((), (), hung, sources)
+        keys, ordered = list(self.keys), list(self.ordered)
+        by_id, by_native, gone = dict(self.by_id), dict(self.by_native), dict(self.ended)
+        for old in [self.by_id[one] for one in {*dropped, *(each.id for each in (*live, *ended))} & by_id.keys()]:
+            place = bisect_left(keys, old.key)
+            del keys[place], ordered[place], by_id[old.id]
+            gone.pop(old.id, None)
+            if by_native.get(old.native) is old:
+                del by_native[old.native]
+        for one in (*live, *ended):
+            place = bisect_left(keys, one.key)
+            keys.insert(place, one.key)
+            ordered.insert(place, one)
+            by_id[one.id] = one
+        gone.update((one.id, one) for one in ended)
+        by_native.update((one.native, one) for one in ended if one.native not in by_native)
+        by_native.update((one.native, one) for one in live)
+        made.keys, made.ordered, made.by_id, made.by_native, made.ended = keys, ordered, by_id, by_native, gone
+        return made
+
+
+class _Sources(NamedTuple):
+    """What instances are joined of: the very same objects make the very same instances."""
+
+    view: View
+    servers: tuple[Sequence[Server], ...]
+    volumes: Index[Volume]
+    addresses: Index[Address]
+    firewalls: Index[Firewall]
+
+    def flat(self) -> tuple[object, ...]:
+        return (self.view, *self.servers, self.volumes, self.addresses, self.firewalls)
+
+
+class _Hung(NamedTuple):
+    """What hangs on servers, by native server."""
+
+    volumes: Mapping[Native, tuple[Found[Volume], ...]]
+    addresses: Mapping[Native, tuple[Found[Address], ...]]
 
 
 def find(cx: Context, ids: Collection[str] | None = None) -> Iterator[Instance]:
-    """Instances in their order, behind `cx.after`; NotFound for an id that is not the account's."""
-    if ids:
-        yield from sorted(pick(cx, ids), key=lambda one: one.key)
-        return
+    """Instances in their order, of those of `cx.only` and behind `cx.after`.
+
+    Raises NotFound for an id that is not the account's.
+    """
     everything = index(cx)
-    start = bisect_right(everything.keys, cx.after) if cx.after else 0
-    for position in range(start, len(everything.ordered)):
-        yield everything.ordered[position]
+    ordered, keys = everything.ordered, everything.keys
+    if ids or cx.only is not None:
+        chosen = pick(cx, ids) if ids else [everything.by_id[one] for one in (cx.only or ()) if one in everything.by_id]
+        ordered = sorted(chosen, key=lambda one: one.key)
+        keys = [one.key for one in ordered]
+    start = bisect_right(keys, cx.after) if cx.after else 0
+    for place in range(start, len(ordered)):
+        yield ordered[place]
 
 
 def pick(cx: Context, ids: Collection[str]) -> list[Instance]:
@@ -148,30 +211,127 @@ def index(cx: Context) -> Instances:
     """All instances of the account, those lately terminated too.
 
     Records are read before the clouds: what vanishes in between is then shown as terminated, and what appears
-    in between is looked up again, so nothing is ever told wrongly.
+    in between is looked up again, so nothing is ever told wrongly. After a change only what changed is joined again.
     """
     view = cx.view()
     listed = fan_out(cx, _servers)
     parts = (volumes.index(cx), addresses.index(cx), firewalls.index(cx))
     view = cx.view() if _news(view, listed) else view
-    sources = (view, *(servers for _, servers in listed), *parts)
+    sources = _Sources(view, tuple(servers for _, servers in listed), *parts)
     memo = cx.world.memo.get((cx.account, "instances"))
     known = memo if isinstance(memo, Instances) else None
-    if known and same(known.sources, sources) and not (known.expires and known.expires <= cx.now()):
+    expired = bool(known and known.oldest and known.oldest <= cx.now() - cx.world.limits.terminated_visible)
+    if known and not expired and same(known.sources.flat(), sources.flat()):
         return known
-    made = _Join(cx, view, parts, known).all(listed)
-    gone = [one.record.gone for one in made if one.record and one.record.gone]
-    expires = min(gone) + cx.world.limits.terminated_visible if gone else None
-    result = Instances(sorted(made, key=lambda one: one.key), sources, expires)
-    cx.world.memo[(cx.account, "instances")] = result
-    return result
+    made = _mended(cx, known, sources, listed, expired=expired) if known else None
+    if made is None:
+        join = _Join(cx, sources, _Hung(_grouped(sources.volumes, _attached), _grouped(sources.addresses, _public)))
+        live = [one for cloud, servers in listed for one in join.these(cloud, servers) if not _taken_back(one)]
+        made = Instances(
+            live, join.ended(view.of_kind(Kind.SERVER).keys() - {one.id for one in live}), join.hung, sources
+        )
+    cx.world.memo[(cx.account, "instances")] = made
+    return made
+
+
+def _mended(
+    cx: Context, known: Instances, sources: _Sources, listed: Sequence[tuple[str, Sequence[Server]]], *, expired: bool
+) -> Instances | None:
+    """Instances brought up to date; None if most of them are to be joined anyway, or nobody knows what changed."""
+    before = known.sources
+    records = sources.view.trail.since(before.view.trail)
+    attached = _regrouped(known.hung.volumes, before.volumes, sources.volumes, _attached)
+    public = _regrouped(known.hung.addresses, before.addresses, sources.addresses, _public)
+    walls = sources.firewalls.trail.since(before.firewalls.trail)
+    if records is None or attached is None or public is None or walls is None:
+        return None
+    gone, new = differences(listed, before.servers)
+    touched = attached[1] | public[1] | _guarded(known, sources.firewalls, walls)
+    for each in records:
+        if one := known.by_id.get(each):
+            touched.add(one.native)
+        if record := sources.view.records.get(each):
+            touched.add((record.cloud, record.native))
+    stale = {native for native in touched | gone if known.is_live(native)}
+    if 2 * (len(stale) + len(new)) > len(known.ordered):
+        return None
+    join = _Join(cx, sources, _Hung(attached[0], public[0]), known)
+    again = [(native[0], known.by_native[native].server) for native in stale - gone]
+    live = [one for cloud, server in (*again, *new) if not _taken_back(one := join.one(cloud, server))]
+    old = {known.by_native[native].id for native in stale}
+    doubtful = old | records | (known.ended.keys() if expired else frozenset())
+    settled = {one.id for one in live} | (known.by_id.keys() & doubtful) - known.ended.keys() - old
+    ended = join.ended(doubtful - settled)
+    dropped = old | (doubtful & known.ended.keys())
+    made = known.mended(dropped, live, ended, join.hung, sources)
+    whole = len(made.ordered) == len(made.ended) + sum(len(servers) for servers in sources.servers)
+    return made if whole else None
+
+
+def _attached(found: Found[Volume]) -> Iterator[Native]:
+    return ((found.cloud, one.server) for one in found.noun.attachments)
+
+
+def _public(found: Found[Address]) -> Iterator[Native]:
+    if found.noun.server:
+        yield (found.cloud, found.noun.server)
+
+
+def _grouped(
+    everything: Index[T], servers: Callable[[Found[T]], Iterable[Native]]
+) -> dict[Native, tuple[Found[T], ...]]:
+    """What hangs on each server."""
+    made: dict[Native, tuple[Found[T], ...]] = {}
+    for found in everything:
+        for server in servers(found):
+            made[server] = (*made.get(server, ()), found)
+    return made
+
+
+def _regrouped(
+    before: Mapping[Native, tuple[Found[T], ...]],
+    old: Index[T],
+    new: Index[T],
+    servers: Callable[[Found[T]], Iterable[Native]],
+) -> tuple[Mapping[Native, tuple[Found[T], ...]], set[Native]] | None:
+    """What hangs on each server now, and on which something changed; None if nobody knows what did."""
+    changed = new.trail.since(old.trail)
+    if changed is None:
+        return None
+    if not changed:
+        return before, set()
+    made, touched = dict(before), set()
+    for known in changed:
+        for server in servers(old.by_id[known]) if known in old.by_id else ():
+            made[server] = tuple(one for one in made.get(server, ()) if one.id != known)
+            touched.add(server)
+    for known in sorted(changed & new.by_id.keys()):
+        for server in servers(new.by_id[known]):
+            made[server] = tuple(sorted((*made.get(server, ()), new.by_id[known]), key=lambda one: one.id))
+            touched.add(server)
+    return made, touched
+
+
+def _guarded(known: Instances, walls: Index[Firewall], changed: Collection[str]) -> set[Native]:
+    """The servers that some firewalls guard, or did."""
+    if not changed:
+        return set()
+    before = known.sources.firewalls
+    natives = {
+        (one.cloud, one.noun.native) for each in changed for index in (before, walls) if (one := index.by_id.get(each))
+    }
+    return {
+        one.native
+        for one in known.ordered
+        if one.server.ports and any((one.cloud, wall) in natives for wall in one.server.ports[0].firewalls)
+    }
 
 
 def young(cx: Context, cloud: str, servers: Sequence[Server], public: Index[Address] | None = None) -> list[Instance]:
     """Servers just made: nothing hangs on them yet but `public` addresses, so nothing else is asked for."""
-    view = cx.view()
-    parts: tuple[Index[Volume], Index[Address], Index[Firewall]] = (Index({}), public or Index({}), firewalls.index(cx))
-    return _Join(cx, view, parts, None).these(cloud, servers)
+    there: Index[Address] = public or Index()
+    sources = _Sources(cx.view(), (), Index(), there, firewalls.index(cx))
+    return _Join(cx, sources, _Hung({}, _grouped(there, _public))).these(cloud, servers)
 
 
 def _servers(session: Session) -> Sequence[Server]:
@@ -186,37 +346,17 @@ def _news(view: View, listed: Sequence[tuple[str, Sequence[Server]]]) -> bool:
 class _Join:
     """Puts servers, records, volumes, addresses and firewalls together; reuses what did not change."""
 
-    def __init__(
-        self,
-        cx: Context,
-        view: View,
-        parts: tuple[Index[Volume], Index[Address], Index[Firewall]],
-        known: Instances | None,
-    ) -> None:
+    def __init__(self, cx: Context, sources: _Sources, hung: _Hung, known: Instances | None = None) -> None:
         self._cx = cx
-        self._view = view
+        self._view = sources.view
         self._known = known.by_id if known else {}
-        attached, public, walls = parts
-        self._walls = walls.by_native
-        self._disks: dict[tuple[str, str], list[Found[Volume]]] = {}
-        for volume in attached:
-            for attachment in volume.noun.attachments:
-                self._disks.setdefault((volume.cloud, attachment.server), []).append(volume)
-        self._public: dict[tuple[str, str], list[Found[Address]]] = {}
-        for one in public:
-            if one.noun.server:
-                self._public.setdefault((one.cloud, one.noun.server), []).append(one)
-
-    def all(self, listed: Sequence[tuple[str, Sequence[Server]]]) -> list[Instance]:
-        made = [one for cloud, servers in listed for one in self.these(cloud, servers) if not _taken_back(one)]
-        there = {one.id for one in made}
-        absent = (record for known, record in self._view.of_kind(Kind.SERVER).items() if known not in there)
-        return made + [one for record in absent if (one := self._terminated(record))]
+        self._walls = sources.firewalls.by_native
+        self.hung = hung
 
     def these(self, cloud: str, servers: Sequence[Server]) -> list[Instance]:
-        return [self._one(cloud, server) for server in servers]
+        return [self.one(cloud, server) for server in servers]
 
-    def _one(self, cloud: str, server: Server) -> Instance:
+    def one(self, cloud: str, server: Server) -> Instance:
         known = identify(self._view, Kind.SERVER, cloud, server)
         record = self._view.records.get(known)
         before = self._known.get(known)
@@ -229,25 +369,28 @@ class _Join:
             server,
             launch,
             self._view.tags.get(known, NO_TAGS),
-            tuple(self._disks.get((cloud, server.native), ())),
-            tuple(self._public.get((cloud, server.native), ())),
+            self.hung.volumes.get((cloud, server.native), ()),
+            self.hung.addresses.get((cloud, server.native), ()),
             tuple(wall for native in walls if (wall := self._walls.get((cloud, native)))),
             record,
         )
 
-    def _terminated(self, record: Record) -> Instance | None:
-        """What is left of a server that its cloud no longer has; None if it never was or was long ago."""
+    def ended(self, ids: Iterable[str]) -> list[Instance]:
+        """What is left of servers that their clouds do not have: nothing of one that never was or ended long ago."""
+        records = self._view.of_kind(Kind.SERVER)
+        return [one for known in ids if (record := records.get(known)) and (one := self._ended(record))]
+
+    def _ended(self, record: Record) -> Instance | None:
         last = record.data.get("last")
         if not last:
             return None
         oldest = self._cx.now() - self._cx.world.limits.terminated_visible
         if record.gone and record.gone < oldest:
             return None
-        before = self._known.get(record.id)
-        if before and before.record is record and before.server.state is ServerState.DELETED:
+        before, tags = self._known.get(record.id), self._view.tags.get(record.id, NO_TAGS)
+        if before and before.record is record and before.tags is tags and before.server.state is ServerState.DELETED:
             return before
         server = replace(load_server(last), state=ServerState.DELETED)
-        tags = self._view.tags.get(record.id, NO_TAGS)
         return Instance(
             record.id, self._cx.account, record.cloud, server, _launch(record, record.id), tags, (), (), (), record
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from isthmus.context import Context
 from isthmus.core import firewalls, networks
@@ -26,8 +26,8 @@ def index(cx: Context) -> Index[Port]:
     return joined(cx, Kind.PORT, _ports)
 
 
-def find_ports(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Port]]:
-    return find(index(cx), Kind.PORT, ids)
+def find_ports(cx: Context, ids: Collection[str] | None = None) -> Iterator[Found[Port]]:
+    return find(cx, index(cx), Kind.PORT, ids)
 
 
 def one(cx: Context, port: str) -> Found[Port]:

@@ -2,13 +2,14 @@
 
 A listing is kept (`World.memo`) while its sources are the very same objects: providers and the store answer
 the identical tuple or view while nothing changed, so a describe of an unchanged account joins nothing again.
+After a change only what changed is joined again, as far as providers list the identical objects for all the rest.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -16,7 +17,7 @@ from isthmus.context import Context
 from isthmus.core.ids import Kind, adopt, minted
 from isthmus.errors import NotFound, Unsupported
 from isthmus.providers import Session
-from isthmus.store import Record, View
+from isthmus.store import Record, Trail, View
 
 
 class Noun(Protocol):
@@ -31,6 +32,9 @@ class Noun(Protocol):
 T = TypeVar("T", bound=Noun)
 F = TypeVar("F")
 R = TypeVar("R")
+
+Native = tuple[str, str]
+"""A cloud and what something is called there."""
 
 _executor = ThreadPoolExecutor(max_workers=32, thread_name_prefix="fan-out")
 NO_TAGS: Mapping[str, str] = {}
@@ -51,16 +55,23 @@ class Found(NamedTuple, Generic[T]):
         return self.record.data if self.record else {}
 
 
-@dataclass(frozen=True)
 class Index(Generic[T]):
-    """All of one kind that an account may see, by id and by native id."""
+    """All of one kind that an account may see: by id, in that order, and by native id."""
 
-    by_id: Mapping[str, Found[T]]
-    sources: tuple[object, ...] = field(default=(), repr=False)
+    def __init__(
+        self, found: Iterable[Found[T]] = (), sources: tuple[object, ...] = (), trail: Trail | None = None
+    ) -> None:
+        self.by_id: Mapping[str, Found[T]] = {one.id: one for one in found}
+        self.by_native: Mapping[tuple[str, str], Found[T]] = {
+            (one.cloud, one.noun.native): one for one in self.by_id.values()
+        }
+        self.sources = sources
+        self.trail = trail or Trail()
+        """By which of its things it differs from earlier ones."""
 
     @cached_property
-    def by_native(self) -> Mapping[tuple[str, str], Found[T]]:
-        return {(found.cloud, found.noun.native): found for found in self.by_id.values()}
+    def ids(self) -> Sequence[str]:
+        return list(self.by_id)
 
     def id_of(self, kind: Kind, cloud: str, native: str) -> str:
         """The id of what something else names natively: as it is listed, else derived; empty for nothing named."""
@@ -71,6 +82,21 @@ class Index(Generic[T]):
 
     def __iter__(self) -> Iterator[Found[T]]:
         return iter(self.by_id.values())
+
+    def mended(self, gone: Iterable[Native], changed: Iterable[Found[T]], sources: tuple[object, ...]) -> Index[T]:
+        """The next one: without what is gone, and with what is new or changed."""
+        by_id, by_native = dict(self.by_id), dict(self.by_native)
+        dropped = {by_native.pop(native).id for native in gone}
+        now = {one.id: one for one in changed}
+        for known in dropped - now.keys():
+            del by_id[known]
+        by_id.update(now)
+        by_native.update(((one.cloud, one.noun.native), one) for one in now.values())
+        if not now.keys() <= self.by_id.keys():
+            by_id = {known: by_id[known] for known in sorted(by_id)}
+        made: Index[T] = Index((), sources, self.trail.step(dropped | now.keys()))
+        made.by_id, made.by_native = by_id, by_native
+        return made
 
 
 def fan_out(cx: Context, read: Callable[[Session], R]) -> list[tuple[str, R]]:
@@ -111,12 +137,65 @@ def index(
         view = cx.view()
     sources = (view, *(nouns for _, nouns in listed))
     memo = cx.world.memo.get((cx.account, kind))
-    if isinstance(memo, Index) and same(memo.sources, sources):
-        return memo
-    found = (join(cx, view, say(noun), cloud, noun) for cloud, nouns in listed for noun in nouns)
-    made = Index({one.id: one for one in sorted(found, key=lambda one: one.id)}, sources)
+    known: Index[T] | None = memo if isinstance(memo, Index) else None
+    if known and same(known.sources, sources):
+        return known
+
+    def one(cloud: str, noun: T) -> Found[T]:
+        return join(cx, view, say(noun), cloud, noun)
+
+    made = _mended(known, sources, view, listed, one) if known else None
+    if made is None:
+        found = (one(cloud, noun) for cloud, nouns in listed for noun in nouns)
+        made = Index(sorted(found, key=lambda each: each.id), sources)
     cx.world.memo[(cx.account, kind)] = made
     return made
+
+
+def _mended(
+    known: Index[T],
+    sources: tuple[object, ...],
+    view: View,
+    listed: Sequence[tuple[str, Sequence[T]]],
+    one: Callable[[str, T], Found[T]],
+) -> Index[T] | None:
+    """An index brought up to date; None if most of it is to be joined anyway, or if ids are not one thing's alone."""
+    before = known.sources[0]
+    records = view.trail.since(before.trail) if isinstance(before, View) else None
+    if records is None:
+        return None
+    gone, new = differences(listed, known.sources[1:])
+    touched = {native for each in records for native in _natives(known, view, each)} - gone
+    total = sum(len(nouns) for _, nouns in listed)
+    if 2 * (len(gone) + len(new) + len(touched)) > total:
+        return None
+    again = ((native[0], known.by_native[native].noun) for native in touched)
+    made = known.mended(gone | touched, [one(*each) for each in (*again, *new)], sources)
+    return made if len(made.by_id) == len(made.by_native) == total else None
+
+
+def _natives(known: Index[T], view: View, changed: str) -> Iterator[Native]:
+    """What is listed that a record is of, or was."""
+    if found := known.by_id.get(changed):
+        yield (found.cloud, found.noun.native)
+    record = view.records.get(changed)
+    if record and (record.cloud, record.native) in known.by_native:
+        yield (record.cloud, record.native)
+
+
+def differences(
+    listed: Sequence[tuple[str, Sequence[T]]], before: Sequence[object]
+) -> tuple[set[Native], list[tuple[str, T]]]:
+    """Of listings of the same clouds now and before: what is gone or another object now, and what is new."""
+    gone: set[Native] = set()
+    new: list[tuple[str, T]] = []
+    for (cloud, now), then in zip(listed, before, strict=True):
+        if now is not then:
+            old: Sequence[T] = then  # type: ignore[assignment]
+            there, were = set(map(id, now)), set(map(id, old))
+            gone |= {(cloud, noun.native) for noun in old if id(noun) not in there}
+            new += [(cloud, noun) for noun in now if id(noun) not in were]
+    return gone, new
 
 
 def same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
@@ -137,9 +216,18 @@ def pick(everything: Index[T], kind: Kind, ids: Collection[str]) -> list[Found[T
     return [everything.by_id[one] for one in dict.fromkeys(ids)]
 
 
-def find(everything: Index[T], kind: Kind, ids: Collection[str] | None = None) -> Sequence[Found[T]]:
-    """The things with these ids, or all of them."""
-    return pick(everything, kind, ids) if ids else list(everything)
+def find(cx: Context, everything: Index[T], kind: Kind, ids: Collection[str] | None = None) -> Iterator[Found[T]]:
+    """The things with these ids, or all: in the order of ids, of those of `cx.only`, and behind `cx.after`.
+
+    Raises NotFound at once for the first id that is not there.
+    """
+    chosen = everything.ids
+    if ids:
+        chosen = sorted(one.id for one in pick(everything, kind, ids))
+    elif cx.only is not None:
+        chosen = sorted(cx.only & everything.by_id.keys())
+    start = bisect_right(chosen, cx.after[-1]) if cx.after else 0
+    return (everything.by_id[chosen[place]] for place in range(start, len(chosen)))
 
 
 def family(given: F | None, name: str) -> F:

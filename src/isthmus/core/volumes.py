@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from isthmus.context import Context
@@ -47,12 +47,12 @@ def snapshots(cx: Context) -> Index[Snapshot]:
     return joined(cx, Kind.SNAPSHOT, _snapshots)
 
 
-def find_volumes(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Volume]]:
-    return find(index(cx), Kind.VOLUME, ids)
+def find_volumes(cx: Context, ids: Collection[str] | None = None) -> Iterator[Found[Volume]]:
+    return find(cx, index(cx), Kind.VOLUME, ids)
 
 
-def find_snapshots(cx: Context, ids: Collection[str] | None = None) -> Sequence[Found[Snapshot]]:
-    return find(snapshots(cx), Kind.SNAPSHOT, ids)
+def find_snapshots(cx: Context, ids: Collection[str] | None = None) -> Iterator[Found[Snapshot]]:
+    return find(cx, snapshots(cx), Kind.SNAPSHOT, ids)
 
 
 def one_volume(cx: Context, volume: str) -> Found[Volume]:

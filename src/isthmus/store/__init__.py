@@ -4,6 +4,18 @@ from isthmus.store.accounts import Account, Credential, CredentialInfo, Tenant
 from isthmus.store.changes import Change
 from isthmus.store.errors import StoreError
 from isthmus.store.store import Store
+from isthmus.store.trail import Trail
 from isthmus.store.views import Record, View
 
-__all__ = ["Account", "Change", "Credential", "CredentialInfo", "Record", "Store", "StoreError", "Tenant", "View"]
+__all__ = [
+    "Account",
+    "Change",
+    "Credential",
+    "CredentialInfo",
+    "Record",
+    "Store",
+    "StoreError",
+    "Tenant",
+    "Trail",
+    "View",
+]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from isthmus.store.database import Database
 from isthmus.store.tables import generations, records, tags
+from isthmus.store.trail import Trail
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -73,14 +74,20 @@ class View:
     The next view has the identical objects for all that did not change; if nothing did, it is the same view.
     """
 
-    __slots__ = ("_records", "_shelves", "_tags")
+    __slots__ = ("_records", "_shelves", "_tags", "trail")
 
     def __init__(
-        self, records: dict[str, Record], shelves: dict[str, Shelf], tagged: dict[str, Mapping[str, str]]
+        self,
+        records: dict[str, Record],
+        shelves: dict[str, Shelf],
+        tagged: dict[str, Mapping[str, str]],
+        trail: Trail | None = None,
     ) -> None:
         self._records = records
         self._shelves = shelves
         self._tags = tagged
+        self.trail = trail or Trail()
+        """By which records and tags this view differs from earlier ones."""
 
     @property
     def records(self) -> Mapping[str, Record]:
@@ -106,7 +113,8 @@ class View:
         records, shelves = self._records, self._shelves
         if difference.records:
             records, shelves = _refiled(records, shelves, difference.records)
-        return View(records, shelves, _retagged(self._tags, difference.tags))
+        trail = self.trail.step({*difference.records, *difference.tags})
+        return View(records, shelves, _retagged(self._tags, difference.tags), trail)
 
 
 def _refiled(

@@ -106,7 +106,7 @@ def describe_instance_topology(cx: Context, req: DescribeInstanceTopologyRequest
 def describe_vpc_classic_link(
     cx: Context, req: DescribeVpcClassicLinkRequestTypeDef
 ) -> Iterator[VpcClassicLinkTypeDef]:
-    for found in find(networks.networks(cx), Kind.NETWORK, req.get("VpcIds")):
+    for found in find(cx, networks.networks(cx), Kind.NETWORK, req.get("VpcIds")):
         tags: Any = [{"Key": key, "Value": value} for key, value in found.tags.items()]
         yield {"VpcId": found.id, "ClassicLinkEnabled": False, "Tags": tags}
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         DescribeInstanceAttributeRequestTypeDef,
         DescribeInstanceCreditSpecificationsRequestTypeDef,
         GetInstanceUefiDataRequestTypeDef,
-        InstanceCreditSpecificationTypeDef,
         ModifyInstanceAttributeRequestTypeDef,
         ModifyInstanceMetadataOptionsRequestTypeDef,
         ResetInstanceAttributeRequestTypeDef,
@@ -159,13 +158,16 @@ def modify_instance_metadata_options(
     return {"InstanceId": one.id, "InstanceMetadataOptions": metadata(after)}
 
 
-@ec2.listing("DescribeInstanceCreditSpecifications", key="InstanceId", exclusive="InstanceIds")
+@ec2.listing(
+    "DescribeInstanceCreditSpecifications", key=("_ReservationId", "InstanceId"), ordered=True, exclusive="InstanceIds"
+)
 def describe_instance_credit_specifications(
     cx: Context, req: DescribeInstanceCreditSpecificationsRequestTypeDef
-) -> Iterator[InstanceCreditSpecificationTypeDef]:
+) -> Iterator[Mapping[str, Any]]:
     for face in faces(cx, req.get("InstanceIds")):
         if face.flavor.startswith("t") and face.server.state is not ServerState.DELETED:
-            yield {"InstanceId": face.id, "CpuCredits": face.instance.launch.credits}
+            launch = face.instance.launch
+            yield {"_ReservationId": launch.reservation, "InstanceId": face.id, "CpuCredits": launch.credits}
 
 
 def _wanted(req: ModifyInstanceAttributeRequestTypeDef) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Face(NamedTuple):
     region: str
 
 
-@ec2.listing("DescribeSecurityGroups", key="GroupId", exclusive="GroupIds")
+@ec2.listing("DescribeSecurityGroups", key="GroupId", ordered=True, exclusive="GroupIds")
 def describe_security_groups(cx: Context, req: DescribeSecurityGroupsRequestTypeDef) -> Iterator[Item]:
     names = req.get("GroupNames", ())
     for name in names:

@@ -48,7 +48,7 @@ class Face(NamedTuple):
     region: str
 
 
-@ec2.listing("DescribeImages", key="ImageId", exclusive="ImageIds")
+@ec2.listing("DescribeImages", key="ImageId", ordered=True, exclusive="ImageIds")
 def describe_images(cx: Context, req: DescribeImagesRequestTypeDef) -> Iterator[Item]:
     """IncludeDisabled changes nothing: no image is disabled."""
     hidden = not req.get("ImageIds") and not req.get("IncludeDeprecated")

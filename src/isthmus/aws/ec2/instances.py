@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         DescribeInstanceStatusRequestTypeDef,
         GetConsoleOutputRequestTypeDef,
         GetPasswordDataRequestTypeDef,
-        InstanceStatusTypeDef,
         RebootInstancesRequestTypeDef,
         StartInstancesRequestTypeDef,
         StopInstancesRequestTypeDef,
@@ -59,8 +58,10 @@ def describe_instances(cx: Context, req: DescribeInstancesRequestTypeDef) -> Ite
     return (render(face) for face in faces(cx, req.get("InstanceIds")))
 
 
-@ec2.listing("DescribeInstanceStatus", key="InstanceId", exclusive="InstanceIds", least=5)
-def describe_instance_status(cx: Context, req: DescribeInstanceStatusRequestTypeDef) -> Iterator[InstanceStatusTypeDef]:
+@ec2.listing(
+    "DescribeInstanceStatus", key=("_ReservationId", "InstanceId"), ordered=True, exclusive="InstanceIds", least=5
+)
+def describe_instance_status(cx: Context, req: DescribeInstanceStatusRequestTypeDef) -> Iterator[Mapping[str, Any]]:
     """IncludeManagedResources changes nothing: no instance is managed."""
     for face in faces(cx, req.get("InstanceIds")):
         if face.server.state is ServerState.RUNNING or req.get("IncludeAllInstances"):
@@ -113,16 +114,17 @@ def change(before: Instance, after: Instance) -> dict[str, Any]:
     }
 
 
-def status(face: Face) -> InstanceStatusTypeDef:
+def status(face: Face) -> Mapping[str, Any]:
     running = face.server.state is ServerState.RUNNING
     checks: Any = {"Status": "not-applicable", "Details": []}
     if running:
         checks = {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
     return {
+        "_ReservationId": face.instance.launch.reservation,
         "InstanceId": face.id,
         "AvailabilityZone": face.zone,
         "AvailabilityZoneId": face.zone_id,
-        "InstanceState": state(face.server.state),  # type: ignore[typeddict-item]
+        "InstanceState": state(face.server.state),
         "InstanceStatus": checks,
         "SystemStatus": checks,
         "Events": [],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isthmus.aws.codec import Item
@@ -67,14 +67,14 @@ class Face(NamedTuple):
         return self.port.account
 
 
-@ec2.listing("DescribeNetworkInterfaces", key="NetworkInterfaceId", exclusive="NetworkInterfaceIds")
+@ec2.listing("DescribeNetworkInterfaces", key="NetworkInterfaceId", ordered=True, exclusive="NetworkInterfaceIds")
 def describe_network_interfaces(cx: Context, req: DescribeNetworkInterfacesRequestTypeDef) -> Iterator[Item]:
     """IncludeManagedResources changes nothing: a NAT gateway's interface is its requester's, and always shown."""
     wanted = ports.find_ports(cx, req.get("NetworkInterfaceIds"))
     return faces(cx, wanted)
 
 
-def faces(cx: Context, wanted: Sequence[Found[Port]]) -> Iterator[Item]:
+def faces(cx: Context, wanted: Iterable[Found[Port]]) -> Iterator[Item]:
     """Interfaces, rendered."""
     look, servers = Look(cx), instances.index(cx)
     public = look.public()

@@ -38,7 +38,7 @@ class Face(NamedTuple):
     volume: str
 
 
-@ec2.listing("DescribeSnapshots", key="SnapshotId", exclusive="SnapshotIds", least=5)
+@ec2.listing("DescribeSnapshots", key="SnapshotId", ordered=True, exclusive="SnapshotIds", least=5)
 def describe_snapshots(cx: Context, req: DescribeSnapshotsRequestTypeDef) -> Iterator[Item]:
     wanted = volumes.find_snapshots(cx, req.get("SnapshotIds"))
     owners, restorable = req.get("OwnerIds"), req.get("RestorableByUserIds")

@@ -41,10 +41,10 @@ _ONLY: Mapping[str, Any] = {
 }
 
 
-@ec2.listing("DescribeSubnets", key="SubnetId", exclusive="SubnetIds")
+@ec2.listing("DescribeSubnets", key="SubnetId", ordered=True, exclusive="SubnetIds")
 def describe_subnets(cx: Context, req: DescribeSubnetsRequestTypeDef) -> Iterator[Mapping[str, Any]]:
     vpcs = networks.networks(cx)
-    for found in find(networks.subnets(cx), Kind.SUBNET, req.get("SubnetIds")):
+    for found in find(cx, networks.subnets(cx), Kind.SUBNET, req.get("SubnetIds")):
         yield render(cx, found, vpcs.id_of(Kind.NETWORK, found.cloud, found.noun.network))
 
 

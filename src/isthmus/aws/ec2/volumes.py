@@ -53,7 +53,7 @@ class Face(NamedTuple):
     servers: tuple[str, ...]
 
 
-@ec2.listing("DescribeVolumes", key="VolumeId", exclusive="VolumeIds", least=5)
+@ec2.listing("DescribeVolumes", key="VolumeId", ordered=True, exclusive="VolumeIds", least=5)
 def describe_volumes(cx: Context, req: DescribeVolumesRequestTypeDef) -> Iterator[Item]:
     """IncludeManagedResources changes nothing: no volume is managed."""
     look = _Look(cx)

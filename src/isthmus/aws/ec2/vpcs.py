@@ -50,9 +50,9 @@ _ATTRIBUTES = {
 _MOST_RANGES = 5
 
 
-@ec2.listing("DescribeVpcs", key="VpcId", exclusive="VpcIds")
+@ec2.listing("DescribeVpcs", key="VpcId", ordered=True, exclusive="VpcIds")
 def describe_vpcs(cx: Context, req: DescribeVpcsRequestTypeDef) -> Iterator[Mapping[str, Any]]:
-    for found in find(networks.networks(cx), Kind.NETWORK, req.get("VpcIds")):
+    for found in find(cx, networks.networks(cx), Kind.NETWORK, req.get("VpcIds")):
         yield render(cx, found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ MAX_FILTERS, MAX_VALUES = 50, 200
 
 Item = Mapping[str, Any]
 Predicate = Callable[[Item], bool]
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TAG_PARTS = {"tag-key": "Key", "tag-value": "Value"}
 
 
@@ -46,6 +48,25 @@ def hints(filters: Sequence[Item]) -> dict[str, frozenset[str]]:
         if values and not any(char in value for value in values for char in "*?\\"):
             found[name] = found.get(name, values) & values
     return found
+
+
+def only(tags: Mapping[str, Mapping[str, str]], key: str, hints: Mapping[str, frozenset[str]]) -> frozenset[str] | None:
+    """The ids that exact filters leave: those that they name, or that have the tags they name. None: any may pass.
+
+    `tags` are those of all resources; `key` is the member that holds the items' ids.
+    """
+    found: frozenset[str] | None = hints.get(_dashed(key))
+    for name, values in hints.items():
+        if name.startswith("tag:"):
+            word = name.removeprefix("tag:")
+            having = frozenset(one for one, held in tags.items() if held.get(word) in values)
+            found = having if found is None else found & having
+    return found
+
+
+def _dashed(member: str) -> str:
+    """A member's name as filters say it: `VolumeId` is `volume-id`."""
+    return _WORD.sub("-", member).lower()
 
 
 def apply(
