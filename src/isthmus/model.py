@@ -269,12 +269,17 @@ class SubnetWiring:
     acl: tuple[AclRule, ...] | None = None
 
 
+CLOUDS_OWN = "cloud"
+"""Among name servers, that of the cloud itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dhcp:
     """What servers are told when they ask for their address; what is empty is the cloud's own."""
 
     domain: str = ""
     name_servers: tuple[str, ...] = ()
+    """Addresses, or CLOUDS_OWN beside others."""
     ntp_servers: tuple[str, ...] = ()
     netbios_servers: tuple[str, ...] = ()
     netbios_type: str = ""

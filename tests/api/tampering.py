@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-FAMILIES = ("compute", "volumes", "images", "networks", "firewalls", "addresses", "keys", "metrics")
+FAMILIES = ("compute", "volumes", "images", "networks", "ports", "firewalls", "addresses", "keys", "metrics")
 
 
 class Crash(BaseException):

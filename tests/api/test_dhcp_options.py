@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from asking import refusal, tags
 
+from isthmus.model import CLOUDS_OWN
+
 
 def make(ec2, **options):
     said = [{"Key": key.replace("_", "-"), "Values": values} for key, values in options.items()]
@@ -87,3 +89,30 @@ def test_a_vpc_uses_another_set_and_its_cloud_is_told(house, ec2, vpc):
     ec2.delete_dhcp_options(DhcpOptionsId=known)
     asked = {"VpcId": vpc, "DhcpOptionsId": "dopt-0123456789abcdef0"}
     assert refusal(ec2.associate_dhcp_options, **asked) == "InvalidDhcpOptionID.NotFound"
+
+
+def test_the_set_that_new_vpcs_use_stays(ec2, vpc):
+    first, known = used(ec2, vpc), make(ec2, domain_name=["example.org"])["DhcpOptionsId"]
+    for found in ec2.describe_vpcs()["Vpcs"]:
+        ec2.associate_dhcp_options(VpcId=found["VpcId"], DhcpOptionsId=known)
+
+    assert refusal(ec2.delete_dhcp_options, DhcpOptionsId=first) == "DependencyViolation"
+    assert used(ec2, ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]) == first
+
+
+@pytest.mark.parametrize(
+    ("servers", "told"),
+    [
+        (["AmazonProvidedDNS"], ()),
+        (["10.7.0.53", "AmazonProvidedDNS"], ("10.7.0.53", CLOUDS_OWN)),
+        (["AmazonProvidedDNS,10.7.0.53"], (CLOUDS_OWN, "10.7.0.53")),
+    ],
+)
+def test_amazon_s_name_server_is_the_cloud_s_own(house, ec2, vpc, servers, told):
+    known = make(ec2, domain_name_servers=servers)["DhcpOptionsId"]
+    ec2.associate_dhcp_options(VpcId=vpc, DhcpOptionsId=known)
+
+    networks = house.cloud.session(house.account[0]).networks
+    [native] = [network.native for network in networks.list_networks() if network.ref == vpc]
+    assert networks.wiring_of(native).dhcp.name_servers == told
+    assert one(ec2, known)["domain-name-servers"] == [name for said in servers for name in said.split(",")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from asking import refusal, tags, where
 
+from isthmus.core import acls
 from isthmus.model import AclRule, Direction
 
 
@@ -147,3 +148,16 @@ def test_an_acl_is_found_by_what_it_is(ec2, vpc, acl, name, value):
 
 def test_a_vpc_with_an_acl_of_its_own_stays(ec2, vpc, acl):
     assert refusal(ec2.delete_vpc, VpcId=vpc) == "DependencyViolation"
+
+
+def test_a_vpc_has_at_most_two_hundred_acls(ec2, vpc, acl, monkeypatch):
+    assert acls.MOST == 200
+    monkeypatch.setattr(acls, "MOST", 3)
+    [first] = ec2.describe_network_acls(Filters=where(vpc_id=vpc, default="true"))["NetworkAcls"]
+    ec2.delete_network_acl_entry(NetworkAclId=first["NetworkAclId"], RuleNumber=100, Egress=False)
+
+    ec2.create_network_acl(VpcId=vpc)
+    assert refusal(ec2.create_network_acl, VpcId=vpc) == "NetworkAclLimitExceeded"
+    ec2.create_network_acl(VpcId=ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"])
+    ec2.delete_network_acl(NetworkAclId=acl)
+    ec2.create_network_acl(VpcId=vpc)

@@ -212,3 +212,57 @@ def test_tags_on_what_is_made(ec2):
     )["VpnConnection"]
 
     assert [one["Tags"] for one in (vgw, cgw, made)] == [tags(Name="n")] * 3
+
+
+def test_limits(ec2, vgw, cgw):
+    for _ in range(4):
+        ec2.create_vpn_gateway(Type="ipsec.1")
+    assert refusal(ec2.create_vpn_gateway, Type="ipsec.1") == "VpnGatewayLimitExceeded"
+    for number in range(1, 50):
+        ec2.create_customer_gateway(Type="ipsec.1", PublicIp=f"203.0.113.{number}")
+    asked = {"Type": "ipsec.1", "PublicIp": "203.0.113.50"}
+    assert refusal(ec2.create_customer_gateway, **asked) == "CustomerGatewayLimitExceeded"
+    made = [connect(ec2, vgw, cgw) for _ in range(50)]
+    assert refusal(connect, ec2=ec2, vgw=vgw, cgw=cgw) == "VpnConnectionLimitExceeded"
+
+    tunnels = [each for one in made for each in one["Options"]["TunnelOptions"]]
+    assert len({each["OutsideIpAddress"] for each in tunnels}) == len(tunnels)
+    assert len({each["TunnelInsideCidr"] for each in tunnels}) == len(tunnels)
+    ec2.delete_vpn_connection(VpnConnectionId=made[0]["VpnConnectionId"])
+    connect(ec2, vgw, cgw)
+
+
+def test_connections_of_a_gateway_have_inside_ranges_of_their_own(ec2, vgw, cgw):
+    wanted = [{"TunnelInsideCidr": "169.254.10.0/30"}]
+    made = connect(ec2, vgw, cgw, TunnelOptions=wanted)["VpnConnectionId"]
+
+    code = refusal(connect, ec2=ec2, vgw=vgw, cgw=cgw, TunnelOptions=wanted)
+    assert code == "InvalidParameterValue"
+    other = ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+    connect(ec2, other, cgw, TunnelOptions=wanted)
+    ec2.delete_vpn_connection(VpnConnectionId=made)
+    connect(ec2, vgw, cgw, TunnelOptions=wanted)
+
+
+def test_gateways_outlive_a_vpc_that_vanishes_in_the_cloud(house, ec2, vpc, vgw, cgw):
+    made = connect(ec2, vgw, cgw)["VpnConnectionId"]
+    ec2.attach_vpn_gateway(VpnGatewayId=vgw, VpcId=vpc)
+    igw = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=igw, VpcId=vpc)
+    second = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    asked = ec2.create_vpc_peering_connection(VpcId=second, PeerVpcId=vpc)["VpcPeeringConnection"]
+    networks = house.cloud.session(house.account[0]).networks
+    [native] = [network.native for network in networks.list_networks() if network.ref == vpc]
+    networks.delete_network(native)
+
+    house.mend()
+
+    assert (gateway(ec2, vgw)["State"], gateway(ec2, vgw)["VpcAttachments"]) == ("available", [])
+    assert connection(ec2, made)["State"] == "available"
+    [found] = ec2.describe_internet_gateways(InternetGatewayIds=[igw])["InternetGateways"]
+    assert found["Attachments"] == []
+    [peering] = ec2.describe_vpc_peering_connections()["VpcPeeringConnections"]
+    ended = (peering["VpcPeeringConnectionId"], peering["Status"]["Code"])
+    assert ended == (asked["VpcPeeringConnectionId"], "deleted")
+    ec2.attach_vpn_gateway(VpnGatewayId=vgw, VpcId=second)
+    ec2.attach_internet_gateway(InternetGatewayId=igw, VpcId=second)

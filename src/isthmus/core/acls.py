@@ -6,9 +6,9 @@ What changes how traffic goes is to be called while the wiring of the network is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from isthmus.context import Context
 from isthmus.core import kept, networks
@@ -18,9 +18,13 @@ from isthmus.core.notes import note
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import AclRule, Direction, Network, Subnet
+from isthmus.store import View
 
+# EC2's own limits; source: "Amazon VPC quotas" in the VPC User Guide
+MOST = 200
+"""Of a network, with the one that it begins with."""
 MOST_RULES = 20
-"""Of each direction: EC2's own limit, see "Amazon VPC quotas" in the VPC User Guide."""
+"""Of each direction."""
 _ALL = tuple(AclRule(100, direction, True, "-1", "0.0.0.0/0") for direction in Direction)
 
 
@@ -54,7 +58,11 @@ def is_default(cx: Context, acl: Kept) -> bool:
 
 def rules(acl: Kept) -> list[AclRule]:
     """Its rules, by direction and number; what none of them fits is dropped."""
-    found = [AclRule(**{**said, "direction": Direction(said["direction"])}) for said in acl.data["rules"]]
+    return _rules(acl.data)
+
+
+def _rules(data: Mapping[str, Any]) -> list[AclRule]:
+    found = [AclRule(**{**said, "direction": Direction(said["direction"])}) for said in data["rules"]]
     return sorted(found, key=lambda rule: (rule.direction == Direction.INGRESS, rule.number))
 
 
@@ -71,56 +79,78 @@ def effect(cx: Context, subnet: Found[Subnet]) -> tuple[AclRule, ...] | None:
 
 def associations(cx: Context) -> Iterator[Association]:
     for subnet in networks.subnets(cx):
-        acl = acl_of(cx, subnet)
-        known = subnet.data.get("acl_association") or adopt(Kind.ACL_ASSOCIATION, subnet.cloud, f"{subnet.id}\n{acl}")
-        yield Association(known, acl, subnet.id)
+        yield _association(subnet, subnet.data, acl_of(cx, subnet))
+
+
+def _association(subnet: Found[Subnet], data: Mapping[str, Any], acl: str) -> Association:
+    known = data.get("acl_association") or adopt(Kind.ACL_ASSOCIATION, subnet.cloud, f"{subnet.id}\n{acl}")
+    return Association(known, acl, subnet.id)
 
 
 def create(cx: Context, network: Found[Network]) -> Kept:
-    return kept.create(cx, Kind.ACL, {"network": network.id, "rules": []}, cx.tags.get("network-acl"))
+    """Raises QuotaExceeded for one too many in a network."""
+
+    def check(view: View) -> None:
+        own = [one for one in kept.there(view, Kind.ACL) if one.data["network"] == network.id]
+        if sum(one.id != default_id(network) for one in own) + 1 >= MOST:
+            raise QuotaExceeded(Kind.ACL, "", f"{network.id} has {MOST} network ACLs, and can have no more.")
+
+    data = {"network": network.id, "rules": []}
+    return kept.create(cx, Kind.ACL, data, cx.tags.get("network-acl"), check=check)
 
 
 def delete(cx: Context, known: str) -> None:
     """Raises Invalid for a network's first ACL, Conflict (`in-use`) for one that a subnet uses."""
     if is_default(cx, one(cx, known)):
         raise Invalid(f"cannot delete default network ACL {known}", "acl")
-    if any(held.acl == known for held in associations(cx)):
-        reason = f"The networkAcl '{known}' has dependencies and cannot be deleted."
-        raise Conflict(Kind.ACL, known, reason, "in-use")
-    kept.delete(cx, Kind.ACL, known)
+
+    def check(view: View) -> None:
+        if any(subnet.data.get("acl") == known for subnet in view.of_kind(Kind.SUBNET).values()):
+            reason = f"The networkAcl '{known}' has dependencies and cannot be deleted."
+            raise Conflict(Kind.ACL, known, reason, "in-use")
+
+    kept.delete(cx, Kind.ACL, known, check=check)
 
 
 def add(cx: Context, acl: Kept, rule: AclRule) -> None:
     """Raises Conflict (`duplicate`) for a number that is taken, QuotaExceeded for one too many."""
-    held = [other for other in rules(acl) if other.direction == rule.direction]
-    if any(other.number == rule.number for other in held):
-        reason = f"The network acl entry identified by {rule.number} already exists."
-        raise Conflict("acl-rule", str(rule.number), reason, "duplicate")
-    if len(held) >= MOST_RULES:
-        raise QuotaExceeded("acl-rule", acl.id, f"A network ACL has at most {MOST_RULES} rules of each direction.")
-    _write(cx, acl, [*rules(acl), rule])
+
+    def new(held: list[AclRule]) -> list[AclRule]:
+        same = [other.number for other in held if other.direction == rule.direction]
+        if rule.number in same:
+            reason = f"The network acl entry identified by {rule.number} already exists."
+            raise Conflict("acl-rule", str(rule.number), reason, "duplicate")
+        if len(same) >= MOST_RULES:
+            raise QuotaExceeded("acl-rule", acl.id, f"A network ACL has at most {MOST_RULES} rules of each direction.")
+        return [*held, rule]
+
+    _change(cx, acl, new)
 
 
 def exchange(cx: Context, acl: Kept, rule: AclRule) -> None:
     """Put a rule in the place of the one with its number. Raises NotFound."""
-    _write(cx, acl, [*_without(acl, rule.number, rule.direction), rule])
+    _change(cx, acl, lambda held: [*_without(acl, held, rule.number, rule.direction), rule])
 
 
 def remove(cx: Context, acl: Kept, number: int, direction: Direction) -> None:
     """Raises NotFound."""
-    _write(cx, acl, _without(acl, number, direction))
+    _change(cx, acl, lambda held: _without(acl, held, number, direction))
 
 
-def _without(acl: Kept, number: int, direction: Direction) -> list[AclRule]:
-    held = rules(acl)
+def _without(acl: Kept, held: Sequence[AclRule], number: int, direction: Direction) -> list[AclRule]:
     left = [rule for rule in held if (rule.number, rule.direction) != (number, direction)]
     if len(left) == len(held):
         raise NotFound("acl-rule", str(number), f"There is no {direction} entry {number} in {acl.id}.")
     return left
 
 
-def _write(cx: Context, acl: Kept, held: Sequence[AclRule]) -> None:
-    kept.update(cx, Kind.ACL, acl.id, {"rules": [asdict(rule) for rule in held]}, defaults(cx))
+def _change(cx: Context, acl: Kept, new: Callable[[list[AclRule]], list[AclRule]]) -> None:
+    """Change the rules that an ACL has then, whatever it had when it was read."""
+
+    def data(held: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"rules": [asdict(rule) for rule in new(_rules(held))]}
+
+    kept.alter(cx, Kind.ACL, acl.id, data, defaults(cx))
 
 
 def association(cx: Context, known: str) -> Association:
@@ -134,8 +164,18 @@ def association(cx: Context, known: str) -> Association:
 def reassociate(cx: Context, held: Association, acl: Kept) -> str:
     """Let the subnet of an association use another ACL of its network; the new association's id."""
     subnet = networks.one_subnet(cx, held.subnet)
-    if networks.network_of(cx, subnet).id != acl.data["network"]:
+    network = networks.network_of(cx, subnet)
+    if network.id != acl.data["network"]:
         raise Invalid(f"Network ACL {acl.id} and subnet {subnet.id} belong to different networks.", "network")
+    first = defaults(cx)
+
+    def check(view: View) -> None:
+        kept.held(view, Kind.ACL, acl.id, first)
+        record = view.records.get(subnet.id)
+        data = record.data if record else {}
+        if _association(subnet, data, data.get("acl") or default_id(network)) != held:
+            raise NotFound(Kind.ACL_ASSOCIATION, held.id)
+
     known = mint(Kind.ACL_ASSOCIATION, cx.seed)
-    note(cx, Kind.SUBNET, subnet, acl=acl.id, acl_association=known)
+    note(cx, Kind.SUBNET, subnet, check, acl=acl.id, acl_association=known)
     return known

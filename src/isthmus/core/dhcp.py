@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from isthmus.context import Context
-from isthmus.core import kept, networks
+from isthmus.core import kept
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.kept import Defaults, Kept
 from isthmus.core.notes import note
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict
-from isthmus.model import Dhcp, Network
+from isthmus.model import CLOUDS_OWN, Dhcp, Network
+from isthmus.store import View
 
 NONE = "default"
 """In place of a set's id: the network says what its cloud says by itself."""
-CLOUD = "cloud"
-"""Stands for the cloud's own one among the name servers."""
 
 
 def default_id(cx: Context) -> str:
@@ -31,7 +30,7 @@ def default_id(cx: Context) -> str:
 def defaults(cx: Context) -> Defaults:
     region = cx.world.region
     domain = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
-    return {default_id(cx): {"options": {"domain-name": [domain], "domain-name-servers": [CLOUD]}}}
+    return {default_id(cx): {"options": {"domain-name": [domain], "domain-name-servers": [CLOUDS_OWN]}}}
 
 
 def find(cx: Context, ids: Collection[str] | None = None) -> list[Kept]:
@@ -52,19 +51,26 @@ def create(cx: Context, said: Mapping[str, Sequence[str]]) -> Kept:
 
 
 def delete(cx: Context, known: str) -> None:
-    """Raises Conflict (`in-use`) while a network uses the set."""
-    find(cx, [known])
-    if any(of_network(cx, network) == known for network in networks.networks(cx)):
-        reason = f"The dhcpOptions '{known}' has dependencies and cannot be deleted."
-        raise Conflict(Kind.DHCP, known, reason, "in-use")
-    kept.delete(cx, Kind.DHCP, known, defaults(cx))
+    """Raises Conflict (`in-use`) while a network uses the set, and for the one that new networks use."""
+    first = defaults(cx)
+
+    def check(view: View) -> None:
+        if known in first or any(one.data.get("dhcp") == known for one in view.of_kind(Kind.NETWORK).values()):
+            reason = f"The dhcpOptions '{known}' has dependencies and cannot be deleted."
+            raise Conflict(Kind.DHCP, known, reason, "in-use")
+
+    kept.delete(cx, Kind.DHCP, known, first, check)
 
 
 def associate(cx: Context, network: Found[Network], known: str) -> None:
     """To be called while the wiring of the network is `changing`. Raises NotFound."""
-    if known != NONE:
-        find(cx, [known])
-    note(cx, Kind.NETWORK, network, dhcp=known)
+    first = defaults(cx)
+
+    def check(view: View) -> None:
+        if known != NONE:
+            kept.held(view, Kind.DHCP, known, first)
+
+    note(cx, Kind.NETWORK, network, check, dhcp=known)
 
 
 def effect(cx: Context, network: Found[Network]) -> Dhcp:
@@ -73,9 +79,10 @@ def effect(cx: Context, network: Found[Network]) -> Dhcp:
     if used in (NONE, default_id(cx)):
         return Dhcp()
     said = options(find(cx, [used])[0])
+    resolvers = tuple(said.get("domain-name-servers", ()))
     return Dhcp(
         "".join(said.get("domain-name", ())),
-        tuple(one for one in said.get("domain-name-servers", ()) if one != CLOUD),
+        () if resolvers == (CLOUDS_OWN,) else resolvers,
         tuple(said.get("ntp-servers", ())),
         tuple(said.get("netbios-name-servers", ())),
         "".join(said.get("netbios-node-type", ())),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 
 from isthmus.context import Context
-from isthmus.core import acls, firewalls, gateways, kept, networks, routes
-from isthmus.core.ids import Kind
+from isthmus.core import acls, firewalls, gateways, kept, networks, peerings, routes
+from isthmus.core.ids import Kind, adopt
 from isthmus.core.records import forget
 from isthmus.core.registry import Found
 from isthmus.core.rule_ids import all_ids
-from isthmus.errors import Conflict
+from isthmus.errors import Conflict, NotFound
 from isthmus.model import Firewall, Network
 from isthmus.store import Record
 
@@ -18,7 +19,9 @@ _TIED = (
     *(Kind.ROUTE_TABLE, Kind.GATEWAY, Kind.EGRESS_GATEWAY, Kind.NAT, Kind.ACL, Kind.ENDPOINT),
     *(Kind.PEERING, Kind.VPN_GATEWAY),
 )
-"""Kinds of the store's own things whose data name the network they are in as `network`."""
+"""Kinds of the store's own things whose data name the network they are in as `network`, or two as `networks`."""
+_ATTACHED = (Kind.GATEWAY, Kind.VPN_GATEWAY)
+"""Those of them that are somewhere else just as well."""
 
 
 def delete_network(cx: Context, found: Found[Network]) -> None:
@@ -73,9 +76,27 @@ def _own(cx: Context, found: Found[Network]) -> list[str]:
 
 
 def sweep(cx: Context) -> None:
-    """Forget the store's own things that are left of networks which are gone, but what is buried: it has its time."""
-    there = {"", *(one.id for one in networks.networks(cx))}
+    """See to the store's own things that are left of networks which are gone, but what is buried: it has its time.
+
+    An account's own gateways are detached, connections end, and all else is forgotten.
+    """
     held = [record for kind in _TIED for record in cx.view().of_kind(kind).values() if record.gone is None]
-    left = [record.id for record in held if not there.issuperset(_of(record))]
-    if left:
-        forget(cx, *left)
+    there = {"", *(one.id for one in networks.networks(cx))}  # later than the records: what is new is there
+    forgotten = []
+    for record in held:
+        if there.issuperset(_of(record)):
+            continue
+        with suppress(NotFound):  # somebody deletes it just now
+            if record.kind == Kind.PEERING:
+                kept.bury(cx, Kind.PEERING, record.id, {"status": peerings.DELETED})
+            elif record.kind in _ATTACHED and not _began_with(cx, record):
+                kept.update(cx, Kind(record.kind), record.id, {"network": ""})
+            else:
+                forgotten.append(record.id)
+    if forgotten:
+        forget(cx, *forgotten)
+
+
+def _began_with(cx: Context, record: Record) -> bool:
+    """Whether a gateway is the one that its network, which may be gone, began with."""
+    return any(record.id == adopt(Kind.GATEWAY, cloud, record.data["network"]) for cloud in cx.world.clouds)

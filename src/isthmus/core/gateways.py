@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from isthmus.context import Context
 from isthmus.core import kept, networks
@@ -11,6 +12,7 @@ from isthmus.core.kept import Defaults, Kept
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict, NotFound
 from isthmus.model import Network
+from isthmus.store import View
 
 
 def default_id(network: Found[Network]) -> str:
@@ -44,27 +46,43 @@ def create(cx: Context) -> Kept:
 
 def attach(cx: Context, known: str, network: str) -> None:
     """To be called while the wiring of the network is `changing`. Raises Conflict (`attached`)."""
-    [gateway] = find(cx, [known])
-    if gateway.data["network"]:
-        reason = f"resource {known} is already attached to network {gateway.data['network']}"
-        raise Conflict(Kind.GATEWAY, known, reason, "attached")
-    if other := of_network(cx, network):
-        raise Conflict(Kind.GATEWAY, known, f"Network {network} already has the gateway {other.id} attached", "network")
-    kept.update(cx, Kind.GATEWAY, known, {"network": network}, defaults(cx))
+    first = defaults(cx)
+
+    def new(held: Mapping[str, Any]) -> Mapping[str, Any]:
+        if held["network"]:
+            reason = f"resource {known} is already attached to network {held['network']}"
+            raise Conflict(Kind.GATEWAY, known, reason, "attached")
+        return {"network": network}
+
+    def check(view: View) -> None:
+        untouched = {one: data["network"] for one, data in first.items() if one not in view.records}
+        attached = {**untouched, **{one.id: one.data["network"] for one in kept.there(view, Kind.GATEWAY)}}
+        if other := next((one for one, where in attached.items() if where == network and one != known), ""):
+            raise Conflict(
+                Kind.GATEWAY, known, f"Network {network} already has the gateway {other} attached", "network"
+            )
+
+    kept.alter(cx, Kind.GATEWAY, known, new, first, check)
 
 
 def detach(cx: Context, known: str, network: str) -> None:
     """To be called while the wiring of the network is `changing`. Raises NotFound (`gateway-attachment`)."""
-    [gateway] = find(cx, [known])
-    if gateway.data["network"] != network:
-        raise NotFound("gateway-attachment", known, f"resource {known} is not attached to network {network}")
-    kept.update(cx, Kind.GATEWAY, known, {"network": ""}, defaults(cx))
+
+    def new(held: Mapping[str, Any]) -> Mapping[str, Any]:
+        if held["network"] != network:
+            raise NotFound("gateway-attachment", known, f"resource {known} is not attached to network {network}")
+        return {"network": ""}
+
+    kept.alter(cx, Kind.GATEWAY, known, new, defaults(cx))
 
 
 def delete(cx: Context, known: str) -> None:
     """Raises Conflict (`in-use`) while it is attached."""
-    [gateway] = find(cx, [known])
-    if gateway.data["network"]:
-        reason = f"The internetGateway '{known}' has dependencies and cannot be deleted."
-        raise Conflict(Kind.GATEWAY, known, reason, "in-use")
-    kept.delete(cx, Kind.GATEWAY, known, defaults(cx))
+    first = defaults(cx)
+
+    def check(view: View) -> None:
+        if kept.held(view, Kind.GATEWAY, known, first)["network"]:
+            reason = f"The internetGateway '{known}' has dependencies and cannot be deleted."
+            raise Conflict(Kind.GATEWAY, known, reason, "in-use")
+
+    kept.delete(cx, Kind.GATEWAY, known, first, check)

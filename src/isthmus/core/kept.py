@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from isthmus.context import Context
 from isthmus.core.ids import Kind, mint
-from isthmus.core.records import forget
 from isthmus.core.registry import NO_TAGS
 from isthmus.errors import Conflict, NotFound
 from isthmus.store import Record, View
@@ -33,6 +32,8 @@ class Kept(NamedTuple):
 
 Defaults = Mapping[str, Mapping[str, Any]]
 """What is there before anyone made it, by id: a record of it is written when it is changed first, or deleted."""
+Check = Callable[[View], None]
+"""Raises what stands against a change, by all that the account has on record at the moment of the change."""
 
 
 def find(cx: Context, kind: Kind, ids: Collection[str] | None = None, defaults: Defaults = NO_DEFAULTS) -> list[Kept]:
@@ -69,29 +70,49 @@ def get(cx: Context, kind: Kind, known: str, defaults: Defaults = NO_DEFAULTS) -
 def create(
     cx: Context,
     kind: Kind,
-    data: Mapping[str, Any],
+    data: Mapping[str, Any] | Callable[[View], Mapping[str, Any]],
     tags: Mapping[str, str] | None = None,
     *,
     unique: bool = False,
-    check: Callable[[View], None] | None = None,
+    check: Check | None = None,
+    same: Callable[[Mapping[str, Any]], bool] | None = None,
     buried: bool = False,
 ) -> Kept:
     """Keep a new thing, `buried` from the first; what a retry of the same request made before is the answer.
 
-    Raises Conflict for the name of another one, if names are `unique`, and what `check` raises of the others there are.
+    So is one that is there already and is the `same` by what it holds. `data` can depend on the others there are.
+    Raises Conflict for the name of another one, if names are `unique`, and what `check` raises of the others.
     """
     ref = mint(kind, cx.seed)
     if ref not in cx.view().records:
         with cx.store.change(cx.account) as change:
-            others = change.view.of_kind(kind).values()
-            if unique and any(one.data.get("name") == data["name"] for one in others):
-                raise Conflict(kind, data["name"], f"The name '{data['name']}' is already in use.", "duplicate")
+            others = there(change.view, kind)
+            if same and (like := next((one.id for one in others if same(one.data)), "")):
+                return get(cx, kind, like)
             if check:
                 check(change.view)
-            change.put(Record(ref, cx.account, kind, "", ref, data, cx.now(), cx.now() if buried else None))
+            holds = data(change.view) if callable(data) else data
+            if unique and any(one.data.get("name") == holds["name"] for one in others):
+                raise Conflict(kind, holds["name"], f"The name '{holds['name']}' is already in use.", "duplicate")
+            change.put(Record(ref, cx.account, kind, "", ref, holds, cx.now(), cx.now() if buried else None))
             if tags:
                 change.tag([ref], tags)
     return get(cx, kind, ref)
+
+
+def held(view: View, kind: Kind, known: str, defaults: Defaults = NO_DEFAULTS) -> Mapping[str, Any]:
+    """What a thing that is there, and not buried, holds. Raises NotFound."""
+    record = view.records.get(known)
+    if record is None and known in defaults:
+        return defaults[known]
+    if record is None or record.kind != kind or record.gone or record.data.get(DELETED):
+        raise NotFound(kind, known)
+    return record.data
+
+
+def there(view: View, kind: Kind) -> list[Record]:
+    """The records of things of a kind that are there, and not buried: without defaults that nobody has changed."""
+    return [one for one in view.of_kind(kind).values() if one.gone is None and not one.data.get(DELETED)]
 
 
 def update(cx: Context, kind: Kind, known: str, data: Mapping[str, Any], defaults: Defaults = NO_DEFAULTS) -> Kept:
@@ -105,44 +126,47 @@ def alter(
     known: str,
     new: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     defaults: Defaults = NO_DEFAULTS,
+    check: Check | None = None,
 ) -> Kept:
     """Change some of what a thing holds by what it holds then, so that none of several changes at once is lost.
 
-    What `new` raises leaves everything as it is. Raises NotFound.
+    What `new` or `check` raises leaves everything as it is. Raises NotFound.
     """
     with cx.store.change(cx.account) as change:
-        held = change.view.records.get(known)
-        if held is not None and held.kind == kind and not held.data.get(DELETED):
-            change.update(known, data={**held.data, **new(held.data)})
-        elif held is None and known in defaults:
-            data = {**defaults[known], **new(defaults[known])}
-            change.put(Record(known, cx.account, kind, "", known, data, cx.now(), None))
+        before = held(change.view, kind, known, defaults)
+        data = {**before, **new(before)}
+        if check:
+            check(change.view)
+        if known in change.view.records:
+            change.update(known, data=data)
         else:
-            raise NotFound(kind, known)
+            change.put(Record(known, cx.account, kind, "", known, data, cx.now(), None))
     return get(cx, kind, known, defaults)
 
 
-def delete(cx: Context, kind: Kind, known: str, defaults: Defaults = NO_DEFAULTS) -> None:
-    """Forget a thing and its tags. Raises NotFound."""
-    get(cx, kind, known, defaults)
-    if known not in defaults:
-        forget(cx, known)
-        return
+def delete(cx: Context, kind: Kind, known: str, defaults: Defaults = NO_DEFAULTS, check: Check | None = None) -> None:
+    """Forget a thing and its tags, unless `check` says what it is needed for. Raises NotFound."""
     with cx.store.change(cx.account) as change:
-        change.put(Record(known, cx.account, kind, "", known, {DELETED: True}, cx.now(), None))
+        before = held(change.view, kind, known, defaults)
+        if check:
+            check(change.view)
+        if known in defaults:
+            change.put(Record(known, cx.account, kind, "", known, {**before, DELETED: True}, cx.now(), None))
+        else:
+            change.drop(known)
         change.untag([known])
 
 
-def bury(cx: Context, kind: Kind, known: str, data: Mapping[str, Any]) -> Kept:
+def bury(cx: Context, kind: Kind, known: str, data: Mapping[str, Any], check: Check | None = None) -> Kept:
     """Delete a thing that is shown as deleted for as long as a terminated server is; `data` says how it ended.
 
-    Raises NotFound if it is not there, or buried already.
+    Raises NotFound if it is not there, or buried already, and what `check` raises.
     """
     with cx.store.change(cx.account) as change:
-        held = change.view.records.get(known)
-        if held is None or held.kind != kind or held.gone:
-            raise NotFound(kind, known)
-        change.update(known, data={**held.data, **data}, gone=cx.now())
+        before = held(change.view, kind, known)
+        if check:
+            check(change.view)
+        change.update(known, data={**before, **data}, gone=cx.now())
     return get(cx, kind, known)
 
 

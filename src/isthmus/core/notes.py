@@ -6,14 +6,23 @@ from typing import Any
 
 from isthmus.context import Context
 from isthmus.core.ids import Kind
+from isthmus.core.kept import Check
 from isthmus.core.registry import Found
+from isthmus.errors import NotFound
 from isthmus.store import Record
 
 
-def note(cx: Context, kind: Kind, found: Found[Any], **said: Any) -> None:
-    """Write down what JSON can hold; None takes a note away. A thing made by other means gets a record by it."""
+def note(cx: Context, kind: Kind, found: Found[Any], check: Check | None = None, /, **said: Any) -> None:
+    """Write down what JSON can hold; None takes a note away. A thing made by other means gets a record by it.
+
+    Raises NotFound for a thing that was deleted meanwhile, and what `check` raises.
+    """
     with cx.store.change(cx.account) as change:
         held = change.view.records.get(found.id)
+        if found.record and not held:
+            raise NotFound(kind, found.id)
+        if check:
+            check(change.view)
         both = {**(held.data if held else {}), **said}
         data = {name: value for name, value in both.items() if value is not None}
         created = held.created if held else cx.now()

@@ -14,11 +14,12 @@ from typing import Any
 from isthmus.context import Context
 from isthmus.core import gateways, kept, networks
 from isthmus.core.ids import Kind, adopt, mint
-from isthmus.core.kept import Defaults, Kept
+from isthmus.core.kept import Check, Defaults, Kept
 from isthmus.core.notes import note
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import Hop, Network, Subnet
+from isthmus.store import View
 
 EVERYWHERE = "0.0.0.0/0"
 
@@ -104,11 +105,16 @@ def create(cx: Context, network: Found[Network]) -> Kept:
 
 def delete(cx: Context, known: str) -> None:
     """Raises Conflict (`in-use`) for a table that is the main one or that a subnet uses."""
-    one(cx, known)
-    if any(held.table == known for held in associations(cx)):
-        reason = f"The routeTable '{known}' has dependencies and cannot be deleted."
-        raise Conflict(Kind.ROUTE_TABLE, known, reason, "in-use")
-    kept.delete(cx, Kind.ROUTE_TABLE, known, defaults(cx))
+    first = defaults(cx)
+
+    def check(view: View) -> None:
+        data = kept.held(view, Kind.ROUTE_TABLE, known, first)
+        main = _data(view, data["network"]).get("main_table") or (known if known in first else "")
+        if main == known or any(one.data.get("table") == known for one in view.of_kind(Kind.SUBNET).values()):
+            reason = f"The routeTable '{known}' has dependencies and cannot be deleted."
+            raise Conflict(Kind.ROUTE_TABLE, known, reason, "in-use")
+
+    kept.delete(cx, Kind.ROUTE_TABLE, known, first, check)
 
 
 def add(cx: Context, table: Kept, entry: Entry) -> None:
@@ -173,24 +179,34 @@ def propagating(table: Kept) -> Sequence[str]:
 
 def associate(cx: Context, table: Kept, subnet: Found[Subnet]) -> str:
     """Let a subnet use a table; the id of the association. Raises Conflict (`associated`) if it uses another."""
-    _demand_same(cx, table, subnet)
     if subnet.data.get("table") == table.id:
         return str(subnet.data["table_association"])
-    if subnet.data.get("table"):
-        reason = f"the specified association for route table {table.id} conflicts with an existing association"
-        raise Conflict(Kind.ROUTE_TABLE, table.id, reason, "associated")
-    return _use(cx, table, subnet)
+
+    def check(view: View) -> None:
+        if _data(view, subnet.id).get("table"):
+            reason = f"the specified association for route table {table.id} conflicts with an existing association"
+            raise Conflict(Kind.ROUTE_TABLE, table.id, reason, "associated")
+
+    return _use(cx, table, subnet, check)
 
 
-def _use(cx: Context, table: Kept, subnet: Found[Subnet]) -> str:
-    known = mint(Kind.ROUTE_ASSOCIATION, cx.seed)
-    note(cx, Kind.SUBNET, subnet, table=table.id, table_association=known)
+def _use(cx: Context, table: Kept, subnet: Found[Subnet], check: Check) -> str:
+    if networks.network_of(cx, subnet).id != table.data["network"]:
+        raise Invalid(f"Route table {table.id} and subnet {subnet.id} belong to different networks.", "network")
+    first, known = defaults(cx), mint(Kind.ROUTE_ASSOCIATION, cx.seed)
+
+    def both(view: View) -> None:
+        kept.held(view, Kind.ROUTE_TABLE, table.id, first)
+        check(view)
+
+    note(cx, Kind.SUBNET, subnet, both, table=table.id, table_association=known)
     return known
 
 
-def _demand_same(cx: Context, table: Kept, subnet: Found[Subnet]) -> None:
-    if networks.network_of(cx, subnet).id != table.data["network"]:
-        raise Invalid(f"Route table {table.id} and subnet {subnet.id} belong to different networks.", "network")
+def _data(view: View, known: str) -> Mapping[str, Any]:
+    """What the record of a network or a subnet holds, if there is one."""
+    record = view.records.get(known)
+    return record.data if record else {}
 
 
 def association(cx: Context, known: str) -> Association:
@@ -201,23 +217,39 @@ def association(cx: Context, known: str) -> Association:
     raise NotFound(Kind.ROUTE_ASSOCIATION, known)
 
 
+def _standing(held: Association) -> Check:
+    """That a subnet's association is still what its record says. Raises NotFound."""
+
+    def check(view: View) -> None:
+        if _data(view, held.subnet).get("table_association") != held.id:
+            raise NotFound(Kind.ROUTE_ASSOCIATION, held.id)
+
+    return check
+
+
 def disassociate(cx: Context, held: Association) -> None:
     """Let a subnet use the main table again. Raises Invalid for the main table's own association."""
     if not held.subnet:
         raise Invalid(f"cannot disassociate the main route table association {held.id}", "association")
-    note(cx, Kind.SUBNET, networks.one_subnet(cx, held.subnet), table=None, table_association=None)
+    subnet = networks.one_subnet(cx, held.subnet)
+    note(cx, Kind.SUBNET, subnet, _standing(held), table=None, table_association=None)
 
 
 def reassociate(cx: Context, held: Association, table: Kept) -> str:
     """Let what an association is of use another table; the new association's id."""
     if held.subnet:
-        subnet = networks.one_subnet(cx, held.subnet)
-        _demand_same(cx, table, subnet)
-        return _use(cx, table, subnet)
+        return _use(cx, table, networks.one_subnet(cx, held.subnet), _standing(held))
     network = networks.one_network(cx, one(cx, held.table).data["network"])
     if table.data["network"] != network.id:
         raise Invalid(f"Route table {table.id} does not belong to network {network.id}.", "network")
-    note(cx, Kind.NETWORK, network, main_table=table.id)
+    first = defaults(cx)
+
+    def check(view: View) -> None:
+        kept.held(view, Kind.ROUTE_TABLE, table.id, first)
+        if (_data(view, network.id).get("main_table") or default_id(network)) != held.table:
+            raise NotFound(Kind.ROUTE_ASSOCIATION, held.id)
+
+    note(cx, Kind.NETWORK, network, check, main_table=table.id)
     return _main(networks.one_network(cx, network.id)).id
 
 

@@ -14,6 +14,7 @@ from isthmus.context import Context
 from isthmus.core import dhcp, networks
 from isthmus.core.kept import Kept
 from isthmus.core.wiring import changing
+from isthmus.model import CLOUDS_OWN
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -74,7 +75,7 @@ def _options(cx: Context, one: Kept) -> dict[str, Any]:
         "DhcpOptionsId": one.id,
         "OwnerId": cx.account,
         "DhcpConfigurations": [
-            {"Key": name, "Values": [{"Value": _OWN if value == dhcp.CLOUD else value} for value in values]}
+            {"Key": name, "Values": [{"Value": _OWN if value == CLOUDS_OWN else value} for value in values]}
             for name, values in dhcp.options(one).items()
         ],
         "Tags": tag_set(one.tags),
@@ -82,7 +83,7 @@ def _options(cx: Context, one: Kept) -> dict[str, Any]:
 
 
 def _checked(name: str, values: Sequence[str]) -> list[str]:
-    """Raises AwsError for an option that is none, or has values that it cannot have."""
+    """The values of an option as they are kept. Raises AwsError for what is no option, or cannot have these values."""
     if name == "ipv6-address-preferred-lease-time":
         raise AwsError("UnsupportedOperation", "Networks have IPv4 addresses only.")
     if name not in _MOST:
@@ -93,7 +94,7 @@ def _checked(name: str, values: Sequence[str]) -> list[str]:
         raise AwsError(
             "InvalidParameterValue", f"Value ({', '.join(given)[:64]}) for the DHCP option {name} is invalid."
         )
-    return given
+    return [CLOUDS_OWN if value == _OWN else value for value in given] if name in _ADDRESSES else given
 
 
 def _fits(name: str, value: str) -> bool:

@@ -94,7 +94,7 @@ def delete_vpn_connection_route(cx: Context, req: DeleteVpnConnectionRouteReques
 
 def _tunnels(said: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """The inner range and the key of each tunnel, as far as they are given."""
-    if len(said) > 2:
+    if len(said) > vpn.TUNNELS:
         raise AwsError("InvalidParameterValue", "A connection has two tunnels.")
     for one in said:
         for name, value in one.items():

@@ -1,0 +1,53 @@
+"""Two requests at once: while one is under way, another comes at a chosen moment, and is done before it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from botocore.exceptions import ClientError
+from house import House
+from tampering import Fuse, TamperedCloud, TamperedStore
+
+from isthmus.aws.front import Front
+
+
+class Interruption(Fuse):
+    """At the n-th moment, the other one comes: not within a transaction, as no one else can write then."""
+
+    def __init__(self, moment: int, store: Any, other: Callable[[], object]) -> None:
+        super().__init__(moment)
+        self._other = other
+        self._store = store
+        self.came = False
+
+    def burn(self) -> None:
+        if self.came or getattr(self._store._database._mine, "writing", False):
+            return
+        self._left -= 1
+        if self.blown:
+            self.came = True
+            self._other()
+
+
+def at_once(house: House, moment: int, one: Callable[[], object], other: Callable[[], object]) -> bool:
+    """Do one thing, and another at a moment of it, either of which may be refused; whether there was this moment.
+
+    The other one is served by a process of its own.
+    """
+
+    def elsewhere() -> None:
+        house.front, interrupted = Front(house.new_world()), house.front
+        with suppress(ClientError):
+            other()
+        house.front = interrupted
+
+    fuse = Interruption(moment, house.store, elsewhere)
+    cloud, store = TamperedCloud(house.cloud, fuse), TamperedStore(house.store, fuse)
+    house.front = Front(replace(house.new_world(), clouds={"memory": cloud}, store=store))
+    with suppress(ClientError):
+        one()
+    house.front = Front(house.world)
+    return fuse.came

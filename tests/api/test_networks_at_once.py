@@ -1,0 +1,201 @@
+"""Of two requests at once for parts of networks, whichever comes first, none leaves behind what cannot be."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from interrupting import at_once
+from whole import demand_whole
+
+from isthmus.core import acls, vpn
+
+
+def network(ec2):
+    """A VPC with a subnet, and what can be put into it."""
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    made = {
+        "vpc": vpc,
+        "subnet": ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"],
+        "table": ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"],
+        "acl": ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"],
+    }
+    held = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [made["subnet"]]}])
+    made["held"] = held["NetworkAcls"][0]["Associations"][0]["NetworkAclAssociationId"]
+    return SimpleNamespace(**made)
+
+
+def entry(acl, number, **more):
+    rule = {"Protocol": "-1", "RuleAction": "allow", "CidrBlock": "10.0.0.0/8", "Egress": False}
+    return {"NetworkAclId": acl, "RuleNumber": number, **rule, **more}
+
+
+def attachable(ec2):
+    """Two VPCs, and two gateways of each kind."""
+    made = {
+        "vpc": ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"],
+        "second": ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"],
+        "igw": ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"],
+        "other": ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"],
+        "vgw": ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"],
+        "further": ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"],
+        "cgw": customer(ec2)["CustomerGateway"]["CustomerGatewayId"],
+        "dhcp": ec2.create_dhcp_options(DhcpConfigurations=[{"Key": "domain-name", "Values": ["example.org"]}])[
+            "DhcpOptions"
+        ]["DhcpOptionsId"],
+    }
+    return SimpleNamespace(**made)
+
+
+def customer(ec2, address="198.51.100.77"):
+    return ec2.create_customer_gateway(Type="ipsec.1", IpAddress=address)
+
+
+def connect(ec2, it, **options):
+    asked = {"Type": "ipsec.1", "VpnGatewayId": it.vgw, "CustomerGatewayId": it.cgw, "Options": options}
+    return ec2.create_vpn_connection(**asked)["VpnConnection"]["VpnConnectionId"]
+
+
+CASES = {
+    "entries of an ACL": (
+        network,
+        lambda ec2, it: ec2.create_network_acl_entry(**entry(it.acl, 1)),
+        lambda ec2, it: ec2.create_network_acl_entry(**entry(it.acl, 2)),
+    ),
+    "a deletion of an ACL, and its use": (
+        network,
+        lambda ec2, it: ec2.delete_network_acl(NetworkAclId=it.acl),
+        lambda ec2, it: ec2.replace_network_acl_association(AssociationId=it.held, NetworkAclId=it.acl),
+    ),
+    "a use of an ACL, and its deletion": (
+        network,
+        lambda ec2, it: ec2.replace_network_acl_association(AssociationId=it.held, NetworkAclId=it.acl),
+        lambda ec2, it: ec2.delete_network_acl(NetworkAclId=it.acl),
+    ),
+    "a use of an ACL, and the deletion of its subnet": (
+        network,
+        lambda ec2, it: ec2.replace_network_acl_association(AssociationId=it.held, NetworkAclId=it.acl),
+        lambda ec2, it: ec2.delete_subnet(SubnetId=it.subnet),
+    ),
+    "a deletion of a route table, and its use": (
+        network,
+        lambda ec2, it: ec2.delete_route_table(RouteTableId=it.table),
+        lambda ec2, it: ec2.associate_route_table(RouteTableId=it.table, SubnetId=it.subnet),
+    ),
+    "a use of a route table, and its deletion": (
+        network,
+        lambda ec2, it: ec2.associate_route_table(RouteTableId=it.table, SubnetId=it.subnet),
+        lambda ec2, it: ec2.delete_route_table(RouteTableId=it.table),
+    ),
+    "a use of a set of DHCP options, and its deletion": (
+        attachable,
+        lambda ec2, it: ec2.associate_dhcp_options(VpcId=it.vpc, DhcpOptionsId=it.dhcp),
+        lambda ec2, it: ec2.delete_dhcp_options(DhcpOptionsId=it.dhcp),
+    ),
+    "a deletion of a set of DHCP options, and its use": (
+        attachable,
+        lambda ec2, it: ec2.delete_dhcp_options(DhcpOptionsId=it.dhcp),
+        lambda ec2, it: ec2.associate_dhcp_options(VpcId=it.vpc, DhcpOptionsId=it.dhcp),
+    ),
+    "two gateways for a VPC": (
+        attachable,
+        lambda ec2, it: ec2.attach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw),
+        lambda ec2, it: ec2.attach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.other),
+    ),
+    "two VPCs for a gateway": (
+        attachable,
+        lambda ec2, it: ec2.attach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw),
+        lambda ec2, it: ec2.attach_internet_gateway(VpcId=it.second, InternetGatewayId=it.igw),
+    ),
+    "an attachment of a gateway, and its deletion": (
+        attachable,
+        lambda ec2, it: ec2.attach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw),
+        lambda ec2, it: ec2.delete_internet_gateway(InternetGatewayId=it.igw),
+    ),
+    "a deletion of a gateway, and its attachment": (
+        attachable,
+        lambda ec2, it: ec2.delete_internet_gateway(InternetGatewayId=it.igw),
+        lambda ec2, it: ec2.attach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw),
+    ),
+    "two VPN gateways for a VPC": (
+        attachable,
+        lambda ec2, it: ec2.attach_vpn_gateway(VpcId=it.vpc, VpnGatewayId=it.vgw),
+        lambda ec2, it: ec2.attach_vpn_gateway(VpcId=it.vpc, VpnGatewayId=it.further),
+    ),
+    "a VPN connection, and the deletion of its gateway": (
+        attachable,
+        connect,
+        lambda ec2, it: ec2.delete_vpn_gateway(VpnGatewayId=it.vgw),
+    ),
+    "a VPN connection, and the deletion of its customer's gateway": (
+        attachable,
+        connect,
+        lambda ec2, it: ec2.delete_customer_gateway(CustomerGatewayId=it.cgw),
+    ),
+    "a deletion of a VPN gateway, and a connection": (
+        attachable,
+        lambda ec2, it: ec2.delete_vpn_gateway(VpnGatewayId=it.vgw),
+        connect,
+    ),
+    "two connections with one inside range": (
+        attachable,
+        lambda ec2, it: connect(ec2, it, TunnelOptions=[{"TunnelInsideCidr": "169.254.10.0/30"}]),
+        lambda ec2, it: connect(ec2, it, TunnelOptions=[{"TunnelInsideCidr": "169.254.10.0/30"}]),
+    ),
+    "a customer's gateway, twice": (
+        attachable,
+        lambda ec2, _: customer(ec2, "198.51.100.78"),
+        lambda ec2, _: customer(ec2, "198.51.100.78"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_of_two_requests_at_once_none_leaves_what_cannot_be(build, case):
+    setting, one, other = CASES[case]
+    moment, came = 0, True
+    while came:
+        house = build()
+        ec2 = house.client()
+        it = setting(ec2)
+        came = at_once(house, moment, lambda: one(ec2, it), lambda: other(ec2, it))  # noqa: B023 - called at once
+        demand_whole(ec2)
+        moment += 1
+    assert moment > 1
+
+
+def test_of_two_changes_of_an_acl_at_once_none_is_lost(build):
+    setting, one, other = CASES["entries of an ACL"]
+    moment, came = 0, True
+    while came:
+        house = build()
+        ec2 = house.client()
+        it = setting(ec2)
+        came = at_once(house, moment, lambda: one(ec2, it), lambda: other(ec2, it))  # noqa: B023 - called at once
+        [acl] = ec2.describe_network_acls(NetworkAclIds=[it.acl])["NetworkAcls"]
+        numbers = [each["RuleNumber"] for each in acl["Entries"] if not each["Egress"]]
+        assert numbers == ([1, 2] if came else [1]) + [32767]
+        moment += 1
+
+
+def test_limits_hold_for_two_requests_at_once(build, monkeypatch):
+    monkeypatch.setattr(acls, "MOST", 3)
+    monkeypatch.setattr(vpn, "MOST_GATEWAYS", 3)
+    monkeypatch.setattr(vpn, "MOST_CUSTOMERS", 2)
+    monkeypatch.setattr(vpn, "MOST_CONNECTIONS", 1)
+    calls = {
+        "describe_network_acls": (lambda ec2, it: ec2.create_network_acl(VpcId=it.vpc), 2 + 2),
+        "describe_vpn_gateways": (lambda ec2, _: ec2.create_vpn_gateway(Type="ipsec.1"), 3),
+        "describe_customer_gateways": (lambda ec2, _: customer(ec2, f"198.51.100.{next(numbers)}"), 2),
+        "describe_vpn_connections": (connect, 1),
+    }
+    numbers = iter(range(100, 200))
+    house = build()
+    ec2 = house.client()
+    it = attachable(ec2)
+    ec2.create_network_acl(VpcId=it.vpc)
+    before = len(ec2.describe_network_acls()["NetworkAcls"])
+    for listing, (make, most) in calls.items():
+        assert at_once(house, 0, lambda: make(ec2, it), lambda: make(ec2, it))  # noqa: B023 - called at once
+        [found] = [value for name, value in getattr(ec2, listing)().items() if name != "ResponseMetadata"]
+        assert len(found) == (before + 1 if "acls" in listing else most), listing
