@@ -71,7 +71,8 @@ EC2 = frozenset(
     InvalidPolicyDocument InvalidAttachmentID.Malformed VPCIdNotSpecified InvalidNetworkAclID.Malformed
     NetworkAclEntryAlreadyExists
     InvalidNetworkAclEntry.NotFound NetworkAclEntryLimitExceeded InvalidDhcpOptionsId.Malformed
-    InvalidHostID.NotFound InvalidFlowLogId.NotFound InvalidExportTaskID.NotFound
+    InvalidFleetId.Malformed InvalidFleetId.NotFound InvalidHostID.NotFound InvalidFlowLogId.NotFound
+    InvalidExportTaskID.NotFound
     """.split()  # noqa: SIM905 - as a list it would be two hundred lines
 )
 

@@ -13,6 +13,8 @@ ABSENT = "0123456789abcdef0"
 """The digits of an id that nobody has."""
 SPECIFIC = frozenset(
     {
+        "DescribeFleetHistory",
+        "DescribeFleetInstances",
         "DescribeLaunchTemplateVersions",
         "DescribeStaleSecurityGroups",
         "GetInstanceTypesFromInstanceRequirements",

@@ -52,11 +52,11 @@ def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]
 _TAGGABLE = (
     *("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "lt", "pg", "sir", "cr"),
     *("vpc", "subnet", "eni", "rtb", "igw", "acl", "dopt", "nat", "eigw", "pcx", "vpce"),
-    *("vgw", "cgw", "vpn"),
+    *("vgw", "cgw", "vpn", "fleet"),
 )
 PLACES = list(_places())
-EACH = frozenset({"DeleteVpcEndpoints"})
-"""Actions that say of each thing by itself that it is not there."""
+EACH = {"DeleteVpcEndpoints": "NotFound", "DeleteFleets": "fleetIdDoesNotExist"}
+"""Actions that say of each thing by itself that it is not there, with how they say it."""
 
 
 def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
@@ -72,8 +72,14 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     key = ec2.create_key_pair(KeyName=f"key {volume}")
     address = ec2.allocate_address()
     template = ec2.create_launch_template(
-        LaunchTemplateName=f"template-{volume}", LaunchTemplateData={"InstanceType": "t3.micro"}
+        LaunchTemplateName=f"template-{volume}", LaunchTemplateData={"InstanceType": "t3.micro", "ImageId": image}
     )["LaunchTemplate"]["LaunchTemplateId"]
+    spec = {"LaunchTemplateId": template, "Version": "1"}
+    fleet = ec2.create_fleet(
+        Type="request",
+        LaunchTemplateConfigs=[{"LaunchTemplateSpecification": spec}],
+        TargetCapacitySpecification={"TotalTargetCapacity": 1},
+    )["FleetId"]
     group_of_places = ec2.create_placement_group(GroupName=f"group {volume}")["PlacementGroup"]["GroupId"]
     bid = ec2.request_spot_instances(LaunchSpecification={"ImageId": image, "InstanceType": "t3.micro"})
     reserved = ec2.create_capacity_reservation(
@@ -117,6 +123,7 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
         "eipassoc": association["AssociationId"],
         "lt": template,
         "pg": group_of_places,
+        "fleet": fleet,
         "cr": reserved,
         "sir": bid["SpotInstanceRequests"][0]["SpotInstanceRequestId"],
         "eni": port,
@@ -155,12 +162,13 @@ def _own(mine: dict[str, str], action: str) -> dict[str, str]:
     for place in PLACES:
         if place.action == action and place.parameter in params:
             params[place.parameter] = mine.get(place.prefix, params[place.parameter])
-    return {**params, **{name: value for name, value in _GOOD.get(action, {}).items() if name in params}}
+    return {**params, **_GOOD.get(action, {})}
 
 
 _GOOD = {
     "DescribeImageAttribute": {"Attribute": "description"},
     "AttachVolume": {"Device": "/dev/sdf"},
+    "CreateFleet": {"Type": "instant"},
     "CreateVpnConnection": {"Type": "ipsec.1"},
 }
 
@@ -176,12 +184,14 @@ def test_every_thing_that_takes_tags_is_told_by_its_type(house, ec2, image):
     words = service.codec.shape("ResourceType").enum
     ec2.create_tags(Resources=[mine[prefix] for prefix in _TAGGABLE], Tags=[{"Key": "mark", "Value": "x"}])
 
-    told = {one["ResourceId"]: one["ResourceType"] for one in ec2.describe_tags()["Tags"]}
+    marked = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["mark"]}])["Tags"]
+    told = {one["ResourceId"]: one["ResourceType"] for one in marked}
 
     assert set(told) == {mine[prefix] for prefix in _TAGGABLE}
     assert set(told.values()) <= words
     for known, word in told.items():
-        found = ec2.describe_tags(Filters=[{"Name": "resource-type", "Values": [word]}])["Tags"]
+        wanted = {"resource-type": word, "key": "mark"}
+        found = ec2.describe_tags(Filters=[{"Name": name, "Values": [said]} for name, said in wanted.items()])["Tags"]
         assert [one["ResourceId"] for one in found] == [known]
 
 
@@ -220,7 +230,8 @@ def test_a_thing_of_ones_own_does_not_make_another_accounts_known(house, both):
         never = send(place.action, {**params, place.parameter: _unknown(place.prefix)})
         if place.action in EACH:
             assert theirs[place.prefix] in answer.text, place
-            assert answer.text.count("NotFound") == never.text.count("NotFound") == 1, place
+            word = EACH[place.action]
+            assert answer.text.count(word) == never.text.count(word) == 1, place
             continue
         assert (place, answer.status, answer.code) == (place, 400, never.code)
         assert answer.code.endswith(("NotFound", "InvalidID", "InvalidPlacementGroup.Unknown")), place

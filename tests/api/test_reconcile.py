@@ -92,6 +92,61 @@ def test_a_launch_that_crashes_at_any_moment_leaves_nothing_unknown(build, token
     assert moment > 10
 
 
+def fleet(template, **asked):
+    """Of two pools, the first of which gives nothing."""
+    overrides = [{"InstanceType": "x9.huge", "AvailabilityZone": "us-east-1a"}, {"InstanceType": "t3.micro"}]
+    spec = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "1"}
+    return {
+        "Type": "instant",
+        "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": spec, "Overrides": overrides}],
+        "TargetCapacitySpecification": {"TotalTargetCapacity": 2, "SpotTargetCapacity": 1},
+        **asked,
+    }
+
+
+@pytest.mark.parametrize("least", [0, 2])
+def test_a_fleet_that_crashes_at_any_moment_is_launched_once(build, least):
+    """With a minimum that cannot be reached, what was launched on the way to it is taken back whatever happens."""
+    moment, crashed = 0, True
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        data = {"ImageId": machine_image(ec2)}
+        made = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)["LaunchTemplate"]
+        options = {"SingleInstanceType": True, "MinTargetCapacity": least} if least else {}
+        asked = fleet(made, ClientToken="mine", OnDemandOptions=options)
+        crashed = crash_at(house, moment, ec2.create_fleet, **asked)
+        house.settle()
+        assert len(agree(house, ec2)) <= 2
+        answer = ec2.create_fleet(**asked)
+        ids = {one for each in answer["Instances"] for one in each["InstanceIds"]}
+        assert len(ids) == (1 if least else 2)
+        house.settle()
+        assert agree(house, ec2) == ids
+        ec2.delete_fleets(FleetIds=[answer["FleetId"]], TerminateInstances=True)
+        assert not agree(house, ec2)
+        moment += 1
+        house.store.close()
+    assert moment > 10
+
+
+def test_a_deletion_of_a_fleet_that_crashes_at_any_moment_is_ended(build):
+    moment, crashed = 0, True
+    while crashed:
+        house = build()
+        ec2 = house.client()
+        data = {"ImageId": machine_image(ec2)}
+        made = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)["LaunchTemplate"]
+        known = ec2.create_fleet(**fleet(made))["FleetId"]
+        house.settle()
+        crashed = crash_at(house, moment, ec2.delete_fleets, FleetIds=[known], TerminateInstances=True)
+        [found] = ec2.describe_fleets(FleetIds=[known])["Fleets"]
+        assert len(agree(house, ec2)) == (2 if found["FleetState"] == "active" else 0)
+        moment += 1
+        house.store.close()
+    assert moment > 5
+
+
 def test_a_copy_of_an_image_that_crashes_at_any_moment_is_made_once(build):
     moment, crashed = 0, True
     while crashed:

@@ -42,6 +42,8 @@ class Listing:
     """The ids parameter that cannot go with MaxResults."""
     least: int = 1
     """The smallest page that may be asked for, where the model does not say it."""
+    echoes: tuple[str, ...] = ()
+    """What of the request stands in the answer again."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,13 @@ class Service:
         fold: Fold | None = None,
         exclusive: str = "",
         least: int = 1,
+        echoes: tuple[str, ...] = (),
     ) -> Callable[[Run], Run]:
         """Serve a describe by the decorated generator of rendered items."""
         keys = (key,) if isinstance(key, str) else key
 
         def serve(run: Run) -> Run:
-            self.actions[name] = Action(name, run, listing=Listing(keys, ordered, fold, exclusive, least))
+            self.actions[name] = Action(name, run, listing=Listing(keys, ordered, fold, exclusive, least, echoes))
             return run
 
         return serve
@@ -175,7 +178,8 @@ class Service:
             items = filter(filters.matcher(self.codec, action.name, wanted), items)
         if not listing.ordered:
             items = _behind(listing, sorted(items, key=lambda item: _key(listing, item)), page.after)
-        return self._fold(action, listing, *_cut(cx, listing, items, page))
+        again = {name: request[name] for name in listing.echoes}
+        return {**again, **self._fold(action, listing, *_cut(cx, listing, items, page))}
 
     def _fold(self, action: Action, listing: Listing, items: list[Mapping[str, Any]], token: str) -> Answer:
         answer = listing.fold(items) if listing.fold else {self._list_member(action.name): items}

@@ -61,6 +61,9 @@ class Launch:
     spot_until: str = ""
     spot_cancelled: str = ""
     """When its request was cancelled."""
+    fleet: str = ""
+    """The fleet that it was launched for, and what it counts of its capacity."""
+    weight: float = 1
     public: bool = False
     """Whether it has a public address of its own while it runs."""
     reason: str = ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from isthmus.context import Context, Place
 from isthmus.core import addresses, firewalls, images, keys, networks, placements, ports, publics
@@ -69,8 +71,15 @@ class Order:
     partition: int = 0
 
 
-def launch(cx: Context, order: Order) -> tuple[str, list[Instance]]:
-    """Launch between `least` and `most` servers; the reservation and the instances.
+class Launched(NamedTuple):
+    reservation: str
+    instances: list[Instance]
+    short: Fault | None
+    """Why these are fewer than the most that was asked for."""
+
+
+def launch(cx: Context, order: Order) -> Launched:
+    """Launch between `least` and `most` servers.
 
     Records come first, in one transaction; each server is made under its own ref. If fewer than `least` can be
     made, those that were are deleted again and the first refusal is raised.
@@ -79,30 +88,44 @@ def launch(cx: Context, order: Order) -> tuple[str, list[Instance]]:
     order = _placed(order, plan)
     reservation = mint(Kind.RESERVATION, cx.seed)
     known = cx.view().records
-    specs = _fitting(cx, order, [plan.spec(cx) for _ in range(order.most)])
+    specs, short = _fitting(cx, order, [plan.spec(cx) for _ in range(order.most)])
     fresh = [spec for spec in specs if spec.ref not in known or not known[spec.ref].native]
     _record(cx, plan, order, reservation, specs, fresh)
     answers = _create(cx, plan, fresh)
     made = {ref: one for ref, one in answers.items() if isinstance(one, Server)}
-    if len(made) + len(specs) - len(fresh) < order.least:
+    short = next((one for one in answers.values() if isinstance(one, Fault)), short)
+    if short and len(made) + len(specs) - len(fresh) < order.least:
         _undo(cx, plan, answers, fresh)
-        raise next(one for one in answers.values() if isinstance(one, Fault))
+        raise short
     _settle(cx, plan, answers, fresh)
     before = pick(cx, [spec.ref for spec in specs if spec not in fresh]) if len(fresh) < len(specs) else []
     public = addresses.index(cx) if plan.public else None
-    return reservation, [*before, *young(cx, plan.place.cloud, list(made.values()), public)]
+    return Launched(reservation, [*before, *young(cx, plan.place.cloud, list(made.values()), public)], short)
 
 
-def _fitting(cx: Context, order: Order, specs: list[ServerSpec]) -> list[ServerSpec]:
-    """As many as the account may have besides its live servers. Raises QuotaExceeded if these are too few."""
+def take_back(cx: Context, made: Sequence[Instance]) -> None:
+    """Undo launches that nobody was told of. A server that its cloud keeps is shown as it is."""
+    for one in made:
+        with suppress(Fault):
+            compute(cx.session(one.cloud)).delete_server(one.server.native)
+            publics.release(cx, one.id)
+            disks = cx.view().of_kind(Kind.VOLUME).values()
+            forget(cx, one.id, *(disk.id for disk in disks if disk.data.get("server") == one.id))
+
+
+def _fitting(cx: Context, order: Order, specs: list[ServerSpec]) -> tuple[list[ServerSpec], Fault | None]:
+    """As many as the account may have besides its live servers, and why not all. Raises it if these are too few."""
     most = cx.world.limits.instances
     live = {known for known, record in cx.view().of_kind(Kind.SERVER).items() if record.gone is None}
     others = len(live - {spec.ref for spec in specs})
+    if others + len(specs) <= most:
+        return specs, None
+    wanted = others + order.least if others + order.least > most else others + len(specs)
+    reason = f"You have requested more instances ({wanted}) than your current instance limit of {most} allows."
+    short = QuotaExceeded(Kind.SERVER, "", reason)
     if others + order.least > most:
-        wanted = others + order.least
-        reason = f"You have requested more instances ({wanted}) than your current instance limit of {most} allows."
-        raise QuotaExceeded(Kind.SERVER, "", reason)
-    return specs[: most - others]
+        raise short
+    return specs[: most - others], short
 
 
 @dataclass(frozen=True)
@@ -139,7 +162,7 @@ def _placed(order: Order, plan: _Plan) -> Order:
 
 
 def _plan(cx: Context, order: Order) -> _Plan:
-    subnet = _subnet(cx, order)
+    subnet = subnet_of(cx, order)
     place = networks.place_of(cx, subnet) if subnet else cx.place(order.zone)
     if subnet and order.zone and order.zone != place.zone:
         raise Invalid(f"The subnet {subnet.id} is not in the zone {order.zone}.", "zone")
@@ -180,7 +203,7 @@ def _plan(cx: Context, order: Order) -> _Plan:
     )
 
 
-def _subnet(cx: Context, order: Order) -> Found[Subnet] | None:
+def subnet_of(cx: Context, order: Order) -> Found[Subnet] | None:
     """The subnet that is named, or that a named port is in; the first one decides, and the others must agree."""
     found = []
     for one in order.ports:

@@ -12,6 +12,7 @@ from isthmus.core import (
     addresses,
     dismantle,
     firewalls,
+    fleets,
     images,
     instances,
     nat,
@@ -93,6 +94,7 @@ def _mend(cx: Context, grace: timedelta) -> None:
     rules.mend(cx, grace)
     nat.mend(cx, cx.now() - grace)
     peerings.mend(cx)
+    fleets.mend(cx)
     dismantle.sweep(cx)
     wiring.mend(cx)
 

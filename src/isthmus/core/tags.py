@@ -147,6 +147,7 @@ _CHECKS: Mapping[str, Callable[[Context, Sequence[str]], object]] = {
     PREFIX[Kind.PLACEMENT]: lambda cx, ids: kept.find(cx, Kind.PLACEMENT, ids),
     PREFIX[Kind.SPOT]: lambda cx, ids: spot.find(cx, ids),
     PREFIX[Kind.CAPACITY]: lambda cx, ids: capacity.find(cx, ids),
+    PREFIX[Kind.FLEET]: lambda cx, ids: kept.find(cx, Kind.FLEET, ids),
     PREFIX[Kind.TEMPLATE]: lambda cx, ids: kept.find(cx, Kind.TEMPLATE, ids),
 }
 PREFIXES = frozenset(_CHECKS)

@@ -11,6 +11,8 @@ from isthmus.aws.ec2 import (  # noqa: F401 - each registers its actions
     dhcp_options,
     egress_gateways,
     endpoints,
+    fleet_events,
+    fleets,
     gateways,
     groups,
     id_formats,

@@ -63,10 +63,10 @@ def describe_conversion_tasks(cx: Context, req: DescribeConversionTasksRequestTy
     return {"ConversionTasks": []}
 
 
-@ec2.listing("DescribeExportTasks", key="ExportTaskId")
-def describe_export_tasks(cx: Context, req: DescribeExportTasksRequestTypeDef) -> Nothing:
+@ec2.action("DescribeExportTasks", refuses={"Filters": "There is no export task to tell from others."})
+def describe_export_tasks(cx: Context, req: DescribeExportTasksRequestTypeDef) -> Mapping[str, Any]:
     _none_of("InvalidExportTaskID.NotFound", "export task", req.get("ExportTaskIds", ()))
-    return iter(())
+    return {"ExportTasks": []}
 
 
 @ec2.listing("DescribeHosts", key="HostId", exclusive="HostIds")

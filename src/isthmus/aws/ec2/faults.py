@@ -54,6 +54,7 @@ _NOT_FOUND = {
         "InvalidCapacityReservationId.NotFound",
         "The capacity reservation ID '{}' does not exist.",
     ),
+    "fleet": ("InvalidFleetId.NotFound", "The fleet ID '{}' does not exist"),
     "route-table": ("InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist"),
     "route-association": ("InvalidAssociationID.NotFound", "The association ID '{}' does not exist"),
     "route": ("InvalidRoute.NotFound", "The route '{}' does not exist"),

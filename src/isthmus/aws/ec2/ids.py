@@ -54,6 +54,8 @@ FORMS = {
     "PlacementGroupId": ("pg", "InvalidPlacementGroupId.Malformed"),
     "SpotInstanceRequestId": ("sir", "InvalidSpotInstanceRequestID.Malformed"),
     "CapacityReservationId": ("cr", "InvalidCapacityReservationId.Malformed"),
+    "FleetId": ("fleet", "InvalidFleetId.Malformed"),
+    "FleetLaunchTemplateOverridesRequest.ImageId": ("ami|aki|ari", "InvalidAMIID.Malformed"),
     "KeyPairId": ("key", "InvalidKeyPair.Format"),
     "SecurityGroupRuleId": ("sgr", "InvalidSecurityGroupRuleId.Malformed"),
     "SecurityGroupRuleIdList.": ("sgr", "InvalidSecurityGroupRuleId.Malformed"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
@@ -19,8 +20,8 @@ from isthmus.aws.ec2.profiles import arn_of
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
 from isthmus.core import keys, launching, spot
-from isthmus.core.instances import Instance, Launch
-from isthmus.core.launching import Order
+from isthmus.core.instances import Launch
+from isthmus.core.launching import Launched, Order
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import RunInstancesRequestTypeDef
@@ -64,26 +65,29 @@ _FREE = frozenset({"AvailabilityZone", "AvailabilityZoneId", "GroupName", "Group
     "RunInstances", makes=["instance", "volume", "network-interface", "spot-instances-request"], refuses=_REFUSES
 )
 def run_instances(cx: Context, req: RunInstancesRequestTypeDef) -> Mapping[str, Any]:
-    reservation, launched = launch(cx, req)
+    launched = launch(cx, req)
     look = Look(cx)
-    items = [render(look.face(one)) for one in launched]
-    return {"ReservationId": reservation, "OwnerId": cx.account, "Groups": [], "Instances": items}
+    items = [render(look.face(one)) for one in launched.instances]
+    return {"ReservationId": launched.reservation, "OwnerId": cx.account, "Groups": [], "Instances": items}
 
 
-def launch(cx: Context, req: Mapping[str, Any]) -> tuple[str, list[Instance]]:
-    """Launch what a request and its template say; the reservation and the instances."""
+def launch(cx: Context, req: Mapping[str, Any], **told: Any) -> Launched:
+    """Launch what a request and its template say; `told` are fields of Launch that no request has."""
     cx, said = with_template(cx, req)
+    demand_type(said)
+    order = order_of(cx, said)
+    launched = launching.launch(cx, replace(order, launch=replace(order.launch, **told)))
+    tags = cx.tags.get("spot-instances-request", {})
+    spot.tag(cx, [one for one in launched.instances if one.launch.spot], tags)
+    return launched
+
+
+def order_of(cx: Context, said: Mapping[str, Any]) -> Order:
+    """A request as the core takes it. Raises AwsError for what EC2 would refuse."""
+    req: RunInstancesRequestTypeDef = said  # type: ignore[assignment]
     for parameter, reason in _REFUSES.items():
         if said.get(parameter):
             raise AwsError("UnsupportedOperation", f"The parameter {parameter} is not supported. {reason}")
-    demand_type(said)
-    reservation, made = launching.launch(cx, order_of(cx, said))  # type: ignore[arg-type]
-    spot.tag(cx, [one for one in made if one.launch.spot], cx.tags.get("spot-instances-request", {}))
-    return reservation, made
-
-
-def order_of(cx: Context, req: RunInstancesRequestTypeDef) -> Order:
-    """A request as the core takes it. Raises AwsError for what EC2 would refuse."""
     _demand_only(req)
     least, most = _counts(req)
     image = req.get("ImageId", "")

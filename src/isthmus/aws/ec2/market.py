@@ -34,13 +34,13 @@ def market_options(said: Mapping[str, Any]) -> dict[str, Any]:
     until = options.get("ValidUntil")
     return {
         "spot": kind,
-        "spot_price": _price(options.get("MaxPrice", "")),
+        "spot_price": price(options.get("MaxPrice", "")),
         "spot_behavior": behavior or "terminate",
         "spot_until": until.isoformat() if isinstance(until, datetime) else "",
     }
 
 
-def _price(said: str) -> str:
+def price(said: str) -> str:
     """A price in AWS's form, or empty for none."""
     try:
         value = Decimal(said) if said else Decimal(0)

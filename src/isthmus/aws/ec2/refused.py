@@ -13,6 +13,8 @@ _NO_HOSTS = "There are no dedicated hosts: no cloud lets an account have a host 
 _IMPORT = "Images and disks are imported with `isthmus image import`, by whoever operates this."
 _EXPORT = "It moves disks to AWS's own S3 store, which is not here."
 _NO_FLOWS = "No cloud records which connections its networks had."
+_NO_MAINTENANCE = "Only fleets of the type maintain are modified, and nobody replaces instances in the background."
+_SPOT_FLEETS = "CreateFleet, which came after it, launches spot instances too."
 _FAST_RESTORES = "Volumes of snapshots need no time to become fast, or cannot be made so."
 
 ec2.unsupported.update(
@@ -22,6 +24,8 @@ ec2.unsupported.update(
         **dict.fromkeys(("CancelConversionTask", "CancelImportTask"), _IMPORT),
         **dict.fromkeys(("CancelExportTask", "CreateInstanceExportTask", "ExportImage"), _EXPORT),
         "CreateFlowLogs": _NO_FLOWS,
+        "ModifyFleet": _NO_MAINTENANCE,
+        "RequestSpotFleet": _SPOT_FLEETS,
         "BundleInstance": _S3_BUNDLES,
         "CancelBundleTask": _S3_BUNDLES,
         "ConfirmProductInstance": _MARKETPLACE,

@@ -63,7 +63,7 @@ def request_spot_instances(cx: Context, req: RequestSpotInstancesRequestTypeDef)
     if "ValidUntil" in req:
         options["ValidUntil"] = req["ValidUntil"]
     market = {"MarketType": "spot", "SpotOptions": options}
-    _, made = launch(cx, {**spec, "MinCount": count, "MaxCount": count, "InstanceMarketOptions": market})
+    made = launch(cx, {**spec, "MinCount": count, "MaxCount": count, "InstanceMarketOptions": market}).instances
     look = Look(cx)
     return {"SpotInstanceRequests": [render(cx, look.face(one)) for one in made]}
 

@@ -149,6 +149,11 @@ EXCEPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "manifest-location": ("ImageLocation",),
             "owner-alias": ("ImageOwnerAlias",),
         },
+        "FleetData": {
+            "activity-status": ("_ActivityStatus",),
+            "excess-capacity-termination-policy": ("_TerminatesExcess",),
+            "fleet-state": ("_FleetState",),
+        },
         "InstanceBlockDeviceMapping": _INSTANCE_DISK,
         "Instance": _INSTANCE,
         "InstanceNetworkInterface": _INSTANCE_INTERFACE,
