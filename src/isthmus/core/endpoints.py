@@ -52,12 +52,7 @@ def create(cx: Context, network: Found[Network], service: str, wanted: Sequence[
     data = {"network": network.id, "service": service, "policy": policy}
     with changing(cx, network.id):
         made = kept.create(cx, Kind.ENDPOINT, data, cx.tags.get("vpc-endpoint"))
-        try:
-            _add(cx, made, wanted)
-        except Conflict:
-            _remove(cx, made, tables(cx).get(made.id, ()))
-            kept.delete(cx, Kind.ENDPOINT, made.id)
-            raise
+        _add(cx, made, wanted)
     return made
 
 

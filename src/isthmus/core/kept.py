@@ -137,10 +137,9 @@ def alter(
         data = {**before, **new(before)}
         if check:
             check(change.view)
-        if known in change.view.records:
-            change.update(known, data=data)
-        else:
-            change.put(Record(known, cx.account, kind, "", known, data, cx.now(), None))
+        if known not in change.view.records:
+            change.put(Record(known, cx.account, kind, "", known, before, cx.now(), None))
+        change.update(known, data=data)
     return get(cx, kind, known, defaults)
 
 

@@ -25,5 +25,6 @@ def note(cx: Context, kind: Kind, found: Found[Any], check: Check | None = None,
             check(change.view)
         both = {**(held.data if held else {}), **said}
         data = {name: value for name, value in both.items() if value is not None}
-        created = held.created if held else cx.now()
-        change.put(Record(found.id, cx.account, kind, found.cloud, found.noun.native, data, created, None))
+        if not held:
+            change.put(Record(found.id, cx.account, kind, found.cloud, found.noun.native, {}, cx.now()))
+        change.update(found.id, native=found.noun.native, data=data)

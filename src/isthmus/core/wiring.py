@@ -1,12 +1,13 @@
 """How networks are connected: what the records say, told to the clouds as one whole.
 
 Route tables, gateways, filters and so on are records of the store; a cloud knows their effect alone. Whoever changes
-such records does so within `changing`, which tells the cloud afterwards, or takes the change back if it refuses.
-After a crash in between, `mend` tells it again.
+such records does so within `changing`, which tells the cloud afterwards, or takes the change back if it refuses, and
+nothing of what others have changed meanwhile. After a crash in between, `mend` tells it again.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,15 +17,12 @@ from isthmus.context import Context
 from isthmus.core import acls, dhcp, gateways, hops, kept, networks, routes
 from isthmus.core.ids import Kind
 from isthmus.core.registry import Found
+from isthmus.core.undo import undo
 from isthmus.errors import Fault, Unavailable, Unsupported
 from isthmus.model import Hop, Network, Route, Subnet, SubnetWiring, Wiring
-from isthmus.store import View
+from isthmus.store import Edit
 
-_KINDS = (
-    *(Kind.NETWORK, Kind.SUBNET, Kind.ROUTE_TABLE, Kind.GATEWAY, Kind.EGRESS_GATEWAY, Kind.NAT, Kind.ACL),
-    *(Kind.DHCP, Kind.PEERING, Kind.ENDPOINT, Kind.VPN_GATEWAY),
-)
-"""Whose records `changing` may take back."""
+_log = logging.getLogger(__name__)
 _turns: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 """One change of wiring at a time in each account: the last one told must be the last one recorded."""
 
@@ -60,19 +58,20 @@ def _subnet(cx: Context, network: Found[Network], subnet: Found[Subnet]) -> Subn
 def changing(cx: Context, *known: str) -> Iterator[None]:
     """Change records of these networks' wiring within; their clouds are told, and on a refusal nothing is changed."""
     with _turns[cx.account]:
-        view = cx.view()
         before = {one: compiled(cx, networks.one_network(cx, one)) for one in known if one}
-        yield
+        edits: list[Edit] = []
+        told = False
         try:
+            with cx.store.noting(edits):
+                yield
+            told = True
             for one, was in before.items():
-                network = networks.one_network(cx, one)
-                if (now := compiled(cx, network)) != was:
-                    networks.api(cx.session(network.cloud)).wire(network.noun.native, now)
-        except Fault:
-            _take_back(cx, view)
-            for one, was in before.items():
+                _tell(cx, one, was)
+        except Exception:
+            undo(cx, edits)
+            for one in before if told else ():
                 with suppress(Fault):
-                    _tell(cx, one, was)
+                    _tell(cx, one)
             raise
 
 
@@ -84,28 +83,20 @@ def settle(cx: Context, network: Found[Network]) -> None:
     api = cx.session(network.cloud).networks
     if api is None:
         return
-    with _turns[cx.account], suppress(Unsupported, Unavailable):
-        wanted = compiled(cx, network)
-        if wanted != api.wiring_of(network.noun.native):
-            api.wire(network.noun.native, wanted)
+    with _turns[cx.account]:
+        try:
+            _tell(cx, network.id, api.wiring_of(network.noun.native))
+        except (Unsupported, Unavailable):
+            return
+        except Fault as fault:
+            _log.warning("the network %s is not wired as the records say: %s", network.id, fault)
 
 
-def _tell(cx: Context, known: str, wiring: Wiring) -> None:
-    network = networks.one_network(cx, known)
-    networks.api(cx.session(network.cloud)).wire(network.noun.native, wiring)
-
-
-def _take_back(cx: Context, view: View) -> None:
-    """Records as they were in an older view; what was made since goes."""
-    now = cx.view()
-    with cx.store.change(cx.account) as change:
-        for kind in _KINDS:
-            then, present = view.of_kind(kind), now.of_kind(kind)
-            for one in present.keys() | then.keys():
-                if one not in then:
-                    change.drop(one)
-                elif present.get(one) is not then[one]:
-                    change.put(then[one])
+def _tell(cx: Context, known: str, told: Wiring | None = None) -> None:
+    """Until what a network's cloud was told last is what the records say: other processes may change them meanwhile."""
+    while (now := compiled(cx, network := networks.one_network(cx, known))) != told:
+        networks.api(cx.session(network.cloud)).wire(network.noun.native, now)
+        told = now
 
 
 def mend(cx: Context) -> None:

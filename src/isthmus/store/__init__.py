@@ -1,7 +1,7 @@
 """What only the API knows: accounts, ids, tags, tokens. Losing it loses those, never a machine."""
 
 from isthmus.store.accounts import Account, Credential, CredentialInfo, Tenant
-from isthmus.store.changes import Change
+from isthmus.store.changes import Change, Edit
 from isthmus.store.errors import StoreError
 from isthmus.store.store import Store
 from isthmus.store.trail import Trail
@@ -12,6 +12,7 @@ __all__ = [
     "Change",
     "Credential",
     "CredentialInfo",
+    "Edit",
     "Record",
     "Store",
     "StoreError",

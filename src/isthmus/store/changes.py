@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, select, update
 
@@ -46,17 +47,36 @@ _TAGS = select(tags.c.resource, tags.c.tags).where(
 )
 
 
+class Edit(NamedTuple):
+    """What a change made of one record; None where there is none."""
+
+    known: str
+    before: Record | None
+    after: Record | None
+    tags: Mapping[str, str]
+    """Those that it had before."""
+
+
 class Change:
-    """What is done is committed together at the end. Meanwhile the account is locked: never call a cloud in here."""
+    """What is done is committed together at the end. Meanwhile the account is locked: never call a cloud in here.
+
+    `edits` gets what is done to records, if it is given.
+    """
 
     def __init__(
-        self, connection: Connection, statements: Statements, account: str, view: Callable[[str], View]
+        self,
+        connection: Connection,
+        statements: Statements,
+        account: str,
+        view: Callable[[str], View],
+        edits: list[Edit] | None = None,
     ) -> None:
         self._connection = connection
         self._say = statements
         self._account = account
         self._view = view
         self._generation = connection.scalar(statements.begin, {"account": account})
+        self._edits = edits
 
     @cached_property
     def view(self) -> View:
@@ -79,6 +99,8 @@ class Change:
         }
         if record.account != self._account or self._connection.scalar(self._say.put, values) is None:
             raise ValueError(f"{record.id} is the record of another account")
+        if self._edits is not None:
+            self._note(self._edits, record.id, lambda _: record)
 
     def update(
         self,
@@ -89,17 +111,26 @@ class Change:
         gone: datetime | None = None,
     ) -> None:
         """Sets what is given. Raises KeyError if there is no such record."""
-        given = {"native": native, "data": None if data is None else dict(data), "gone": gone}
+        given: dict[str, Any] = {"native": native, "data": None if data is None else dict(data), "gone": gone}
         values = {name: value for name, value in given.items() if value is not None}
         statement = _UPDATE.values(**values, generation=self._generation)
         if self._connection.execute(statement, {"known": known, "mine": self._account}).rowcount != 1:
             raise KeyError(known)
+        if self._edits is not None:
+            self._note(self._edits, known, lambda held: held and replace(held, **values))
 
     def drop(self, known: str) -> None:
         """Forgets a record and its tags; that there is none is fine."""
         values = {"known": known, "mine": self._account, "generation": self._generation}
         self._connection.execute(_DROP, values)
+        if self._edits is not None:
+            self._note(self._edits, known, lambda _: None)
         self.untag([known])
+
+    def _note(self, edits: list[Edit], known: str, after: Callable[[Record | None], Record | None]) -> None:
+        earlier = next((edit for edit in reversed(edits) if edit.known == known), None)
+        held = earlier.after if earlier else self.view.records.get(known)
+        edits.append(Edit(known, held, after(held), self.view.tags.get(known, {})))
 
     def tag(self, ids: Iterable[str], given: Mapping[str, str]) -> None:
         """Adds tags to resources; a key that is there gets the new value and keeps its place."""

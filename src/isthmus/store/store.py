@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, delete, select, update
 
 from isthmus.store import schema
 from isthmus.store.accounts import Account, Accounts, Credential, CredentialInfo, Tenant
-from isthmus.store.changes import Change, Statements
+from isthmus.store.changes import Change, Edit, Statements
 from isthmus.store.claims import Claims
 from isthmus.store.database import Database, parse
 from isthmus.store.secrets import Vault
@@ -29,6 +30,7 @@ class Store:
         self._accounts = Accounts(database, vault)
         self._views = Views(database)
         self._statements = Statements(database)
+        self._mine = threading.local()
         self.claims = Claims(database)
 
     @classmethod
@@ -57,8 +59,21 @@ class Store:
     @contextmanager
     def change(self, account: str) -> Iterator[Change]:
         """A transaction on one account's records and tags; an exception undoes it."""
+        noted: list[Edit] | None = getattr(self._mine, "edits", None)
+        edits: list[Edit] | None = None if noted is None else []
         with self._database.writing() as connection:
-            yield Change(connection, self._statements, account, self._views.view)
+            yield Change(connection, self._statements, account, self._views.view, edits)
+        if noted is not None and edits:
+            noted.extend(edits)
+
+    @contextmanager
+    def noting(self, edits: list[Edit]) -> Iterator[None]:
+        """Note down what changes of this thread make of records meanwhile."""
+        before, self._mine.edits = getattr(self._mine, "edits", None), edits
+        try:
+            yield
+        finally:
+            self._mine.edits = before
 
     def find(self, known: str) -> Record | None:
         """A record by its id, whosever it is."""
