@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from isthmus.aws.codec import Item
 
-_MOST = 20_000
+_MOST = 200_000
 
 
 class Rendering(Protocol):
@@ -24,7 +24,7 @@ V = TypeVar("V", bound=Rendering)
 
 
 def rendered(render: Callable[[V], dict[str, Any]]) -> Callable[[V], Item]:
-    """A `render` that gives the same Item again, with its XML, for an equal value. Holds 20,000 at most."""
+    """A `render` that gives the same Item again, with its XML, for an equal value. Holds 200,000 at most."""
     memo: dict[tuple[str, str], tuple[V, Item]] = {}
     lock = Lock()
 
