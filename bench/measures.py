@@ -27,10 +27,12 @@ class Effort:
     repeats: int
     seconds: float
     launches: int
+    crowd: int
+    """Instances of the account that has many."""
 
 
-QUICK = Effort(rounds=2, repeats=5, seconds=0.5, launches=30)
-FULL = Effort(rounds=7, repeats=15, seconds=2.0, launches=100)
+QUICK = Effort(rounds=2, repeats=5, seconds=0.5, launches=30, crowd=10_000)
+FULL = Effort(rounds=7, repeats=15, seconds=2.0, launches=100, crowd=100_000)
 
 
 @dataclass
@@ -54,10 +56,11 @@ class Field:
             self.images[caller.endpoint] = found[1].decode()
         return self.images[caller.endpoint]
 
-    def launch(self, caller: Caller, count: int) -> None:
+    def launch(self, caller: Caller, count: int, subnets: Sequence[str] = ()) -> None:
         image = self.image(caller)
-        for _ in range(count // 1000):
-            _ask(caller, "RunInstances", ImageId=image, InstanceType="t3.micro", MinCount=1000, MaxCount=1000)
+        for number in range(count // 1000):
+            within = {"SubnetId": subnets[number % len(subnets)]} if subnets else {}
+            _ask(caller, "RunInstances", ImageId=image, InstanceType="t3.micro", MinCount=1000, MaxCount=1000, **within)
 
     def served(self, name: str, body: bytes) -> Callable[[bytes], bytes]:
         """Have the bare server answer this; what makes its requests of ours."""
@@ -133,10 +136,11 @@ def launches(on: Field) -> Figure:
     return Figure("RunInstances of one, median", "ms", rounds(on, turns, 1000), (under(5, "ms"),))
 
 
-def pages(on: Field) -> tuple[Figure, Figure]:
-    """A page of 1,000 out of 10,000, and out of 1,000."""
+def pages(on: Field) -> tuple[Figure, ...]:
+    """A page of 1,000 out of many, and all pages, against those of 1,000."""
     few, crowd = on.isthmus["thousand"], on.isthmus["crowd"]
-    on.launch(crowd, 10_000)
+    count = on.effort.crowd
+    on.launch(crowd, count, [_subnet(crowd, f"10.{number}.0.0/16") for number in range(1 + count // 60_000)])
     time.sleep(1)
     token = ""
     for _ in range(5):
@@ -147,8 +151,8 @@ def pages(on: Field) -> tuple[Figure, Figure]:
         token = found[1].decode()
     ask = {
         "of 1,000": few.request("DescribeInstances", MaxResults=1000),
-        "of 10,000": crowd.request("DescribeInstances", MaxResults=1000),
-        "sixth of 10,000": crowd.request("DescribeInstances", MaxResults=1000, NextToken=token),
+        "first": crowd.request("DescribeInstances", MaxResults=1000),
+        "sixth": crowd.request("DescribeInstances", MaxResults=1000, NextToken=token),
     }
     turns = {
         name: lambda request=request: median(seconds_each(few.endpoint, [request] * on.effort.repeats))
@@ -158,13 +162,41 @@ def pages(on: Field) -> tuple[Figure, Figure]:
     note = f"out of 1,000 it takes {median(found['of 1,000']):.2f} ms"
     aims = (alike("isthmus", "of 1,000", 0.3),)
 
-    def figure(name: str, of: str) -> Figure:
-        return Figure(name, "ms", {"isthmus": found[of], "of 1,000": found["of 1,000"]}, aims, note)
+    def figure(which: str) -> Figure:
+        name = f"a page of 1,000 out of {count:,}, the {which}"
+        return Figure(name, "ms", {"isthmus": found[which], "of 1,000": found["of 1,000"]}, aims, note)
 
+    walks = {"isthmus": lambda: _walk(crowd) / count, "of 1,000": lambda: _walk(few) / 1000}
+    walked = rounds(on, walks, 1_000_000)
+    shorter = f"of 1,000 it takes {median(walked['of 1,000']):.1f} microseconds"
     return (
-        figure("a page of 1,000 out of 10,000, the first", "of 10,000"),
-        figure("a page of 1,000 out of 10,000, the sixth", "sixth of 10,000"),
+        figure("first"),
+        figure("sixth"),
+        Figure(f"all pages of {count:,} instances, per instance", "microseconds", walked, aims, shorter),
     )
+
+
+def _walk(caller: Caller) -> float:
+    """Seconds to read all pages."""
+    begun, token = time.perf_counter(), ""
+    with Line(caller.endpoint) as line:
+        while True:
+            further = {"NextToken": token} if token else {}
+            body = line.ask(caller.request("DescribeInstances", MaxResults=1000, **further))
+            found = re.search(rb"<nextToken>([^<]+)", body)
+            if not found:
+                return time.perf_counter() - begun
+            token = found[1].decode()
+
+
+def _subnet(caller: Caller, cidr: str) -> str:
+    """A network of its own that is one subnet as a whole."""
+    network = re.search(rb"<vpcId>(vpc-\w+)", _ask(caller, "CreateVpc", CidrBlock=cidr))
+    assert network
+    body = _ask(caller, "CreateSubnet", VpcId=network[1].decode(), CidrBlock=cidr)
+    subnet = re.search(rb"<subnetId>(subnet-\w+)", body)
+    assert subnet
+    return subnet[1].decode()
 
 
 def rounds(on: Field, turns: Mapping[str, Callable[[], float]], scale: float) -> Mapping[str, Sequence[float]]:
