@@ -104,6 +104,16 @@ def test_the_python_in_the_docs_can_be_read(page: Path) -> None:
             ast.parse(code)
 
 
+def test_the_action_that_contributors_are_shown_is_the_one_that_is_served() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    shown = [code for _, language, code in _FENCE.findall(page) if language == "python"]
+    sources = ("src/isthmus/aws/ec2/addresses.py", "tests/api/test_addresses.py")
+    assert len(shown) == len(sources)
+    for code, source in zip(shown, sources, strict=True):
+        assert source in page
+        assert code in (ROOT / source).read_text("utf-8")
+
+
 def test_decisions_are_numbered_and_listed() -> None:
     directory = ROOT / "docs" / "decisions"
     records = sorted(path.name for path in directory.glob("0*.md"))
