@@ -82,12 +82,20 @@ class House:
         Reconciler(self.world).once()
 
     def client(self, service: str = "ec2", account: tuple[str, str, str] | None = None, **config: Any) -> Any:
-        _, access_key, secret = account or self.account
-        session = boto3.Session(access_key, secret, region_name="us-east-1")
         settings = Config(retries={"total_max_attempts": 1}, parameter_validation=False, **config)
-        client = session.client(service, endpoint_url=ENDPOINT, config=settings)
+        client = self._session(account or self.account).client(service, endpoint_url=ENDPOINT, config=settings)
         client.meta.events.register("before-send", self.send)
         return client
+
+    def resource(self) -> Any:
+        """boto3's resources of EC2."""
+        resource = self._session(self.account).resource("ec2", endpoint_url=ENDPOINT)
+        resource.meta.client.meta.events.register("before-send", self.send)
+        return resource
+
+    def _session(self, account: tuple[str, str, str]) -> boto3.Session:
+        _, access_key, secret = account
+        return boto3.Session(access_key, secret, region_name="us-east-1")
 
     def send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         """Hand a signed request to the front, and its answer to botocore."""

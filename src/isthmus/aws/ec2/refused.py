@@ -15,6 +15,8 @@ _EXPORT = "It moves disks to AWS's own S3 store, which is not here."
 _NO_FLOWS = "No cloud records which connections its networks had."
 _NO_MAINTENANCE = "Only fleets of the type maintain are modified, and nobody replaces instances in the background."
 _SPOT_FLEETS = "CreateFleet, which came after it, launches spot instances too."
+_NEVER_HALTED = "The input and output of a volume is never halted."
+_NO_REPORTS = "Nobody would read the report; tell it to whoever operates this."
 _FAST_RESTORES = "Volumes of snapshots need no time to become fast, or cannot be made so."
 
 ec2.unsupported.update(
@@ -26,6 +28,8 @@ ec2.unsupported.update(
         "CreateFlowLogs": _NO_FLOWS,
         "ModifyFleet": _NO_MAINTENANCE,
         "RequestSpotFleet": _SPOT_FLEETS,
+        "EnableVolumeIO": _NEVER_HALTED,
+        "ReportInstanceStatus": _NO_REPORTS,
         "BundleInstance": _S3_BUNDLES,
         "CancelBundleTask": _S3_BUNDLES,
         "ConfirmProductInstance": _MARKETPLACE,
