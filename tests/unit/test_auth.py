@@ -333,13 +333,12 @@ def tampered(draw: st.DrawFn) -> Request:
         return replace(request, path=request.path + draw(st.sampled_from(["x", "a/b", "%20"])))
     if part == "method":
         return replace(request, method="PUT")
-    if part == "query":
-        query = mutated(draw, request.query)
+    if part in ("query", "body"):
+        before = request.query if part == "query" else request.body.decode()
+        after = mutated(draw, before)
         # The same parameters in other spelling (%c3 for %C3) are the same request.
-        assume(parse_qsl(query, True) != parse_qsl(request.query, True))
-        return replace(request, query=query)
-    if part == "body":
-        return replace(request, body=mutated(draw, request.body.decode()).encode())
+        assume(parse_qsl(after, True) != parse_qsl(before, True))
+        return replace(request, query=after) if part == "query" else replace(request, body=after.encode())
     return with_headers(request, **{part.replace("-", "_"): mutated(draw, request.headers[part])})
 
 
