@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from asking import where
 from interrupting import at_once
 from whole import demand_whole
 
@@ -56,7 +57,118 @@ def connect(ec2, it, **options):
     return ec2.create_vpn_connection(**asked)["VpnConnection"]["VpnConnectionId"]
 
 
+def pair(setting, first, second, one, other):
+    """Both orders: which of the two begins first."""
+    return {f"{first}, and {second}": (setting, one, other), f"{second}, and {first}": (setting, other, one)}
+
+
+def empty(ec2):
+    """A VPC with nothing in it, and what it could have."""
+    it = attachable(ec2)
+    [it.main] = ec2.describe_route_tables(Filters=where(vpc_id=it.vpc))["RouteTables"]
+    return it
+
+
+def delete_vpc(ec2, it):
+    return ec2.delete_vpc(VpcId=it.vpc)
+
+
+def exposed(ec2):
+    """A VPC with a gateway, and an interface that an address is for."""
+    it = network(ec2)
+    it.igw = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw)
+    it.port = ec2.create_network_interface(SubnetId=it.subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    it.address = ec2.allocate_address()["AllocationId"]
+    return it
+
+
+def expose(ec2, it):
+    return ec2.associate_address(AllocationId=it.address, NetworkInterfaceId=it.port)
+
+
+def detach(ec2, it):
+    return ec2.detach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw)
+
+
+def asked(ec2):
+    """A connection of two VPCs that waits to be accepted."""
+    it = attachable(ec2)
+    made = ec2.create_vpc_peering_connection(VpcId=it.vpc, PeerVpcId=it.second)["VpcPeeringConnection"]
+    it.peering = made["VpcPeeringConnectionId"]
+    return it
+
+
+def accept(ec2, it):
+    return ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=it.peering)
+
+
+def delete_subnet(ec2, it):
+    return ec2.delete_subnet(SubnetId=it.subnet)
+
+
+S3 = "com.amazonaws.us-east-1.s3"
+PARTS = {
+    "a subnet": lambda ec2, it: ec2.create_subnet(VpcId=it.vpc, CidrBlock="10.7.1.0/24"),
+    "a route table": lambda ec2, it: ec2.create_route_table(VpcId=it.vpc),
+    "an ACL": lambda ec2, it: ec2.create_network_acl(VpcId=it.vpc),
+    "an internet gateway": lambda ec2, it: ec2.attach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw),
+    "a VPN gateway": lambda ec2, it: ec2.attach_vpn_gateway(VpcId=it.vpc, VpnGatewayId=it.vgw),
+    "an egress-only gateway": lambda ec2, it: ec2.create_egress_only_internet_gateway(VpcId=it.vpc),
+    "an endpoint": lambda ec2, it: ec2.create_vpc_endpoint(VpcId=it.vpc, ServiceName=S3),
+    "a connection": lambda ec2, it: ec2.create_vpc_peering_connection(VpcId=it.second, PeerVpcId=it.vpc),
+    "a security group": lambda ec2, it: ec2.create_security_group(GroupName="g", Description="d", VpcId=it.vpc),
+    "another set of DHCP options": lambda ec2, it: ec2.associate_dhcp_options(VpcId=it.vpc, DhcpOptionsId=it.dhcp),
+}
 CASES = {
+    **{
+        name: case
+        for what, part in PARTS.items()
+        for name, case in pair(empty, "a deletion of a VPC", f"{what} in it", delete_vpc, part).items()
+    },
+    **pair(exposed, "a detachment of a gateway", "a public address behind it", detach, expose),
+    **pair(
+        exposed,
+        "a deletion of an interface",
+        "an address for it",
+        lambda ec2, it: ec2.delete_network_interface(NetworkInterfaceId=it.port),
+        expose,
+    ),
+    **pair(
+        network,
+        "a deletion of a subnet",
+        "an interface in it",
+        delete_subnet,
+        lambda ec2, it: ec2.create_network_interface(SubnetId=it.subnet),
+    ),
+    **pair(
+        network,
+        "a deletion of a subnet",
+        "a NAT gateway in it",
+        delete_subnet,
+        lambda ec2, it: ec2.create_nat_gateway(SubnetId=it.subnet, ConnectivityType="private"),
+    ),
+    **pair(
+        network,
+        "a deletion of a subnet",
+        "a route table for it",
+        delete_subnet,
+        lambda ec2, it: ec2.associate_route_table(RouteTableId=it.table, SubnetId=it.subnet),
+    ),
+    **pair(
+        asked,
+        "an acceptance of a connection",
+        "a range that overlaps",
+        accept,
+        lambda ec2, it: ec2.associate_vpc_cidr_block(VpcId=it.second, CidrBlock="10.7.0.0/20"),
+    ),
+    **pair(
+        network,
+        "a deletion of a route table",
+        "an endpoint with it",
+        lambda ec2, it: ec2.delete_route_table(RouteTableId=it.table),
+        lambda ec2, it: ec2.create_vpc_endpoint(VpcId=it.vpc, ServiceName=S3, RouteTableIds=[it.table]),
+    ),
     "entries of an ACL": (
         network,
         lambda ec2, it: ec2.create_network_acl_entry(**entry(it.acl, 1)),

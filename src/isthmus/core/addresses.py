@@ -11,7 +11,7 @@ from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, QuotaExceeded
-from isthmus.model import Address, Port
+from isthmus.model import Address, Network, Port
 from isthmus.providers import Addresses, AddressSpec, Session
 
 AUTO = "auto"
@@ -103,7 +103,8 @@ def associate(
         raise Invalid(f"The address {private} is not one of {port.id}.", "private")
     if (found.noun.port, found.noun.private) == (port.noun.native, private):
         return found
-    gateways.demand(cx, networks.networks(cx).id_of(Kind.NETWORK, port.cloud, port.noun.network))
+    network = networks.networks(cx).id_of(Kind.NETWORK, port.cloud, port.noun.network)
+    gateways.demand(cx, network)
     held = [one for one in index(cx) if (one.cloud, one.noun.port) == (port.cloud, port.noun.native)]
     held = [one for one in held if one.noun.private == private] + ([found] if found.noun.port else [])
     own = [one for one in held if not one.data.get(AUTO)]
@@ -117,7 +118,20 @@ def associate(
             addresses.release_address(other.noun.native)
             forget(cx, other.id)
     addresses.associate_address(found.noun.native, port.noun.native, private)
+    try:
+        gateways.demand(cx, network)  # again: who detaches a gateway looks for addresses afterwards
+    except Conflict:
+        addresses.disassociate_address(found.noun.native)
+        raise
     return one(cx, found.id)
+
+
+def demand_none(cx: Context, network: Found[Network]) -> None:
+    """Raises Conflict (`in-use`) if ports of a network have public addresses."""
+    own = {one.noun.native for one in ports.index(cx) if one.noun.network == network.noun.native}
+    if any(one.cloud == network.cloud and one.noun.port in own for one in index(cx)):
+        reason = f"Network {network.id} has some mapped public address(es). Please unmap those before."
+        raise Conflict(Kind.NETWORK, network.id, reason, "in-use")
 
 
 def disassociate(cx: Context, found: Found[Address]) -> None:

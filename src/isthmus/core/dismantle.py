@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from isthmus.context import Context
-from isthmus.core import acls, firewalls, gateways, kept, networks, peerings, routes
+from isthmus.core import acls, firewalls, gateways, kept, leaving, networks, peerings, routes
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.records import forget
 from isthmus.core.registry import Found
 from isthmus.core.rule_ids import all_ids
-from isthmus.errors import Conflict, NotFound
+from isthmus.errors import Conflict, Fault, NotFound
 from isthmus.model import Firewall, Network
-from isthmus.store import Record
+from isthmus.store import Record, View
 
 _TIED = (
     *(Kind.ROUTE_TABLE, Kind.GATEWAY, Kind.EGRESS_GATEWAY, Kind.NAT, Kind.ACL, Kind.ENDPOINT),
@@ -26,22 +26,27 @@ _ATTACHED = (Kind.GATEWAY, Kind.VPN_GATEWAY)
 
 def delete_network(cx: Context, found: Found[Network]) -> None:
     """Raises Conflict (`in-use`) while the network has anything but what it began with."""
-    if next(_dependents(cx, found), ""):
+    own = _own(cx, found)
+    leaving.begin(cx, found.id, lambda view: _demand_empty(found, _records(view, found)))
+    try:
+        _demand_empty(found, _things(cx, found))
+        networks.api(cx.session(found.cloud)).delete_network(found.noun.native)
+    except Fault:
+        leaving.stay(cx, found.id)
+        raise
+    leaving.end(cx, found.id, own)
+
+
+def _demand_empty(found: Found[Network], things: Iterator[str]) -> None:
+    if next(things, ""):
         reason = f"The vpc '{found.id}' has dependencies and cannot be deleted."
         raise Conflict(Kind.NETWORK, found.id, reason, "in-use")
-    own = _own(cx, found)
-    networks.api(cx.session(found.cloud)).delete_network(found.noun.native)
-    forget(cx, found.id, *own)
 
 
-def _dependents(cx: Context, found: Found[Network]) -> Iterator[str]:
-    """Ids of what must go before the network can."""
+def _things(cx: Context, found: Found[Network]) -> Iterator[str]:
+    """Ids of what the cloud has in a network that must go before it can."""
     yield from (one.id for one in networks.subnets_of(cx, found))
     yield from (one.id for one in _walls(cx, found) if one.noun.name != firewalls.DEFAULT)
-    if gateway := gateways.of_network(cx, found.id):
-        yield gateway.id
-    first = _first(found)
-    yield from (one.id for one in _records(cx, found.id) if one.id not in first)
 
 
 def _walls(cx: Context, found: Found[Network]) -> Iterator[Found[Firewall]]:
@@ -50,29 +55,27 @@ def _walls(cx: Context, found: Found[Network]) -> Iterator[Found[Firewall]]:
             yield one
 
 
-def _records(cx: Context, network: str) -> Iterator[Record]:
-    view = cx.view()
+def _records(view: View, found: Found[Network]) -> Iterator[str]:
+    """Ids of the store's own things in a network that must go before it can."""
+    if found.noun.default and (gateway := gateways.default_id(found)) not in view.records:
+        yield gateway
+    stays = (routes.default_id(found), acls.default_id(found))
     for kind in _TIED:
-        for record in view.of_kind(kind).values():
-            if network in _of(record) and record.gone is None and not record.data.get(kept.DELETED):
-                yield record
-
-
-def _of(record: Record) -> Collection[str]:
-    """The ids of the networks that a thing is in, or connects."""
-    return record.data.get("networks") or [record.data.get("network", "")]
-
-
-def _first(found: Found[Network]) -> set[str]:
-    """Ids of the records' things that a network begins with."""
-    return {routes.default_id(found), gateways.default_id(found), acls.default_id(found)}
+        for record in kept.there(view, kind):
+            if found.id in leaving.within(record.data) and record.id not in stays:
+                yield record.id
 
 
 def _own(cx: Context, found: Found[Network]) -> list[str]:
-    """Ids of all that goes with the network: records and tags of these are forgotten."""
-    view = cx.view()
-    rules = [rule for wall in _walls(cx, found) for rule in all_ids(view, wall)]
-    return [*_first(found), *(one.id for one in _walls(cx, found)), *rules]
+    """Ids of all that goes with the network: records and tags of these are forgotten.
+
+    The gateway that it began with goes if it was deleted; detached, it is one as any other.
+    """
+    view, walls = cx.view(), list(_walls(cx, found))
+    first = [routes.default_id(found), acls.default_id(found)]
+    gateway = view.records.get(gateways.default_id(found))
+    gone = [gateway.id] if gateway and gateway.data.get(kept.DELETED) else []
+    return [*first, *gone, *(one.id for one in walls), *(rule for wall in walls for rule in all_ids(view, wall))]
 
 
 def sweep(cx: Context) -> None:
@@ -84,7 +87,7 @@ def sweep(cx: Context) -> None:
     there = {"", *(one.id for one in networks.networks(cx))}  # later than the records: what is new is there
     forgotten = []
     for record in held:
-        if there.issuperset(_of(record)):
+        if there.issuperset(leaving.within(record.data)):
             continue
         with suppress(NotFound):  # somebody deletes it just now
             if record.kind == Kind.PEERING:

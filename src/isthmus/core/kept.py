@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from isthmus.context import Context
 from isthmus.core.ids import Kind, mint
+from isthmus.core.leaving import demand_staying
 from isthmus.core.registry import NO_TAGS
 from isthmus.errors import Conflict, NotFound
 from isthmus.store import Record, View
@@ -81,7 +82,8 @@ def create(
     """Keep a new thing, `buried` from the first; what a retry of the same request made before is the answer.
 
     So is one that is there already and is the `same` by what it holds. `data` can depend on the others there are.
-    Raises Conflict for the name of another one, if names are `unique`, and what `check` raises of the others.
+    Raises Conflict for the name of another one, if names are `unique`, what `check` raises of the others, and NotFound
+    for a network that is being deleted.
     """
     ref = mint(kind, cx.seed)
     if ref not in cx.view().records:
@@ -92,6 +94,7 @@ def create(
             if check:
                 check(change.view)
             holds = data(change.view) if callable(data) else data
+            demand_staying(change.view, holds)
             if unique and any(one.data.get("name") == holds["name"] for one in others):
                 raise Conflict(kind, holds["name"], f"The name '{holds['name']}' is already in use.", "duplicate")
             change.put(Record(ref, cx.account, kind, "", ref, holds, cx.now(), cx.now() if buried else None))
@@ -135,6 +138,7 @@ def alter(
     with cx.store.change(cx.account) as change:
         before = held(change.view, kind, known, defaults)
         data = {**before, **new(before)}
+        demand_staying(change.view, data)
         if check:
             check(change.view)
         if known not in change.view.records:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from isthmus.context import Context, Place
 from isthmus.core.ids import Kind, mint
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, index, join, pick
-from isthmus.errors import Invalid, NotFound
+from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import Network, Subnet
 from isthmus.providers import Networks, NetworkSpec, Session, SubnetSpec
 
@@ -66,6 +66,19 @@ def create_network(cx: Context, cidr: str, *, cloud: str = "", default: bool = F
     with creating(cx, Kind.NETWORK, ref, cloud, tags=tags) as made:
         noun = made(api(cx.session(cloud)).create_network(NetworkSpec(ref, tags.get("Name", ref), cidr, default)))
     return join(cx, cx.view(), Kind.NETWORK, cloud, noun)
+
+
+def add_range(cx: Context, found: Found[Network], cidr: str, demand: Callable[[], None]) -> None:
+    """Give a network a further range. `demand` raises Conflict for what stands against it; it is asked afterwards as
+    well, as that may come at the same time."""
+    family = api(cx.session(found.cloud))
+    demand()
+    family.add_range(found.noun.native, cidr)
+    try:
+        demand()
+    except Conflict:
+        family.remove_range(found.noun.native, cidr)
+        raise
 
 
 def create_subnet(

@@ -47,9 +47,13 @@ def status(cx: Context, found: Kept | Record) -> str:
         return said
     if cx.now() > found.created + EXPIRES:
         return EXPIRED
+    return FAILED if _overlapping(cx, found) else PENDING
+
+
+def _overlapping(cx: Context, found: Kept | Record) -> bool:
     known = networks.networks(cx).by_id
     both = [known[one].noun.ranges for one in sides(found) if one in known]
-    return FAILED if len(both) == len(Sides._fields) and _overlap(*both) else PENDING
+    return len(both) == len(Sides._fields) and _overlap(*both)
 
 
 def create(cx: Context, asker: Found[Network], other: Found[Network]) -> Kept:
@@ -89,6 +93,8 @@ def accept(cx: Context, known: str) -> Kept:
     [found] = find(cx, [known])
     with changing(cx, *_there(cx, found)):
         _turn(cx, known, ACTIVE, (PENDING,))
+        if _overlapping(cx, found):  # again: who adds a range looks for connections afterwards
+            raise _unfit(known, FAILED)
     return find(cx, [known])[0]
 
 
@@ -118,11 +124,14 @@ def _turn(cx: Context, known: str, to: str, since: Collection[str]) -> None:
             raise NotFound(Kind.PEERING, known)
         now = status(cx, record)
         if now not in since:
-            reason = f"The connection {known} is in the state {now}, which does not allow this."
-            raise Conflict(Kind.PEERING, known, reason)
+            raise _unfit(known, now)
         if to == ACTIVE:
             _demand_room(change.view, record)
         change.update(known, data={**record.data, "status": to}, gone=None if to == ACTIVE else cx.now())
+
+
+def _unfit(known: str, now: str) -> Conflict:
+    return Conflict(Kind.PEERING, known, f"The connection {known} is in the state {now}, which does not allow this.")
 
 
 def _demand_room(view: View, record: Record) -> None:

@@ -15,6 +15,7 @@ from isthmus.core import (
     fleets,
     images,
     instances,
+    leaving,
     nat,
     networks,
     peerings,
@@ -95,6 +96,7 @@ def _mend(cx: Context, grace: timedelta) -> None:
     nat.mend(cx, cx.now() - grace)
     peerings.mend(cx)
     fleets.mend(cx)
+    leaving.mend(cx, networks.networks(cx).by_id, cx.now() - grace)
     dismantle.sweep(cx)
     wiring.mend(cx)
 

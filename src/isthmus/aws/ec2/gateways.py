@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import addresses, gateways, networks, ports
+from isthmus.core import addresses, gateways, networks
 from isthmus.core.kept import Kept
 from isthmus.core.wiring import changing
-from isthmus.errors import Conflict
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -49,14 +48,9 @@ def attach_internet_gateway(cx: Context, req: AttachInternetGatewayRequestTypeDe
 def detach_internet_gateway(cx: Context, req: DetachInternetGatewayRequestTypeDef) -> Mapping[str, Any]:
     found = networks.one_network(cx, req["VpcId"])
     gateways.find(cx, [req["InternetGatewayId"]])
-    mine = {(one.cloud, one.noun.native) for one in ports.index(cx) if one.noun.network == found.noun.native}
-    if any((one.cloud, one.noun.port) in mine for one in addresses.index(cx)):
-        reason = (
-            f"Network {found.id} has some mapped public address(es). Please unmap those before detaching the gateway."
-        )
-        raise Conflict("network", found.id, reason, "in-use")
     with changing(cx, found.id):
         gateways.detach(cx, req["InternetGatewayId"], found.id)
+        addresses.demand_none(cx, found)  # after that: who associates one looks for the gateway afterwards
     return {}
 
 

@@ -121,8 +121,7 @@ def associate_vpc_cidr_block(cx: Context, req: AssociateVpcCidrBlockRequestTypeD
         raise AwsError("InvalidVpc.Range", f"The CIDR '{wanted}' is already associated with '{found.id}'.")
     if len(found.noun.ranges) >= _MOST_RANGES:
         raise AwsError("CidrLimitExceeded", f"The VPC '{found.id}' has {_MOST_RANGES} ranges, and can have no more.")
-    peerings.demand_apart(cx, found.id, wanted)
-    networks.api(cx.session(found.cloud)).add_range(found.noun.native, wanted)
+    networks.add_range(cx, found, wanted, lambda: peerings.demand_apart(cx, found.id, wanted))
     said = _range(found, wanted)
     return {"VpcId": found.id, "CidrBlockAssociation": {**said, "CidrBlockState": {"State": "associating"}}}
 
