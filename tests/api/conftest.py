@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from house import House
 from joined import demand_mended
+from whole import demand_told
 
 from isthmus.aws.front import SERVICES
 from isthmus.context import Context
-from isthmus.core import networks, wiring
 from isthmus.store.errors import StoreError
 
 
@@ -58,9 +58,7 @@ def _demand_mended(house: House) -> None:
 def _demand_wired(house: House) -> None:
     """Whatever a test did, the cloud was told how its networks are connected."""
     for cx in _contexts(house):
-        api = house.cloud.session(cx.tenant("memory")).networks
-        for network in networks.networks(cx):
-            assert api.wiring_of(network.noun.native) == wiring.compiled(cx, network)
+        demand_told(house, cx)
 
 
 @pytest.fixture

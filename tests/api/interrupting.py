@@ -22,8 +22,15 @@ class Interruption(Fuse):
         self._store = store
         self.came = False
 
+    @property
+    def _writing(self) -> bool:
+        return getattr(self._store._database._mine, "writing", False)
+
+    def asked(self) -> None:
+        assert not self._writing, "a cloud is asked while nobody else can write"
+
     def burn(self) -> None:
-        if self.came or getattr(self._store._database._mine, "writing", False):
+        if self.came or self._writing:
             return
         self._left -= 1
         if self.blown:

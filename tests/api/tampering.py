@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
+
+from house import House
+
+from isthmus.aws.front import Front
 
 FAMILIES = ("compute", "volumes", "images", "networks", "ports", "firewalls", "addresses", "keys", "metrics")
 
@@ -25,6 +30,9 @@ class Fuse:
     def blown(self) -> bool:
         return self._left < 0
 
+    def asked(self) -> None:
+        """A cloud is asked for something."""
+
     def burn(self) -> None:
         with self._lock:
             self._left -= 1
@@ -40,6 +48,7 @@ class Family:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         call: Callable[..., Any] = getattr(self._family, name)
+        self._fuse.asked()
         if name.startswith("list_"):
             return call
 
@@ -108,3 +117,17 @@ class TamperedStore:
             yield change
             self._fuse.burn()
         self._fuse.burn()
+
+
+def crash_at(house: House, moment: int, call: Callable[..., Any], **asked: Any) -> bool:
+    """Whether the process died at this moment of a call; a new one over the same store and cloud has taken over."""
+    fuse = Fuse(moment)
+    whole = house.new_world()
+    broken = replace(whole, clouds={"memory": TamperedCloud(house.cloud, fuse)}, store=TamperedStore(house.store, fuse))
+    house.front = Front(broken)
+    with suppress(Crash):
+        call(**asked)
+    house.world = house.new_world()
+    house.front = Front(house.world)
+    house.mend()
+    return fuse.blown

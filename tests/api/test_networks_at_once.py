@@ -2,59 +2,29 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
-from asking import where
 from interrupting import at_once
-from whole import demand_whole
+from whole import clear, demand_told, demand_whole
+from wired import (
+    S3,
+    accept,
+    asked,
+    attachable,
+    connect,
+    customer,
+    delete_subnet,
+    delete_vpc,
+    detach,
+    entry,
+    expose,
+    exposed,
+    network,
+    peer,
+    reject,
+)
 
+from isthmus.context import Context
 from isthmus.core import acls, vpn
-
-
-def network(ec2):
-    """A VPC with a subnet, and what can be put into it."""
-    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-    made = {
-        "vpc": vpc,
-        "subnet": ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"],
-        "table": ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"],
-        "acl": ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"],
-    }
-    held = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [made["subnet"]]}])
-    made["held"] = held["NetworkAcls"][0]["Associations"][0]["NetworkAclAssociationId"]
-    return SimpleNamespace(**made)
-
-
-def entry(acl, number, **more):
-    rule = {"Protocol": "-1", "RuleAction": "allow", "CidrBlock": "10.0.0.0/8", "Egress": False}
-    return {"NetworkAclId": acl, "RuleNumber": number, **rule, **more}
-
-
-def attachable(ec2):
-    """Two VPCs, and two gateways of each kind."""
-    made = {
-        "vpc": ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"],
-        "second": ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"],
-        "igw": ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"],
-        "other": ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"],
-        "vgw": ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"],
-        "further": ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"],
-        "cgw": customer(ec2)["CustomerGateway"]["CustomerGatewayId"],
-        "dhcp": ec2.create_dhcp_options(DhcpConfigurations=[{"Key": "domain-name", "Values": ["example.org"]}])[
-            "DhcpOptions"
-        ]["DhcpOptionsId"],
-    }
-    return SimpleNamespace(**made)
-
-
-def customer(ec2, address="198.51.100.77"):
-    return ec2.create_customer_gateway(Type="ipsec.1", IpAddress=address)
-
-
-def connect(ec2, it, **options):
-    asked = {"Type": "ipsec.1", "VpnGatewayId": it.vgw, "CustomerGatewayId": it.cgw, "Options": options}
-    return ec2.create_vpn_connection(**asked)["VpnConnection"]["VpnConnectionId"]
 
 
 def pair(setting, first, second, one, other):
@@ -62,52 +32,6 @@ def pair(setting, first, second, one, other):
     return {f"{first}, and {second}": (setting, one, other), f"{second}, and {first}": (setting, other, one)}
 
 
-def empty(ec2):
-    """A VPC with nothing in it, and what it could have."""
-    it = attachable(ec2)
-    [it.main] = ec2.describe_route_tables(Filters=where(vpc_id=it.vpc))["RouteTables"]
-    return it
-
-
-def delete_vpc(ec2, it):
-    return ec2.delete_vpc(VpcId=it.vpc)
-
-
-def exposed(ec2):
-    """A VPC with a gateway, and an interface that an address is for."""
-    it = network(ec2)
-    it.igw = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw)
-    it.port = ec2.create_network_interface(SubnetId=it.subnet)["NetworkInterface"]["NetworkInterfaceId"]
-    it.address = ec2.allocate_address()["AllocationId"]
-    return it
-
-
-def expose(ec2, it):
-    return ec2.associate_address(AllocationId=it.address, NetworkInterfaceId=it.port)
-
-
-def detach(ec2, it):
-    return ec2.detach_internet_gateway(VpcId=it.vpc, InternetGatewayId=it.igw)
-
-
-def asked(ec2):
-    """A connection of two VPCs that waits to be accepted."""
-    it = attachable(ec2)
-    made = ec2.create_vpc_peering_connection(VpcId=it.vpc, PeerVpcId=it.second)["VpcPeeringConnection"]
-    it.peering = made["VpcPeeringConnectionId"]
-    return it
-
-
-def accept(ec2, it):
-    return ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=it.peering)
-
-
-def delete_subnet(ec2, it):
-    return ec2.delete_subnet(SubnetId=it.subnet)
-
-
-S3 = "com.amazonaws.us-east-1.s3"
 PARTS = {
     "a subnet": lambda ec2, it: ec2.create_subnet(VpcId=it.vpc, CidrBlock="10.7.1.0/24"),
     "a route table": lambda ec2, it: ec2.create_route_table(VpcId=it.vpc),
@@ -116,7 +40,7 @@ PARTS = {
     "a VPN gateway": lambda ec2, it: ec2.attach_vpn_gateway(VpcId=it.vpc, VpnGatewayId=it.vgw),
     "an egress-only gateway": lambda ec2, it: ec2.create_egress_only_internet_gateway(VpcId=it.vpc),
     "an endpoint": lambda ec2, it: ec2.create_vpc_endpoint(VpcId=it.vpc, ServiceName=S3),
-    "a connection": lambda ec2, it: ec2.create_vpc_peering_connection(VpcId=it.second, PeerVpcId=it.vpc),
+    "a connection": peer,
     "a security group": lambda ec2, it: ec2.create_security_group(GroupName="g", Description="d", VpcId=it.vpc),
     "another set of DHCP options": lambda ec2, it: ec2.associate_dhcp_options(VpcId=it.vpc, DhcpOptionsId=it.dhcp),
 }
@@ -124,7 +48,7 @@ CASES = {
     **{
         name: case
         for what, part in PARTS.items()
-        for name, case in pair(empty, "a deletion of a VPC", f"{what} in it", delete_vpc, part).items()
+        for name, case in pair(attachable, "a deletion of a VPC", f"{what} in it", delete_vpc, part).items()
     },
     **pair(exposed, "a detachment of a gateway", "a public address behind it", detach, expose),
     **pair(
@@ -155,6 +79,15 @@ CASES = {
         delete_subnet,
         lambda ec2, it: ec2.associate_route_table(RouteTableId=it.table, SubnetId=it.subnet),
     ),
+    **pair(asked, "an acceptance of a connection", "its rejection", accept, reject),
+    **pair(
+        asked,
+        "an acceptance of a connection",
+        "the deletion of its network",
+        accept,
+        lambda ec2, it: ec2.delete_vpc(VpcId=it.second),
+    ),
+    "two connections of two networks": (attachable, peer, peer),
     **pair(
         asked,
         "an acceptance of a connection",
@@ -265,23 +198,25 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_of_two_requests_at_once_none_leaves_what_cannot_be(build, case):
     setting, one, other = CASES[case]
+    house = build()
+    ec2 = house.client()
     moment, came = 0, True
     while came:
-        house = build()
-        ec2 = house.client()
         it = setting(ec2)
         came = at_once(house, moment, lambda: one(ec2, it), lambda: other(ec2, it))  # noqa: B023 - called at once
         demand_whole(ec2)
+        demand_told(house, Context(house.account[0], house.world))
+        clear(ec2)
         moment += 1
     assert moment > 1
 
 
 def test_of_two_changes_of_an_acl_at_once_none_is_lost(build):
     setting, one, other = CASES["entries of an ACL"]
+    house = build()
+    ec2 = house.client()
     moment, came = 0, True
     while came:
-        house = build()
-        ec2 = house.client()
         it = setting(ec2)
         came = at_once(house, moment, lambda: one(ec2, it), lambda: other(ec2, it))  # noqa: B023 - called at once
         [acl] = ec2.describe_network_acls(NetworkAclIds=[it.acl])["NetworkAcls"]

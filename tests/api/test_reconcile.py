@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from asking import disks, instance, instances, refusal, state, tagged, tags, where
 from botocore.exceptions import ClientError
-from tampering import Crash, Fuse, TamperedCloud, TamperedStore
+from tampering import crash_at
 
 from isthmus.aws.front import Front
 from isthmus.errors import Unavailable
@@ -26,20 +25,6 @@ def machine_image(ec2):
 
 def session(house):
     return house.cloud.session(house.account[0])
-
-
-def crash_at(house, moment, call, **asked):
-    """Whether the process died at this moment of a call; a new one over the same store and cloud has taken over."""
-    fuse = Fuse(moment)
-    whole = house.new_world()
-    broken = replace(whole, clouds={"memory": TamperedCloud(house.cloud, fuse)}, store=TamperedStore(house.store, fuse))
-    house.front = Front(broken)
-    with suppress(Crash):
-        call(**asked)
-    house.world = house.new_world()
-    house.front = Front(house.world)
-    house.mend()
-    return fuse.blown
 
 
 def agree(house, ec2):

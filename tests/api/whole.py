@@ -7,6 +7,11 @@ from ipaddress import ip_network
 from itertools import combinations
 from typing import Any
 
+from house import House
+
+from isthmus.context import Context
+from isthmus.core import networks, wiring
+
 GONE = ("deleted", "failed", "rejected", "expired")
 
 
@@ -30,6 +35,13 @@ def demand_whole(ec2: Any) -> None:
             assert "igw" in attached.get(port["VpcId"], ()), f"{port['VpcId']} has public addresses and no gateway"
     _demand_peerings(ec2, vpcs)
     _demand_tunnels(ec2)
+
+
+def demand_told(house: House, cx: Context) -> None:
+    """The cloud was told how an account's networks are connected."""
+    api = house.cloud.session(cx.tenant("memory")).networks
+    for network in networks.networks(cx):
+        assert api.wiring_of(network.noun.native) == wiring.compiled(cx, network)
 
 
 def _attachments(ec2: Any) -> dict[str, list[str]]:
@@ -97,3 +109,76 @@ def _demand_tunnels(ec2: Any) -> None:
     for (gateway, one), (other_gateway, other) in combinations(tunnels, 2):
         assert one["OutsideIpAddress"] != other["OutsideIpAddress"]
         assert (gateway, one["TunnelInsideCidr"]) != (other_gateway, other["TunnelInsideCidr"])
+
+
+def clear(ec2: Any) -> None:
+    """Delete what an account has beside what it began with, each after what depends on it."""
+    own = [one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"] if not one["IsDefault"]]
+    for one in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
+        assert ec2.delete_vpc_endpoints(VpcEndpointIds=[one["VpcEndpointId"]])["Unsuccessful"] == []
+    for one in ec2.describe_vpc_peering_connections()["VpcPeeringConnections"]:
+        if one["Status"]["Code"] not in GONE:
+            ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=one["VpcPeeringConnectionId"])
+    for one in ec2.describe_nat_gateways()["NatGateways"]:
+        if one["State"] not in GONE:
+            ec2.delete_nat_gateway(NatGatewayId=one["NatGatewayId"])
+    _clear_ports(ec2)
+    _clear_gateways(ec2, own)
+    _clear_vpns(ec2)
+    for one in ec2.describe_subnets()["Subnets"]:
+        if not one["DefaultForAz"]:
+            ec2.delete_subnet(SubnetId=one["SubnetId"])
+    _clear_networks(ec2, own)
+
+
+def _clear_ports(ec2: Any) -> None:
+    for one in ec2.describe_addresses()["Addresses"]:
+        if "AssociationId" in one:
+            ec2.disassociate_address(AssociationId=one["AssociationId"])
+        ec2.release_address(AllocationId=one["AllocationId"])
+    for one in ec2.describe_network_interfaces()["NetworkInterfaces"]:
+        ec2.delete_network_interface(NetworkInterfaceId=one["NetworkInterfaceId"])
+
+
+def _clear_gateways(ec2: Any, own: list[str]) -> None:
+    for one in ec2.describe_internet_gateways()["InternetGateways"]:
+        vpcs = [held["VpcId"] for held in one["Attachments"]]
+        if not vpcs or vpcs[0] in own:
+            for vpc in vpcs:
+                ec2.detach_internet_gateway(InternetGatewayId=one["InternetGatewayId"], VpcId=vpc)
+            ec2.delete_internet_gateway(InternetGatewayId=one["InternetGatewayId"])
+    for one in ec2.describe_egress_only_internet_gateways()["EgressOnlyInternetGateways"]:
+        known = one["EgressOnlyInternetGatewayId"]
+        ec2.delete_egress_only_internet_gateway(EgressOnlyInternetGatewayId=known)
+
+
+def _clear_vpns(ec2: Any) -> None:
+    for one in ec2.describe_vpn_connections()["VpnConnections"]:
+        if one["State"] not in GONE:
+            ec2.delete_vpn_connection(VpnConnectionId=one["VpnConnectionId"])
+    for one in ec2.describe_vpn_gateways()["VpnGateways"]:
+        for held in one["VpcAttachments"]:
+            ec2.detach_vpn_gateway(VpnGatewayId=one["VpnGatewayId"], VpcId=held["VpcId"])
+        if one["State"] not in GONE:
+            ec2.delete_vpn_gateway(VpnGatewayId=one["VpnGatewayId"])
+    for one in ec2.describe_customer_gateways()["CustomerGateways"]:
+        if one["State"] not in GONE:
+            ec2.delete_customer_gateway(CustomerGatewayId=one["CustomerGatewayId"])
+
+
+def _clear_networks(ec2: Any, own: list[str]) -> None:
+    for table in ec2.describe_route_tables()["RouteTables"]:
+        if not any(one["Main"] for one in table["Associations"]):
+            ec2.delete_route_table(RouteTableId=table["RouteTableId"])
+    for acl in ec2.describe_network_acls()["NetworkAcls"]:
+        if not acl["IsDefault"]:
+            ec2.delete_network_acl(NetworkAclId=acl["NetworkAclId"])
+    for group in ec2.describe_security_groups()["SecurityGroups"]:
+        if group["GroupName"] != "default":
+            ec2.delete_security_group(GroupId=group["GroupId"])
+    for vpc in own:
+        ec2.delete_vpc(VpcId=vpc)
+    used = {vpc["DhcpOptionsId"] for vpc in ec2.describe_vpcs()["Vpcs"]}
+    for one in ec2.describe_dhcp_options()["DhcpOptions"]:
+        if one["DhcpOptionsId"] not in used:
+            ec2.delete_dhcp_options(DhcpOptionsId=one["DhcpOptionsId"])

@@ -26,6 +26,7 @@ _ATTACHED = (Kind.GATEWAY, Kind.VPN_GATEWAY)
 
 def delete_network(cx: Context, found: Found[Network]) -> None:
     """Raises Conflict (`in-use`) while the network has anything but what it began with."""
+    peerings.mend(cx)  # what has ended by itself holds no network
     own = _own(cx, found)
     leaving.begin(cx, found.id, lambda view: _demand_empty(found, _records(view, found)))
     try:

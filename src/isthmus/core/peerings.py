@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network
 from typing import NamedTuple
@@ -40,18 +40,20 @@ def sides(found: Kept | Record) -> Sides:
     return Sides(*found.data["networks"])
 
 
-def status(cx: Context, found: Kept | Record) -> str:
-    """What became of it; nobody accepts one after seven days, or when the networks have come to overlap."""
+def status(cx: Context, found: Kept | Record, known: Mapping[str, Found[Network]] | None = None) -> str:
+    """What became of it; nobody accepts one after seven days, or when the networks have come to overlap.
+
+    `known` are the account's networks, if they have been listed.
+    """
     said = str(found.data["status"])
     if said != PENDING:
         return said
     if cx.now() > found.created + EXPIRES:
         return EXPIRED
-    return FAILED if _overlapping(cx, found) else PENDING
+    return FAILED if _overlapping(found, networks.networks(cx).by_id if known is None else known) else PENDING
 
 
-def _overlapping(cx: Context, found: Kept | Record) -> bool:
-    known = networks.networks(cx).by_id
+def _overlapping(found: Kept | Record, known: Mapping[str, Found[Network]]) -> bool:
     both = [known[one].noun.ranges for one in sides(found) if one in known]
     return len(both) == len(Sides._fields) and _overlap(*both)
 
@@ -69,8 +71,10 @@ def create(cx: Context, asker: Found[Network], other: Found[Network]) -> Kept:
     failed = _overlap(asker.noun.ranges, other.noun.ranges)
     data = {"networks": [asker.id, other.id], "status": FAILED if failed else PENDING}
 
+    listed = networks.networks(cx).by_id
+
     def check(view: View) -> None:
-        live = [(one, status(cx, one)) for one in view.of_kind(Kind.PEERING).values()]
+        live = [(one, status(cx, one, listed)) for one in view.of_kind(Kind.PEERING).values()]
         for one, said in live:
             if set(sides(one)) == {asker.id, other.id} and said in (PENDING, ACTIVE):
                 reason = f"There is a connection {one.id} between {asker.id} and {other.id}."
@@ -93,7 +97,7 @@ def accept(cx: Context, known: str) -> Kept:
     [found] = find(cx, [known])
     with changing(cx, *_there(cx, found)):
         _turn(cx, known, ACTIVE, (PENDING,))
-        if _overlapping(cx, found):  # again: who adds a range looks for connections afterwards
+        if _overlapping(found, networks.networks(cx).by_id):  # again: who adds a range looks for connections afterwards
             raise _unfit(known, FAILED)
     return find(cx, [known])[0]
 
@@ -118,11 +122,12 @@ def _there(cx: Context, found: Kept) -> list[str]:
 
 def _turn(cx: Context, known: str, to: str, since: Collection[str]) -> None:
     """Let one that is in one of these states, whoever else may change it, be in another; all but `active` are ends."""
+    listed = networks.networks(cx).by_id
     with cx.store.change(cx.account) as change:
         record = change.view.records.get(known)
         if record is None or record.kind != Kind.PEERING:
             raise NotFound(Kind.PEERING, known)
-        now = status(cx, record)
+        now = status(cx, record, listed)
         if now not in since:
             raise _unfit(known, now)
         if to == ACTIVE:
