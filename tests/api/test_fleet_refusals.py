@@ -79,7 +79,7 @@ def create_with(ec2, template, over=None, **asked):
     return create(ec2, template, *([over] if over else []), **asked)
 
 
-def test_a_template_must_be_named_with_its_version_and_leave_the_market_to_the_fleet(ec2, image):
+def test_a_template_must_be_named_with_its_version_and_fit_the_fleet(ec2, image):
     target = {"TotalTargetCapacity": 1}
     asked = {"Type": "instant", "TargetCapacitySpecification": target}
     spot = web(ec2, image, "spot", InstanceMarketOptions={"MarketType": "spot"})

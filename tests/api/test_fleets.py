@@ -119,6 +119,19 @@ def test_a_spot_instance_has_the_price_of_its_override(ec2, template):
     assert (asked["SpotPrice"], asked["Type"]) == ("0.300000", "one-time")
 
 
+def test_a_template_may_be_for_spot_instances_as_packers_is(ec2, image):
+    market = {"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.2"}}
+    said = {"IamInstanceProfile": {"Name": ""}, "Placement": {"AvailabilityZone": "us-east-1b"}}
+    port = {"DeviceIndex": 0, "DeleteOnTermination": True, "AssociatePublicIpAddress": True}
+    bare = web(ec2, image, **said, InstanceMarketOptions=market, NetworkInterfaces=[port])
+    answer = create(ec2, bare, *types("t3.small", "t3.micro"), capacity={"DefaultTargetCapacityType": "spot"})
+
+    assert launched(answer) == [("t3.small", "us-east-1b", 1)]
+    [asked] = ec2.describe_spot_instance_requests(Filters=where(instance_id=ids(answer)))["SpotInstanceRequests"]
+    assert asked["SpotPrice"] == "0.200000"
+    assert refusal(create, ec2=ec2, template=bare) == "InvalidParameterCombination"
+
+
 def test_pools_are_tried_in_the_order_of_the_request(ec2, template):
     assert launched(create(ec2, template, *types("t3.large", "t3.micro"))) == [("t3.large", "us-east-1a", 1)]
 

@@ -76,8 +76,8 @@ def configurations(cx: Context, req: Mapping[str, Any]) -> list[Configuration]:
         if req["Type"] != "instant" and spec.get("LaunchTemplateSpecificationUserData"):
             message = "LaunchTemplateSpecificationUserData is for instant fleets only."
             raise AwsError("InvalidParameterCombination", message)
-        if "InstanceMarketOptions" in version.data:
-            message = "A fleet says itself which of its instances are spot instances: its template may not."
+        if version.data.get("InstanceMarketOptions", {}).get("MarketType") == "spot" and targets(req)[0]:
+            message = "The launch template is for spot instances, and the fleet is to have others too."
             raise AwsError("InvalidParameterCombination", message)
         found.append(Configuration(version.template.id, version.number, given))
     if sum(max(len(one.overrides), 1) for one in found) > _MOST_OVERRIDES:
@@ -133,7 +133,7 @@ def ordered(
     cx, said = _overlaid(cx, one, override)
     placement = {**said.get("Placement", {}), "AvailabilityZoneId": cx.world.zone_id(pool.zone)}
     asked = {**said, "InstanceType": pool.flavor, "Placement": placement, "MinCount": 1, "MaxCount": count}
-    return cx, asked if options is None else {**asked, **_market(options, override)}
+    return cx, asked if options is None else {**asked, "InstanceMarketOptions": _market(said, options, override)}
 
 
 def _offers(
@@ -177,12 +177,12 @@ def _overlaid(cx: Context, one: Configuration, override: Mapping[str, Any]) -> t
     return cx, said
 
 
-def _market(options: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """InstanceMarketOptions of a fleet's spot instances."""
+def _market(said: Mapping[str, Any], options: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """InstanceMarketOptions of a fleet's spot instances: those of the template, and the fleet's own over them."""
+    below = said.get("InstanceMarketOptions", {}).get("SpotOptions", {})
     behavior, most = options.get("InstanceInterruptionBehavior"), override.get("MaxPrice")
-    said = {"InstanceInterruptionBehavior": behavior, "MaxPrice": most}
-    spot = {name: value for name, value in said.items() if value}
-    return {"InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": spot}}
+    above = {"InstanceInterruptionBehavior": behavior, "MaxPrice": most}
+    return {"MarketType": "spot", "SpotOptions": {**below, **{name: value for name, value in above.items() if value}}}
 
 
 def _share(req: Mapping[str, Any], found: Sequence[Pool], name: str, target: int) -> Share:
