@@ -18,6 +18,7 @@ from wired import (
     entry,
     expose,
     exposed,
+    nat,
     network,
     peer,
     reject,
@@ -30,6 +31,26 @@ from isthmus.core import acls, vpn
 def pair(setting, first, second, one, other):
     """Both orders: which of the two begins first."""
     return {f"{first}, and {second}": (setting, one, other), f"{second}, and {first}": (setting, other, one)}
+
+
+def delete_nats(ec2, _):
+    for one in ec2.describe_nat_gateways()["NatGateways"]:
+        ec2.delete_nat_gateway(NatGatewayId=one["NatGatewayId"])
+
+
+def with_endpoint(ec2):
+    """A VPC with an endpoint that has no tables."""
+    it = network(ec2)
+    it.endpoint = ec2.create_vpc_endpoint(VpcId=it.vpc, ServiceName=S3)["VpcEndpoint"]["VpcEndpointId"]
+    return it
+
+
+def delete_endpoint(ec2, it):
+    return ec2.delete_vpc_endpoints(VpcEndpointIds=[it.endpoint])
+
+
+def further(ec2, it):
+    return ec2.modify_vpc_endpoint(VpcEndpointId=it.endpoint, AddRouteTableIds=[it.table])
 
 
 PARTS = {
@@ -88,6 +109,11 @@ CASES = {
         lambda ec2, it: ec2.delete_vpc(VpcId=it.second),
     ),
     "two connections of two networks": (attachable, peer, peer),
+    "a NAT gateway, and its deletion": (exposed, nat, delete_nats),
+    "two NAT gateways with one address": (exposed, nat, nat),
+    "a NAT gateway, and its address elsewhere": (exposed, nat, expose),
+    "a NAT gateway, and the detachment of the gateway": (exposed, nat, detach),
+    **pair(with_endpoint, "a deletion of an endpoint", "a further table for it", delete_endpoint, further),
     **pair(
         asked,
         "an acceptance of a connection",

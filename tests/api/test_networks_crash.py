@@ -22,6 +22,7 @@ from wired import (
     entry,
     expose,
     exposed,
+    nat,
     network,
     options,
     peer,
@@ -59,10 +60,6 @@ def connected(ec2):
     ec2.attach_vpn_gateway(VpcId=it.vpc, VpnGatewayId=it.further)
     it.connection = connect(ec2, it, StaticRoutesOnly=True)
     return it
-
-
-def nat(ec2, it):
-    return ec2.create_nat_gateway(SubnetId=it.subnet, AllocationId=it.address)
 
 
 def route(ec2, it, to="0.0.0.0/0", **target):

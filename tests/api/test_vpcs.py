@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from asking import refusal, tags, where
+from botocore.exceptions import ClientError
+from interrupting import at_once
 
 
 @pytest.fixture
@@ -192,6 +194,46 @@ def test_the_default_vpc_is_deleted_and_made_again(house, ec2, image):
     assert [route["DestinationCidrBlock"] for route in table["Routes"]] == ["172.31.0.0/16", "0.0.0.0/0"]
     assert ec2.run_instances(**launch)["Instances"][0]["VpcId"] == made["VpcId"]
     house.settle()
+
+
+def delete_default(ec2):
+    """The default VPC with its subnets; the gateway that it had stays."""
+    [default] = ec2.describe_vpcs(Filters=where(is_default="true"))["Vpcs"]
+    for subnet in ec2.describe_subnets(Filters=where(vpc_id=default["VpcId"]))["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    [gateway] = ec2.describe_internet_gateways(Filters=where(**{"attachment.vpc-id": default["VpcId"]}))[
+        "InternetGateways"
+    ]
+    ec2.detach_internet_gateway(VpcId=default["VpcId"], InternetGatewayId=gateway["InternetGatewayId"])
+    ec2.delete_vpc(VpcId=default["VpcId"])
+    return gateway["InternetGatewayId"]
+
+
+def test_the_gateway_of_a_deleted_default_vpc_is_attached_to_another(house, ec2, vpc):
+    gateway = delete_default(ec2)
+    ec2.attach_internet_gateway(VpcId=vpc, InternetGatewayId=gateway)
+    house.mend()
+
+    [found] = ec2.describe_internet_gateways()["InternetGateways"]
+    assert (found["InternetGatewayId"], found["Attachments"][0]["VpcId"]) == (gateway, vpc)
+    ec2.create_default_vpc()
+    assert len(ec2.describe_internet_gateways()["InternetGateways"]) == 2
+
+
+def test_of_two_default_vpcs_at_once_one_is_made(house, ec2):
+    delete_default(ec2)
+    codes = []
+
+    def create():
+        try:
+            ec2.create_default_vpc()
+        except ClientError as refused:
+            codes.append(refused.response["Error"]["Code"])
+
+    assert at_once(house, 0, create, create)
+
+    assert codes == ["DefaultVpcAlreadyExists"]
+    assert [found["IsDefault"] for found in ec2.describe_vpcs()["Vpcs"]] == [True]
 
 
 def test_a_default_subnet_is_deleted_and_made_again(ec2):

@@ -195,6 +195,11 @@ def test_a_route_table_takes_over_a_gateway_s_routes(ec2, vpc, vgw):
     [found] = ec2.describe_route_tables(Filters=where(vpc_id=vpc))["RouteTables"]
     assert (found["Routes"][1]["GatewayId"], found["Routes"][1]["State"]) == (vgw, "active")
 
+    ec2.enable_vgw_route_propagation(**asked)
+    ec2.detach_vpn_gateway(VpnGatewayId=vgw, VpcId=vpc)
+    [found] = ec2.describe_route_tables(Filters=where(vpc_id=vpc))["RouteTables"]
+    assert (found["PropagatingVgws"], found["Routes"][1]["State"]) == ([], "blackhole")
+
 
 def test_tags_on_what_is_made(ec2):
     def wanted(kind):

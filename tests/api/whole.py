@@ -25,6 +25,9 @@ def demand_whole(ec2: Any) -> None:
         assert len(kinds) == len(set(kinds)), f"{vpc} has several gateways of a kind"
     for name, where in _within(ec2):
         assert where in vpcs, f"{name} is in {where}"
+    ways = {one["VpcEndpointId"] for one in ec2.describe_vpc_endpoints()["VpcEndpoints"]}
+    for table in ec2.describe_route_tables()["RouteTables"]:
+        assert {one["GatewayId"] for one in table["Routes"] if one.get("GatewayId", "").startswith("vpce-")} <= ways
     used = _associated(ec2)
     assert {subnet for _, subnet in used} <= subnets
     assert sorted(subnet for kind, subnet in used if kind == "acl") == sorted(subnets)

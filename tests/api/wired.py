@@ -97,3 +97,7 @@ def delete_subnet(ec2, it):
 
 def reject(ec2, it):
     return ec2.reject_vpc_peering_connection(VpcPeeringConnectionId=it.peering)
+
+
+def nat(ec2, it):
+    return ec2.create_nat_gateway(SubnetId=it.subnet, AllocationId=it.address)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from isthmus.context import Context
 from isthmus.core import networks, wiring
 from isthmus.core.registry import Found
-from isthmus.errors import NoCapacity
+from isthmus.errors import Conflict, NoCapacity
 from isthmus.model import Network, Subnet
 
 CIDR = IPv4Network("172.31.0.0/16")
@@ -16,9 +16,15 @@ _PARTS = 4
 
 
 def create_network(cx: Context) -> Found[Network]:
-    """The default network of the first cloud, with a subnet in each zone and a way to the internet."""
+    """The default network of the first cloud, with a subnet in each zone and a way to the internet.
+
+    Raises Conflict (`duplicate`) if there is one.
+    """
     cloud = cx.place().cloud
-    made = networks.create_network(cx, str(CIDR), cloud=cloud, default=True)
+    try:
+        made = networks.create_network(cx, str(CIDR), cloud=cloud, default=True)
+    except Conflict as fault:
+        raise Conflict("default-network", "", str(fault), fault.code) from fault
     for place in [one for one in cx.world.places.values() if one.cloud == cloud]:
         create_subnet(cx, made, place.zone)
     return networks.one_network(cx, made.id)

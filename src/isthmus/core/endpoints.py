@@ -75,8 +75,10 @@ def change(
 def delete(cx: Context, known: str) -> None:
     """With its routes. Raises NotFound."""
     [found] = find(cx, [known])
-    change(cx, found, remove=tables(cx).get(known, ()))
-    kept.delete(cx, Kind.ENDPOINT, known)
+    with changing(cx, found.data["network"]), cx.store.change(cx.account) as change:
+        kept.held(change.view, Kind.ENDPOINT, known)
+        routes.drop(change, known)
+        change.drop(known)
 
 
 def _add(cx: Context, found: Kept, wanted: Sequence[str]) -> None:
@@ -87,7 +89,8 @@ def _add(cx: Context, found: Kept, wanted: Sequence[str]) -> None:
         if any(entry.to == to for entry in routes.entries(routes.one(cx, known))):
             raise Conflict("route", to, f"The route table {known} has a route to {to} already.", "duplicate")
     for known in lacking:
-        routes.add(cx, routes.one(cx, known), Entry(to, hops.ENDPOINT, found.id))
+        entry = Entry(to, hops.ENDPOINT, found.id)
+        routes.add(cx, routes.one(cx, known), entry, lambda view: kept.held(view, Kind.ENDPOINT, found.id))
 
 
 def _remove(cx: Context, found: Kept, going: Sequence[str]) -> None:

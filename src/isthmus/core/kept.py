@@ -33,7 +33,7 @@ class Kept(NamedTuple):
 
 Defaults = Mapping[str, Mapping[str, Any]]
 """What is there before anyone made it, by id: a record of it is written when it is changed first, or deleted."""
-Check = Callable[[View], None]
+Check = Callable[[View], object]
 """Raises what stands against a change, by all that the account has on record at the moment of the change."""
 
 

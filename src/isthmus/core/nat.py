@@ -20,7 +20,7 @@ from isthmus.core.ports import OWNER
 from isthmus.core.records import forget
 from isthmus.core.registry import Found
 from isthmus.core.wiring import changing
-from isthmus.errors import Conflict, Fault, Unavailable
+from isthmus.errors import Conflict, Fault, NotFound, Unavailable
 from isthmus.model import Address, Port, Subnet
 
 NAT = "nat_gateway"
@@ -50,13 +50,14 @@ def create(cx: Context, subnet: Found[Subnet], address: Found[Address] | None, p
         port = _port(cx, made, ref, private)
         if address:
             addresses.associate(cx, addresses.one(cx, address.id), port, again=False)
+        return kept.update(cx, Kind.NAT, made.id, {"done": True})
     except Unavailable:
         raise
     except Fault:
         _clear(cx, made)
-        forget(cx, made.id)
+        with suppress(NotFound):  # who has deleted it meanwhile sees it as deleted
+            kept.delete(cx, Kind.NAT, made.id)
         raise
-    return kept.update(cx, Kind.NAT, made.id, {"done": True})
 
 
 def _native(cx: Context, ref: str) -> str:

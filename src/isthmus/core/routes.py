@@ -19,7 +19,7 @@ from isthmus.core.notes import note
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import Hop, Network, Subnet
-from isthmus.store import View
+from isthmus.store import Change, View
 
 EVERYWHERE = "0.0.0.0/0"
 
@@ -117,8 +117,8 @@ def delete(cx: Context, known: str) -> None:
     kept.delete(cx, Kind.ROUTE_TABLE, known, first, check)
 
 
-def add(cx: Context, table: Kept, entry: Entry) -> None:
-    """Raises Conflict (`duplicate`) if the table has a route for this range."""
+def add(cx: Context, table: Kept, entry: Entry, check: Check | None = None) -> None:
+    """Raises Conflict (`duplicate`) if the table has a route for this range, and what `check` raises."""
 
     def new(held: list[Entry]) -> list[Entry]:
         if any(other.to == entry.to and other.made != "propagation" for other in held):
@@ -126,7 +126,7 @@ def add(cx: Context, table: Kept, entry: Entry) -> None:
             raise Conflict("route", entry.to, reason, "duplicate")
         return [*held, entry]
 
-    _change(cx, table, new)
+    _change(cx, table, new, check)
 
 
 def exchange(cx: Context, table: Kept, entry: Entry) -> None:
@@ -154,13 +154,21 @@ def _demand(table: Kept, held: Sequence[Entry], to: str) -> None:
         raise NotFound("route", to, f"no route with destination {to} in route table {table.id}")
 
 
-def _change(cx: Context, table: Kept, new: Callable[[list[Entry]], list[Entry]]) -> None:
+def _change(cx: Context, table: Kept, new: Callable[[list[Entry]], list[Entry]], check: Check | None = None) -> None:
     """Change the routes that a table has then, whatever it had when it was read."""
 
     def data(held: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"routes": [asdict(entry) for entry in new(_entries(held))]}
 
-    kept.alter(cx, Kind.ROUTE_TABLE, table.id, data, defaults(cx))
+    kept.alter(cx, Kind.ROUTE_TABLE, table.id, data, defaults(cx), check)
+
+
+def drop(change: Change, target: str) -> None:
+    """Take what leads to something out of all tables, within the change that deletes it."""
+    for table in kept.there(change.view, Kind.ROUTE_TABLE):
+        left = [said for said in table.data["routes"] if said["target"] != target]
+        if len(left) < len(table.data["routes"]):
+            change.update(table.id, data={**table.data, "routes": left})
 
 
 def propagate(cx: Context, table: Kept, source: str, *, on: bool) -> None:

@@ -109,6 +109,7 @@ _CONFLICT = {
     ("placement-group", "in-use"): "InvalidPlacementGroup.InUse",
     ("network", "in-use"): "DependencyViolation",
     ("network", "duplicate"): "CidrConflict",
+    ("default-network", "duplicate"): "DefaultVpcAlreadyExists",
     ("subnet", "duplicate"): "InvalidSubnet.Conflict",
     ("internet-gateway", "attached"): "Resource.AlreadyAssociated",
     ("internet-gateway", "network"): "InvalidParameterValue",

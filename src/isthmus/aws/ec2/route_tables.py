@@ -96,7 +96,11 @@ def _table(cx: Context, table: Kept, vpc: Found[Network], users: Sequence[Associ
         "VpcId": vpc.id,
         "OwnerId": cx.account,
         "Associations": [_association(held) for held in users],
-        "PropagatingVgws": [{"GatewayId": known} for known in routes.propagating(table)],
+        "PropagatingVgws": [
+            {"GatewayId": known}
+            for known in routes.propagating(table)
+            if hops.alive(cx, vpc, Entry("", hops.VPN, known))
+        ],
         "Routes": [
             *(_local(cidr) for cidr in vpc.noun.ranges),
             *(_route(cx, vpc, entry) for entry in routes.entries(table)),
