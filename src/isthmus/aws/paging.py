@@ -28,6 +28,8 @@ class Page:
     """Whose listing of what this is: a token is good for the same one only."""
 
 
+_FILTERS = ("Filters", "Filter")
+"""A listing goes on behind the same item whatever is filtered out of it: EC2 takes its tokens with other filters."""
 LARGEST = 1000
 """Items of a page where the model has no bound; more may be asked for, and are not given."""
 
@@ -64,7 +66,9 @@ def token_for(cx: Context, page: Page, last: tuple[str, ...]) -> str:
 
 
 def _question(cx: Context, action: str, request: Mapping[str, Any]) -> str:
-    said = json.dumps(request, sort_keys=True, default=str)
+    said = json.dumps(
+        {name: value for name, value in request.items() if name not in _FILTERS}, sort_keys=True, default=str
+    )
     return f"{cx.account}\n{action}\n{said}"
 
 

@@ -81,7 +81,7 @@ def effect(cx: Context, network: Found[Network]) -> Dhcp:
     said = options(find(cx, [used])[0])
     resolvers = tuple(said.get("domain-name-servers", ()))
     return Dhcp(
-        "".join(said.get("domain-name", ())),
+        " ".join(said.get("domain-name", ())),
         () if resolvers == (CLOUDS_OWN,) else resolvers,
         tuple(said.get("ntp-servers", ())),
         tuple(said.get("netbios-name-servers", ())),

@@ -13,7 +13,7 @@ from isthmus.core.ids import Kind
 from isthmus.core.instances import Instance, index, pick
 from isthmus.core.nouns import dump_server
 from isthmus.core.registry import family
-from isthmus.errors import Conflict, Denied, Invalid
+from isthmus.errors import Conflict, Denied, Invalid, Unsupported
 from isthmus.model import Console, Flavor, ServerState
 from isthmus.providers import Compute, Session
 from isthmus.store import Record
@@ -160,9 +160,17 @@ def console(cx: Context, instance: str) -> Console:
 
 
 def password(cx: Context, instance: str) -> str:
-    """The administrator's password, encrypted with the key pair; empty until the guest has set one."""
+    """The administrator's password, encrypted with the key pair; empty until the guest has set one, or if it has none.
+
+    Raises Unsupported for a Windows whose cloud does not tell it.
+    """
     [one] = pick(cx, [instance])
-    return compute(cx.session(one.cloud)).password_data(one.server.native)
+    try:
+        return compute(cx.session(one.cloud)).password_data(one.server.native)
+    except Unsupported:
+        if one.server.platform:
+            raise
+        return ""
 
 
 @dataclass(frozen=True)

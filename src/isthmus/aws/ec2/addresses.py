@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
+from isthmus.aws.ec2.instances import demand_one_interface
 from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
@@ -162,11 +163,12 @@ def _id_of(cx: Context, req: Mapping[str, Any], name: str, wanted: str) -> str:
 
 
 def _port(cx: Context, req: AssociateAddressRequestTypeDef) -> Found[Port]:
-    """The interface: the one that is named, or the first of the instance."""
+    """The interface: the one that is named, or the only one of the instance."""
     if known := req.get("InstanceId"):
         [one] = instances.pick(cx, [known])
         if one.server.state not in _THERE or not one.server.ports:
             raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in a valid state for this operation.")
+        demand_one_interface(one)
         return ports.one(cx, ports.port_id(one.cloud, one.server.ports[0]))
     if wanted := req.get("NetworkInterfaceId"):
         return ports.own(cx, wanted)

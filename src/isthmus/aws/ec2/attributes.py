@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.faces import Face, faces
-from isthmus.aws.ec2.instances import mapping, metadata
+from isthmus.aws.ec2.instances import demand_one_interface, mapping, metadata
 from isthmus.aws.ec2.launch import metadata_options, user_data
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
@@ -76,6 +76,8 @@ _SPELLINGS = {
     "enaSupport": "EnaSupport",
     "sriovNetSupport": "SriovNetSupport",
 }
+_LISTS = {"blockDeviceMapping": "BlockDeviceMappings", "groupSet": "Groups"}
+_ONE = "Exactly one attribute can be modified at a time."
 _OF_AN_INTERFACE = frozenset({"sourceDestCheck", "groupSet", "SourceDestCheck", "Groups"})
 _STOPPED_ONLY = frozenset({"EbsOptimized", "InstanceType", "UserData"})
 _FLAGS = {
@@ -96,7 +98,7 @@ def describe_instance_attribute(cx: Context, req: DescribeInstanceAttributeReque
     if face.server.state is ServerState.DELETED:
         raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{face.id}' does not exist")
     if name in _OF_AN_INTERFACE:
-        _demand_one_interface(face.instance)
+        demand_one_interface(face.instance)
     member, read = _READ[name]
     return {"InstanceId": face.id, member: read(face)}
 
@@ -114,12 +116,12 @@ def modify_instance_attribute(cx: Context, req: ModifyInstanceAttributeRequestTy
     _demand_there(one)
     wanted = _wanted(req)
     if len(wanted) != 1:
-        raise AwsError("InvalidParameterCombination", "Exactly one attribute can be modified at a time.")
+        raise AwsError("InvalidParameterCombination", _ONE)
     [(name, value)] = wanted.items()
     if name in _STOPPED_ONLY:
         _demand_stopped(one)
     if name in _OF_AN_INTERFACE:
-        _demand_one_interface(one)
+        demand_one_interface(one)
     if name in _FLAGS:
         servers.change_launch(cx, one, **{_FLAGS[name]: bool(value)})
     else:
@@ -129,14 +131,14 @@ def modify_instance_attribute(cx: Context, req: ModifyInstanceAttributeRequestTy
 
 @ec2.action("ResetInstanceAttribute")
 def reset_instance_attribute(cx: Context, req: ResetInstanceAttributeRequestTypeDef) -> Mapping[str, Any]:
-    [one] = instances.pick(cx, [req["InstanceId"]])
-    _demand_there(one)
     name = req["Attribute"]
     if name in ("kernel", "ramdisk"):
         raise AwsError("UnsupportedOperation", f"A server keeps the {name} it was launched with.")
     if name != "sourceDestCheck":
-        raise AwsError("InvalidParameterValue", f"The attribute {name} cannot be reset.")
-    _demand_one_interface(one)
+        raise AwsError("InvalidParameterValue", f"The attribute {name[:64]} cannot be reset.")
+    [one] = instances.pick(cx, [req["InstanceId"]])
+    _demand_there(one)
+    demand_one_interface(one)
     _source_check(cx, one, True)
     return {}
 
@@ -172,20 +174,23 @@ def describe_instance_credit_specifications(
 
 def _wanted(req: ModifyInstanceAttributeRequestTypeDef) -> dict[str, Any]:
     """What is to change, by the name of its parameter, however it was spelt."""
-    said: Mapping[str, Any] = req
-    if attribute := said.get("Attribute"):
-        if attribute == "blockDeviceMapping":
-            return {"BlockDeviceMappings": said.get("BlockDeviceMappings", [])}
-        if attribute == "groupSet":
-            return {"Groups": said.get("Groups", [])}
-        if attribute not in _SPELLINGS:
-            raise AwsError("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
-        value, name = said.get("Value", ""), _SPELLINGS[attribute]
-        if name in ("Kernel", "Ramdisk", "SriovNetSupport"):
-            raise AwsError("UnsupportedOperation", f"The attribute {attribute} of a server cannot be changed.")
-        return {name: _flag(attribute, value) if name in _FLAGS or name in ("EnaSupport", "SourceDestCheck") else value}
-    wanted = {name: value for name, value in said.items() if name not in ("InstanceId", "Attribute", "Value")}
-    return {name: _inner(value) for name, value in wanted.items()}
+    said = {name: value for name, value in req.items() if name not in ("InstanceId", "Attribute", "Value")}
+    attribute = req.get("Attribute", "")
+    if not attribute:
+        return {name: _inner(value) for name, value in said.items()}
+    if attribute in _LISTS:
+        return {_LISTS[attribute]: [], **said}
+    if attribute not in _SPELLINGS:
+        raise AwsError("InvalidParameterValue", f"Value ({attribute[:64]}) for parameter attribute is invalid.")
+    name = _SPELLINGS[attribute]
+    if name in ("Kernel", "Ramdisk", "SriovNetSupport"):
+        raise AwsError("UnsupportedOperation", f"The attribute {attribute} of a server cannot be changed.")
+    if said:
+        raise AwsError("InvalidParameterCombination", _ONE)
+    if "Value" not in req:
+        raise AwsError("MissingParameter", "The request must contain the parameter value")
+    is_flag = name in _FLAGS or name in ("EnaSupport", "SourceDestCheck")
+    return {name: _flag(attribute, req["Value"]) if is_flag else req["Value"]}
 
 
 def _flag(attribute: str, value: str) -> bool:
@@ -206,13 +211,6 @@ def _demand_there(one: Instance) -> None:
 def _demand_stopped(one: Instance) -> None:
     if one.server.state is not ServerState.STOPPED:
         raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not in the 'stopped' state.")
-
-
-def _demand_one_interface(one: Instance) -> None:
-    """What is an interface's own is asked and changed of each by itself, where there are several."""
-    if len(one.server.ports) > 1:
-        message = f"There are multiple interfaces attached to instance '{one.id}'. Please specify an interface ID."
-        raise AwsError("InvalidInstanceID", message)
 
 
 def _type(cx: Context, one: Instance, value: str) -> None:

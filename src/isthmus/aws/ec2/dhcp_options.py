@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # option -> the most values it has; source: "DHCP option sets" in the VPC User Guide
 _MOST = {
-    "domain-name": 1,
+    "domain-name": 4,
     "domain-name-servers": 4,
     "ntp-servers": 4,
     "netbios-name-servers": 4,

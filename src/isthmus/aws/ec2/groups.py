@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +41,10 @@ class Face(NamedTuple):
     region: str
 
 
+# source: CreateSecurityGroup in the EC2 API reference, of groups of a VPC
+_WORDS = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+
+
 @ec2.listing("DescribeSecurityGroups", key="GroupId", ordered=True, exclusive="GroupIds")
 def describe_security_groups(cx: Context, req: DescribeSecurityGroupsRequestTypeDef) -> Iterator[Item]:
     names = req.get("GroupNames", ())
@@ -55,12 +60,15 @@ def describe_security_groups(cx: Context, req: DescribeSecurityGroupsRequestType
 def create_security_group(cx: Context, req: CreateSecurityGroupRequestTypeDef) -> Mapping[str, Any]:
     name, description = req["GroupName"], req["Description"]
     for text, what in ((name, "GroupName"), (description, "GroupDescription")):
-        if not 1 <= len(text) <= 255 or not all(char.isprintable() for char in text):
-            raise AwsError("InvalidParameterValue", f"{what} has between 1 and 255 printable characters.")
+        if not text:
+            raise AwsError("MissingParameter", f"The request must contain the parameter {what}")
+        if not _WORDS.fullmatch(text):
+            message = f"{what} has at most 255 characters: letters, digits, spaces and ._-:/()#,@[]+=&;{{}}!$*"
+            raise AwsError("InvalidParameterValue", message)
     if name.startswith("sg-"):
         raise AwsError("InvalidParameterValue", "Invalid value for group name: it may not begin with sg-.")
     if name == firewalls.DEFAULT:
-        raise AwsError("InvalidGroup.Reserved", "The security group 'default' is reserved")
+        raise AwsError("InvalidParameterValue", "Cannot use reserved security group name: default")
     found = firewalls.create(cx, name, description, req.get("VpcId", ""))
     answer = {"GroupId": found.id, "SecurityGroupArn": _arn(cx.world.region, cx.account, found.id)}
     return {**answer, "Tags": tag_set(found.tags)} if found.tags else answer

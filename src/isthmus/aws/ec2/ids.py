@@ -35,7 +35,8 @@ FORMS = {
     "SubnetId": ("subnet", "InvalidSubnetID.Malformed"),
     "RouteTableId": ("rtb", "InvalidRouteTableID.Malformed"),
     "RouteTableAssociationId": ("rtbassoc", "InvalidAssociationID.Malformed"),
-    "InternetGatewayId": ("igw", "InvalidInternetGatewayID.Malformed"),
+    # an id of another kind is well formed, and none that there is
+    "InternetGatewayId": ("[a-z]{1,10}", "InvalidInternetGatewayId.Malformed"),
     "VpcCidrAssociationId": ("vpc-cidr-assoc", "InvalidVpcCidrBlockAssociationID.Malformed"),
     "NetworkAclId": ("acl", "InvalidNetworkAclID.Malformed"),
     "NetworkAclAssociationId": ("aclassoc", "InvalidAssociationID.Malformed"),
@@ -67,6 +68,8 @@ FORMS = {
     "UserIdGroupPair.VpcId": ("vpc", "InvalidVpcID.Malformed"),
     "InstanceNetworkInterfaceSpecification.SubnetId": ("subnet", "InvalidSubnetID.Malformed"),
 }
+LATER = frozenset({"NetworkInterfaceAttachmentChanges.AttachmentId"})
+"""Ids of which the action first demands what goes with them."""
 _Path = tuple[str, ...]
 _DEEPEST = 5
 
@@ -97,7 +100,7 @@ def _walk(codec: Codec, shape: Shape, path: _Path, depth: int) -> Iterator[tuple
     for member in members:
         here = (*path, member.name) if member.name else path
         form = FORMS.get(member.shape) or FORMS.get(f"{shape.name}.{member.name}")
-        if form:
+        if form and f"{shape.name}.{member.name}" not in LATER:
             yield here, form
         elif member.type_name in ("structure", "list") and member.name != "Filters" and depth < _DEEPEST:
             yield from _walk(codec, codec.shape(member.shape), here, depth + 1)

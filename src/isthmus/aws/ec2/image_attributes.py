@@ -28,9 +28,9 @@ _LONGEST_PUBLIC = timedelta(days=731)
 
 @ec2.action("ResetImageAttribute")
 def reset_image_attribute(cx: Context, req: ResetImageAttributeRequestTypeDef) -> Mapping[str, Any]:
-    found = own(cx, req["ImageId"])
     if req["Attribute"] != "launchPermission":
-        raise AwsError("InvalidParameterValue", f"The attribute {req['Attribute']} cannot be reset.")
+        raise AwsError("InvalidRequest", f"The attribute {req['Attribute'][:64]} cannot be reset.")
+    found = own(cx, req["ImageId"])
     images.share(cx, found.id, public=False, accounts=())
     return {}
 

@@ -192,13 +192,8 @@ def own(cx: Context, image: str) -> Found[Image]:
 def describe_image_attribute(cx: Context, req: DescribeImageAttributeRequestTypeDef) -> Mapping[str, Any]:
     name = req["Attribute"]
     if name not in _READ:
-        raise AwsError(
-            "InvalidParameterValue", f"Value ({name}) for parameter attribute is invalid. Unknown attribute."
-        )
-    [found] = images.find_images(cx, [req["ImageId"]])
-    face = _Look(cx).face(found)
-    if name == "launchPermission" and face.owner != cx.account:
-        raise AwsError("AuthFailure", f"Not authorized for image:{face.id}", 403)
+        raise AwsError("InvalidRequest", f"Value ({name[:64]}) for parameter attribute is invalid. Unknown attribute.")
+    face = _Look(cx).face(own(cx, req["ImageId"]))
     member, read = _READ[name]
     return {"ImageId": face.id, member: read(cx, face)}
 
@@ -214,16 +209,22 @@ def describe_image_attribute(cx: Context, req: DescribeImageAttributeRequestType
 )
 def modify_image_attribute(cx: Context, req: ModifyImageAttributeRequestTypeDef) -> Mapping[str, Any]:
     image, said = req["ImageId"], req.get("Attribute", "")
-    found = own(cx, image)
     if "Description" in req or said == "description":
-        images.describe(cx, image, req.get("Description", {}).get("Value", req.get("Value", "")))
+        text = req.get("Description", {}).get("Value", req.get("Value"))
+        if text is None:
+            raise AwsError("MissingParameter", "The request must contain the parameter value")
+        own(cx, image)
+        images.describe(cx, image, text)
         return {}
-    if said not in ("", "launchPermission"):
-        raise AwsError("InvalidParameterValue", f"Value ({said}) for parameter attribute is invalid.")
+    if said in _READ and said != "launchPermission":
+        raise AwsError("InvalidParameter", f"The attribute {said} of an image cannot be modified.")
     users = [*req.get("UserIds", ()), *req.get("UserGroups", ())]
     change = permissions.asked(req.get("LaunchPermission", {}), users, req.get("OperationType", ""))
-    if not change:
-        raise AwsError("MissingParameter", "The request must contain the parameter LaunchPermission or Description")
+    if not change or said not in ("", "launchPermission"):
+        raise AwsError(
+            "InvalidParameterCombination", "Say which attribute is modified: LaunchPermission or Description."
+        )
+    found = own(cx, image)
     public, accounts = permissions.changed(cx, found, change, "InvalidAMIAttributeItemValue")
     images.share(cx, image, public=public, accounts=accounts)
     return {}

@@ -13,6 +13,7 @@ from isthmus.aws.ec2.faces import Face, faces
 from isthmus.aws.ec2.portfaces import interface
 from isthmus.aws.ec2.profiles import profile
 from isthmus.aws.ec2.states import state
+from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
@@ -103,6 +104,13 @@ def get_console_output(cx: Context, req: GetConsoleOutputRequestTypeDef) -> Mapp
 def get_password_data(cx: Context, req: GetPasswordDataRequestTypeDef) -> Mapping[str, Any]:
     password = servers.password(cx, req["InstanceId"])
     return {"InstanceId": req["InstanceId"], "Timestamp": cx.now(), "PasswordData": password}
+
+
+def demand_one_interface(one: Instance) -> None:
+    """What is an interface's own is asked and changed of each by itself, where there are several."""
+    if len(one.server.ports) > 1:
+        message = f"There are multiple interfaces attached to instance '{one.id}'. Please specify an interface ID."
+        raise AwsError("InvalidInstanceID", message)
 
 
 def change(before: Instance, after: Instance) -> dict[str, Any]:

@@ -92,16 +92,16 @@ def _groups(cx: Context, found: Found[Port], value: list[str]) -> None:
 
 
 def _attachment(cx: Context, found: Found[Port], value: Mapping[str, Any]) -> None:
-    attachment, keep = value.get("AttachmentId"), value.get("DeleteOnTermination")
-    if not attachment:
-        raise AwsError("MissingParameter", "The request must contain the parameter attachment.attachmentId")
-    if ports.attached(cx, attachment).id != found.id:
-        raise AwsError("InvalidParameterCombination", f"The attachment {attachment} is not one of {found.id}.")
     for name in ("DefaultEnaQueueCount", "EnaQueueCount"):
         if value.get(name):
             raise AwsError("UnsupportedOperation", "The number of queues is the cloud's own choice.")
-    if keep is not None:
-        ports.api(cx.session(found.cloud)).set_delete_with_server(found.noun.native, keep)
+    for name in ("AttachmentId", "DeleteOnTermination"):
+        if name not in value:
+            raise AwsError("MissingParameter", f"The request must contain the parameter Attachment.{name}")
+    attachment, keep = value["AttachmentId"], value["DeleteOnTermination"]
+    if ports.attached(cx, attachment).id != found.id:
+        raise AwsError("InvalidParameterCombination", f"The attachment {attachment} is not one of {found.id}.")
+    ports.api(cx.session(found.cloud)).set_delete_with_server(found.noun.native, keep)
 
 
 _CHANGES: Mapping[str, Callable[[Context, Found[Port], Any], None]] = {

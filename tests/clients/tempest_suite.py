@@ -1,0 +1,126 @@
+"""Runs OpenStack's suite of EC2 tests: each class in one of several processes, which have an account each."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from served import REGION, Account, clean_environment, client, tiny_image
+
+HOME = Path(sys.prefix) / "tempest"
+PYTHON = HOME / "bin" / "python"
+_WORKER = Path(__file__).with_name("tempest_worker.py")
+_FIRST = "scenario.test_paging.SnapshotPagingTest"
+"""Takes longest: it makes and deletes hundreds of snapshots."""
+_SETTINGS = """[DEFAULT]
+log_file = {log}
+[aws]
+ec2_url = {endpoint}
+s3_url = {endpoint}
+aws_access = {access}
+aws_secret = {secret}
+aws_region = {region}
+aws_zone = {region}a
+image_id = {image}
+ebs_image_id = {image}
+instance_type = t3.nano
+instance_type_alt = t3.micro
+build_interval = {interval}
+build_timeout = 120
+run_incompatible_tests = {incompatible}
+run_ssh = False
+vpnaas_enabled = True
+"""
+
+Outcome = tuple[str, str]
+"""`passed`, `failed` or `skipped`, and why."""
+
+
+def every(settings: Path) -> Sequence[str]:
+    """The names of all tests of the suite, which cannot be read without its settings."""
+    found = subprocess.run([PYTHON, _WORKER, "list"], env=_environment(settings), capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.split()
+
+
+def run(accounts: Sequence[Account], place: Path, interval: int, *, incompatible: bool) -> Mapping[str, Outcome]:
+    """What came of each test; as many classes at a time as there are accounts."""
+    settings = [
+        _settings(account, place / f"{number}.conf", interval, incompatible=incompatible)
+        for number, account in enumerate(accounts)
+    ]
+    todo: queue.SimpleQueue[str] = queue.SimpleQueue()
+    classes = {name.rpartition(".")[0] for name in every(settings[0])}
+    for case in sorted(classes, key=lambda case: (case != _FIRST, case)):
+        todo.put(case)
+    found: dict[str, Outcome] = {}
+    with ThreadPoolExecutor(len(accounts)) as executor:
+        for some in executor.map(lambda one: _work(one, todo), settings):
+            found |= some
+    return found
+
+
+def _work(settings: Path, todo: queue.SimpleQueue[str]) -> Mapping[str, Outcome]:
+    found: dict[str, Outcome] = {}
+    with subprocess.Popen(
+        [PYTHON, _WORKER],
+        env=_environment(settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=settings.with_suffix(".err").open("w"),
+        text=True,
+        bufsize=1,
+    ) as worker:
+        assert worker.stdin
+        assert worker.stdout
+        while not todo.empty():
+            try:
+                case = todo.get_nowait()
+            except queue.Empty:
+                break
+            worker.stdin.write(f"{case}\n")
+            answer = worker.stdout.readline()
+            assert answer, settings.with_suffix(".err").read_text()[-4000:]
+            found |= {name: (outcome, why) for name, (outcome, why) in json.loads(answer).items()}
+        worker.stdin.close()
+    return found
+
+
+def _settings(account: Account, path: Path, interval: int, *, incompatible: bool) -> Path:
+    _give_public_addresses(account)
+    path.write_text(
+        _SETTINGS.format(
+            log=path.with_suffix(".log"),
+            endpoint=account.endpoint,
+            access=account.access_key,
+            secret=account.secret,
+            region=REGION,
+            image=tiny_image(account),
+            interval=interval,
+            incompatible=incompatible,
+        )
+    )
+    return path
+
+
+def _give_public_addresses(account: Account) -> None:
+    """As in an account of AWS, instances in default subnets have public addresses."""
+    ec2 = client(account)
+    for subnet in ec2.describe_subnets()["Subnets"]:
+        if not subnet["MapPublicIpOnLaunch"]:
+            ec2.modify_subnet_attribute(SubnetId=subnet["SubnetId"], MapPublicIpOnLaunch={"Value": True})
+
+
+def _environment(settings: Path) -> Mapping[str, str]:
+    return clean_environment(
+        TEST_CONFIG=settings.name,
+        TEST_CONFIG_DIR=str(settings.parent),
+        AWS_CONFIG_FILE=os.devnull,
+        PYTHONWARNINGS="ignore",
+    )
