@@ -15,7 +15,7 @@ ARGS ?=
 BENCH ?=
 export BENCH
 
-.PHONY: help setup system image demo run test check format bench clean
+.PHONY: help setup system image demo run test clients check format bench clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ image: $(READY) ## Build the tiny guest image, if QEMU is here and it is not the
 
 test: $(READY) image ## All tests that need no root; those whose programs are missing are skipped, with the reason
 	@$(BIN)/pytest -n auto $(ARGS)
+
+clients: $(READY) ## Install what the tests of further clients need: OpenStack's suite of EC2 tests
+	@scripts/clients $(VENV)
 
 check: $(READY) ## Format, lint, types, layers, tests: what has to pass before a commit
 	@$(BIN)/ruff format --check .

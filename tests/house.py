@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -31,9 +32,19 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = timedelta()
+        self._stopped: datetime | None = None
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return self._stopped or datetime.now(UTC) + self.ahead
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """For a while no time passes."""
+        self._stopped = self()
+        try:
+            yield
+        finally:
+            self._stopped = None
 
     def pass_by(self, seconds: float) -> None:
         self.ahead += timedelta(seconds=seconds)

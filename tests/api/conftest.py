@@ -51,8 +51,9 @@ def _contexts(house: House) -> list[Context]:
 
 def _demand_mended(house: House) -> None:
     """Whatever a test did, listings that were mended change by change are what they would be if made anew."""
-    for cx in _contexts(house):
-        demand_mended(cx)
+    with house.clock.stopped():
+        for cx in _contexts(house):
+            demand_mended(cx)
 
 
 def _demand_wired(house: House) -> None:

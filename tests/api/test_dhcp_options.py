@@ -63,7 +63,7 @@ def test_a_set_has_what_it_is_given(house, ec2):
         {"nonsense": ["x"]},
         {"domain_name_servers": ["not an address"]},
         {"domain_name_servers": [f"10.0.0.{number}" for number in range(5)]},
-        {"domain_name": ["a", "b"]},
+        {"domain_name": ["a", "b", "c", "d", "e"]},
         {"netbios_node_type": ["3"]},
         {"ntp_servers": ["AmazonProvidedDNS"]},
     ],
@@ -73,7 +73,7 @@ def test_options_that_cannot_be_are_refused(ec2, options):
 
 
 def test_a_vpc_uses_another_set_and_its_cloud_is_told(house, ec2, vpc):
-    known = make(ec2, domain_name=["example.org"], domain_name_servers=["10.7.0.2"])["DhcpOptionsId"]
+    known = make(ec2, domain_name=["example.org", "example.net"], domain_name_servers=["10.7.0.2"])["DhcpOptionsId"]
 
     ec2.associate_dhcp_options(VpcId=vpc, DhcpOptionsId=known)
 
@@ -82,7 +82,7 @@ def test_a_vpc_uses_another_set_and_its_cloud_is_told(house, ec2, vpc):
     networks = house.cloud.session(house.account[0]).networks
     [native] = [network.native for network in networks.list_networks() if network.ref == vpc]
     told = networks.wiring_of(native).dhcp
-    assert (told.domain, told.name_servers) == ("example.org", ("10.7.0.2",))
+    assert (told.domain, told.name_servers) == ("example.org example.net", ("10.7.0.2",))
 
     ec2.associate_dhcp_options(VpcId=vpc, DhcpOptionsId="default")
     assert used(ec2, vpc) == "default"

@@ -58,7 +58,8 @@ def test_the_default_group_lets_its_own_members_in(ec2):
     ("asked", "code"),
     [
         ({"GroupName": "web"}, "InvalidGroup.Duplicate"),
-        ({"GroupName": "default"}, "InvalidGroup.Reserved"),
+        ({"GroupName": "default"}, "InvalidParameterValue"),
+        ({"GroupName": 'name%"'}, "InvalidParameterValue"),
         ({"GroupName": "sg-1234"}, "InvalidParameterValue"),
         ({"GroupName": "n" * 256}, "InvalidParameterValue"),
         ({"Description": "d" * 256}, "InvalidParameterValue"),

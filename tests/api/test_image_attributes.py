@@ -116,7 +116,7 @@ def test_launch_permissions_are_reset(ec2, stranger, made):
 
     assert made not in listed(stranger)
     assert not said(ec2, made)["Public"]
-    assert refusal(ec2.reset_image_attribute, ImageId=made, Attribute="kernel") == "InvalidParameterValue"
+    assert refusal(ec2.reset_image_attribute, ImageId=made, Attribute="kernel") == "InvalidRequest"
 
 
 def test_only_its_owner_says_what_becomes_of_an_image(house, ec2, stranger, made, image):

@@ -303,14 +303,16 @@ def test_a_public_image_is_everyones_in_either_spelling(house, ec2, stranger, ma
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
-        ({}, "MissingParameter"),
+        ({}, "InvalidParameterCombination"),
+        ({"Attribute": "description"}, "MissingParameter"),
+        ({"Attribute": "colour"}, "InvalidParameterCombination"),
         ({"LaunchPermission": {"Add": [{"UserId": "123"}]}}, "InvalidAMIAttributeItemValue"),
         ({"LaunchPermission": {"Add": [{"UserId": "999999999999"}]}}, "InvalidAMIAttributeItemValue"),
         ({"LaunchPermission": {"Add": [{"Group": "friends"}]}}, "InvalidAMIAttributeItemValue"),
         ({"LaunchPermission": {"Add": [{"OrganizationArn": "arn:x"}]}}, "UnsupportedOperation"),
         ({"OperationType": "toggle", "UserGroups": ["all"]}, "InvalidParameterValue"),
         ({"ProductCodes": ["x"]}, "UnsupportedOperation"),
-        ({"Attribute": "kernel", "Value": "aki-0123456789abcdef0"}, "InvalidParameterValue"),
+        ({"Attribute": "kernel", "Value": "aki-0123456789abcdef0"}, "InvalidParameter"),
     ],
 )
 def test_a_change_that_cannot_be_is_refused(ec2, made, asked, code):
@@ -337,7 +339,7 @@ def test_attributes_of_an_image_can_be_read(ec2, made):
     assert read("ramdisk")["RamdiskId"]["Value"] == found["RamdiskId"]
     assert read("bootMode")["BootMode"] == {"Value": "legacy-bios"}
     asked = {"ImageId": made, "Attribute": "colour"}
-    assert refusal(ec2.describe_image_attribute, **asked) == "InvalidParameterValue"
+    assert refusal(ec2.describe_image_attribute, **asked) == "InvalidRequest"
     asked = {"ImageId": NOBODY, "Attribute": "description"}
     assert refusal(ec2.describe_image_attribute, **asked) == "InvalidAMIID.NotFound"
 

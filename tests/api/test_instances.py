@@ -157,8 +157,16 @@ def test_the_console_is_readable_text_with_a_time(ec2, launched):
     assert answer["Timestamp"].tzinfo
 
 
-def test_a_cloud_without_passwords_says_so(ec2, launched):
-    assert refusal(ec2.get_password_data, InstanceId=launched) == "UnsupportedOperation"
+def test_what_is_no_windows_has_no_password(ec2, launched):
+    answer = ec2.get_password_data(InstanceId=launched)
+
+    assert (answer["InstanceId"], answer["PasswordData"]) == (launched, "")
+
+
+def test_a_cloud_that_does_not_tell_a_windows_password_says_so(ec2):
+    windows = ec2.describe_images(Filters=[{"Name": "platform", "Values": ["windows"]}])["Images"][0]["ImageId"]
+    [made] = ec2.run_instances(ImageId=windows, InstanceType="t3.medium", MinCount=1, MaxCount=1)["Instances"]
+    assert refusal(ec2.get_password_data, InstanceId=made["InstanceId"]) == "UnsupportedOperation"
 
 
 def test_a_running_instance_is_well(house, ec2, image, launched):

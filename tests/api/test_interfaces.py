@@ -82,6 +82,18 @@ def test_an_address_moves_only_if_that_is_allowed(ec2, subnet):
     assert one(ec2, second)["PrivateIpAddresses"][1]["PrivateIpAddress"] == "172.31.0.70"
 
 
+def test_of_several_interfaces_one_is_named(ec2, subnet, launched):
+    port = make(ec2, subnet)["NetworkInterfaceId"]
+    attachment = ec2.attach_network_interface(NetworkInterfaceId=port, InstanceId=launched, DeviceIndex=1)
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    change = ec2.modify_network_interface_attribute
+
+    assert refusal(ec2.associate_address, AllocationId=address, InstanceId=launched) == "InvalidInstanceID"
+    assert ec2.associate_address(AllocationId=address, NetworkInterfaceId=port)["AssociationId"]
+    incomplete = {"AttachmentId": attachment["AttachmentId"]}
+    assert refusal(change, NetworkInterfaceId=port, Attachment=incomplete) == "MissingParameter"
+
+
 def test_an_interface_is_attached_and_detached(house, ec2, subnet, launched):
     port = make(ec2, subnet, Description="second")["NetworkInterfaceId"]
     asked = {"NetworkInterfaceId": port, "InstanceId": launched}

@@ -192,12 +192,22 @@ def test_a_token_is_for_the_same_question_of_the_same_account(house, send):
     token = _token(send)
     others = [
         replace(send, account=house.new_account("second"))("DescribeInstanceTypes", {"NextToken": token}),
-        send("DescribeInstanceTypes", {"NextToken": token, "Filter.1.Name": "bare-metal", "Filter.1.Value.1": "false"}),
+        send("DescribeInstanceTypes", {"NextToken": token, "IncludeUnsupportedInRegion": "true"}),
         *(send(action, {"NextToken": token}) for action in PAGED if action != "DescribeInstanceTypes"),
     ]
 
     for answer in others:
         assert (answer.status, answer.code) == (400, "InvalidNextToken")
+
+
+def test_a_listing_goes_on_behind_the_same_item_with_other_filters(ec2, things):
+    known = [one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]]
+    token = ec2.describe_volumes(MaxResults=SIZE)["NextToken"]
+
+    wanted = {"Name": "volume-id", "Values": [known[0], known[-1]]}
+    rest = ec2.describe_volumes(NextToken=token, Filters=[wanted])["Volumes"]
+
+    assert [one["VolumeId"] for one in rest] == known[-1:]
 
 
 def test_a_token_is_good_in_another_process(house, send):

@@ -33,7 +33,7 @@ instance_type = t3.nano
 instance_type_alt = t3.micro
 build_interval = {interval}
 build_timeout = 120
-run_incompatible_tests = {incompatible}
+run_incompatible_tests = True
 run_ssh = False
 vpnaas_enabled = True
 """
@@ -49,12 +49,9 @@ def every(settings: Path) -> Sequence[str]:
     return found.stdout.split()
 
 
-def run(accounts: Sequence[Account], place: Path, interval: int, *, incompatible: bool) -> Mapping[str, Outcome]:
+def run(accounts: Sequence[Account], place: Path, interval: int) -> Mapping[str, Outcome]:
     """What came of each test; as many classes at a time as there are accounts."""
-    settings = [
-        _settings(account, place / f"{number}.conf", interval, incompatible=incompatible)
-        for number, account in enumerate(accounts)
-    ]
+    settings = [_settings(account, place / f"{number}.conf", interval) for number, account in enumerate(accounts)]
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
     classes = {name.rpartition(".")[0] for name in every(settings[0])}
     for case in sorted(classes, key=lambda case: (case != _FIRST, case)):
@@ -92,7 +89,7 @@ def _work(settings: Path, todo: queue.SimpleQueue[str]) -> Mapping[str, Outcome]
     return found
 
 
-def _settings(account: Account, path: Path, interval: int, *, incompatible: bool) -> Path:
+def _settings(account: Account, path: Path, interval: int) -> Path:
     _give_public_addresses(account)
     path.write_text(
         _SETTINGS.format(
@@ -103,7 +100,6 @@ def _settings(account: Account, path: Path, interval: int, *, incompatible: bool
             region=REGION,
             image=tiny_image(account),
             interval=interval,
-            incompatible=incompatible,
         )
     )
     return path

@@ -25,7 +25,7 @@ class Page:
     """Items at most; 0 for all."""
     after: tuple[str, ...] = ()
     question: str = ""
-    """Whose listing of what this is: a token is good for the same one only."""
+    """Whose listing of what this is, whatever it filters: a token is good for the same one only."""
 
 
 _FILTERS = ("Filters", "Filter")
