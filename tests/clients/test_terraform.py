@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Account, clean_environment, client
+from served import Account, clean_environment, client, eventually
 
 pytestmark = pytest.mark.clients
 
@@ -110,6 +110,24 @@ def test_a_set_is_made_changed_in_place_and_gone(
     assert [one["IsDefault"] for one in ec2.describe_vpcs()["Vpcs"]] == [True]
 
 
+def test_fleets_are_made_and_gone(use: Callable[[str], Terraform], account: Account) -> None:
+    """The instances of one end with it, those of the other live on."""
+    ec2, terraform = client(account), use("fleets")
+
+    _apply(terraform)
+    _plan_is_empty(terraform)
+    terraform("destroy", "-auto-approve", "-no-color")
+
+    left = eventually(lambda: _running(ec2), lambda found: len(found) == 3)
+    ec2.terminate_instances(InstanceIds=left)
+    eventually(lambda: _left(ec2), lambda left: left == [])
+
+
+def _running(ec2: Any) -> Sequence[str]:
+    found = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])["Reservations"]
+    return [one["InstanceId"] for made in found for one in made["Instances"]]
+
+
 def _image(ec2: Any) -> str:
     found = ec2.describe_images(Filters=[{"Name": "name", "Values": ["amzn2-*"]}])["Images"]
     return str(found[0]["ImageId"])
@@ -138,7 +156,7 @@ def _facts(ec2: Any, made: dict[str, str]) -> Sequence[object]:
     ]
 
 
-def _left(ec2: Any) -> Sequence[object]:
+def _left(ec2: Any) -> Sequence[Any]:
     """What is left, beside what every account has and what is only remembered."""
     reservations = ec2.describe_instances()["Reservations"]
     instances = [one for made in reservations for one in made["Instances"] if one["State"]["Name"] != "terminated"]
