@@ -104,6 +104,12 @@ def test_the_namespace_is_the_version_asked_for_with_a_slash_behind_it(send, ver
     assert f'xmlns="http://ec2.amazonaws.com/doc/{version}/"' in answer.text
 
 
+def test_the_version_of_libclouds_outscale_drivers_gets_the_namespace_that_they_read(send):
+    answer = send("DescribeRegions", version="2016-04-01")
+
+    assert 'xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"' in answer.text
+
+
 @pytest.mark.parametrize("version", ["2010-08-30", "2016-11-16", "2016-9-15", "latest", "2016-11-15/", "+016-11-15"])
 def test_a_version_that_never_was_is_refused(send, version):
     assert send("DescribeRegions", version=version).code == "NoSuchVersion"

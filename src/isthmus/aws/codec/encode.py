@@ -22,6 +22,11 @@ ERAS: tuple[tuple[str, Mapping[str, frozenset[str]]], ...] = (
 A nested list that boto 2 does not know ends the object around it.
 """
 
+NAMESPACES = MappingProxyType({"2016-04-01": "2016-11-15"})
+"""Versions in whose answers another stands. libcloud's drivers for Outscale ask by the first and read the second
+alone; in any other they find nothing, and say so with empty lists. Those of AWS's own clients do not look at it.
+"""
+
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPECIAL = re.compile('[&<>"\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]')
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
@@ -79,7 +84,7 @@ class Encoder:
             wrapper = operation.wrapper or f"{operation.name}Result"
             metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
             return f'xmlns="{self._model.namespace}"><{wrapper}>', f"</{wrapper}>{metadata}"
-        namespace = f"http://ec2.amazonaws.com/doc/{escape(version)}/"
+        namespace = f"http://ec2.amazonaws.com/doc/{escape(NAMESPACES.get(version, version))}/"
         done = "<return>true</return>" if _is_void(operation, answer) else ""
         return f'xmlns="{namespace}"><requestId>{request_id}</requestId>{done}', ""
 
