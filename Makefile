@@ -46,7 +46,7 @@ image: $(READY) ## Build the tiny guest image, if QEMU is here and it is not the
 test: $(READY) image ## All tests that need no root; those whose programs are missing are skipped, with the reason
 	@$(BIN)/pytest -n auto $(ARGS)
 
-clients: $(READY) ## Install what the tests of further clients need: OpenStack's suite of EC2 tests
+clients: $(READY) ## Install what the tests of further clients need: OpenStack's suite of EC2 tests, Ansible
 	@scripts/clients $(VENV)
 
 check: $(READY) ## Format, lint, types, layers, tests: what has to pass before a commit

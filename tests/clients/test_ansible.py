@@ -1,0 +1,104 @@
+"""Ansible's collection amazon.aws: playbooks make things, find all made when they run again, and take them away."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served import REGION, Account, clean_environment, client
+
+HOME = Path(sys.prefix) / "ansible"
+PLAYBOOK = HOME / "bin" / "ansible-playbook"
+HERE = Path(__file__).parent / "ansible"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHc2bSyBA7dOEGGSVyDPjRIEDQGD3g3GH9KMPWA5tJvU of-ansible"
+
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.skipif(not PLAYBOOK.exists(), reason="Ansible is not installed: make clients"),
+]
+
+
+@pytest.mark.parametrize("playbook", ["network.yml", "compute.yml"])
+def test_a_playbook_makes_all_once_and_takes_it_away(playbook: str, quick: Account, tmp_path: Path) -> None:
+    before = things(quick)
+
+    first = play(quick, playbook, tmp_path)
+    assert first["changed"] > 5
+    made = things(quick)
+    assert made != before
+
+    assert play(quick, playbook, tmp_path)["changed"] == 0
+    assert things(quick) == made
+
+    play(quick, playbook, tmp_path, present=False)
+    assert things(quick) == before
+
+
+def play(account: Account, playbook: str, place: Path, *, present: bool = True) -> Mapping[str, int]:
+    """Run a playbook; how many of its tasks were what."""
+    said = {"endpoint": account.endpoint, "region": REGION, "public_key": KEY, "present": present}
+    environment = clean_environment(
+        AWS_ACCESS_KEY_ID=account.access_key,
+        AWS_SECRET_ACCESS_KEY=account.secret,
+        ANSIBLE_HOME=str(place),
+        ANSIBLE_LOCAL_TEMP=str(place / "local"),
+        ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
+        ANSIBLE_PYTHON_INTERPRETER=str(HOME / "bin" / "python"),
+        ANSIBLE_LOCALHOST_WARNING="false",
+        LC_ALL="C.UTF-8",
+    )
+    command = [PLAYBOOK, "-i", "localhost,", "-e", json.dumps(said), HERE / playbook]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+    assert found.returncode == 0, f"{_failures(found.stdout)}\n{found.stderr}"
+    counts: Mapping[str, int] = json.loads(found.stdout)["stats"]["localhost"]
+    return counts
+
+
+def _failures(output: str) -> str:
+    """What went wrong, of a long answer."""
+    try:
+        tasks = [one for each in json.loads(output)["plays"] for one in each["tasks"]]
+    except ValueError:
+        return output
+    failed = [one for one in tasks if one["hosts"].get("localhost", {}).get("failed")]
+    return json.dumps(failed, indent=1)[:6000]
+
+
+def things(account: Account) -> Mapping[str, Any]:
+    """What an account has that does not stay visible for a while after it is gone."""
+    ec2 = client(account)
+    gone = ("deleting", "deleted", "terminated", "shutting-down")
+    reservations = ec2.describe_instances()["Reservations"]
+    return {
+        "vpcs": sorted(one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]),
+        "subnets": sorted(one["SubnetId"] for one in ec2.describe_subnets()["Subnets"]),
+        "tables": sorted(one["RouteTableId"] for one in ec2.describe_route_tables()["RouteTables"]),
+        "groups": sorted(one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"]),
+        "gateways": sorted(one["InternetGatewayId"] for one in ec2.describe_internet_gateways()["InternetGateways"]),
+        "nats": sorted(
+            one["NatGatewayId"] for one in ec2.describe_nat_gateways()["NatGateways"] if one["State"] not in gone
+        ),
+        "interfaces": sorted(
+            one["NetworkInterfaceId"] for one in ec2.describe_network_interfaces()["NetworkInterfaces"]
+        ),
+        "acls": sorted(one["NetworkAclId"] for one in ec2.describe_network_acls()["NetworkAcls"]),
+        "options": sorted(one["DhcpOptionsId"] for one in ec2.describe_dhcp_options()["DhcpOptions"]),
+        "endpoints": sorted(
+            one["VpcEndpointId"] for one in ec2.describe_vpc_endpoints()["VpcEndpoints"] if one["State"] not in gone
+        ),
+        "instances": sorted(
+            one["InstanceId"] for each in reservations for one in each["Instances"] if one["State"]["Name"] not in gone
+        ),
+        "volumes": sorted(one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]),
+        "snapshots": sorted(one["SnapshotId"] for one in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]),
+        "images": sorted(one["ImageId"] for one in ec2.describe_images(Owners=["self"])["Images"]),
+        "addresses": sorted(one["AllocationId"] for one in ec2.describe_addresses()["Addresses"]),
+        "keys": sorted(one["KeyName"] for one in ec2.describe_key_pairs()["KeyPairs"]),
+        "templates": sorted(one["LaunchTemplateName"] for one in ec2.describe_launch_templates()["LaunchTemplates"]),
+        "placements": sorted(one["GroupName"] for one in ec2.describe_placement_groups()["PlacementGroups"]),
+    }
