@@ -13,7 +13,7 @@ from raw import Sender
 
 from isthmus.aws.codec import Shape
 from isthmus.aws.ec2 import ec2 as service
-from isthmus.aws.ec2.ids import FORMS
+from isthmus.aws.ec2.ids import FORMS, LATER
 
 _NAMES = {"SecurityGroupName": "groupname", "KeyPairName": "keyname", "EipAllocationPublicIp": "number"}
 """Things that are told by a name: nobody's name is another one's."""
@@ -41,8 +41,8 @@ def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]
         here = f"{path}.{member.name or 1}".lstrip(".")
         form = FORMS.get(member.shape) or FORMS.get(f"{shape.name}.{member.name}")
         if form:
-            prefixes = _TAGGABLE if member.shape == "TaggableResourceId" else form[0].split("|")
-            yield from (Place(action, here, prefix, form[1]) for prefix in prefixes)
+            code = "" if f"{shape.name}.{member.name}" in LATER else form[1]
+            yield from (Place(action, here, prefix, code) for prefix in _PREFIXES.get(member.shape, form[0].split("|")))
         elif member.shape in _NAMES:
             yield Place(action, here, _NAMES[member.shape], "")
         elif member.type_name in ("structure", "list") and member.name != "Filters" and depth < 5:
@@ -54,6 +54,8 @@ _TAGGABLE = (
     *("vpc", "subnet", "eni", "rtb", "igw", "acl", "dopt", "nat", "eigw", "pcx", "vpce"),
     *("vgw", "cgw", "vpn", "fleet"),
 )
+_PREFIXES = {"TaggableResourceId": _TAGGABLE, "InternetGatewayId": ("igw",)}
+"""Shapes of ids of which more is well formed than there can be."""
 PLACES = list(_places())
 EACH = {"DeleteVpcEndpoints": "NotFound", "DeleteFleets": "fleetIdDoesNotExist"}
 """Actions that say of each thing by itself that it is not there, with how they say it."""
@@ -88,7 +90,6 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
     port = ec2.create_network_interface(SubnetId=instance["SubnetId"])["NetworkInterface"]["NetworkInterfaceId"]
-    attached = ec2.attach_network_interface(NetworkInterfaceId=port, InstanceId=instance["InstanceId"], DeviceIndex=1)
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     uses = ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -109,6 +110,7 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     tunnelled = ec2.create_vpn_connection(Type="ipsec.1", CustomerGatewayId=cgw, VpnGatewayId=vgw)["VpnConnection"]
     further = ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.8.0.0/16")["CidrBlockAssociation"]
     association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance["InstanceId"])
+    attached = ec2.attach_network_interface(NetworkInterfaceId=port, InstanceId=instance["InstanceId"], DeviceIndex=1)
     made = ec2.create_image(InstanceId=instance["InstanceId"], Name=f"image {volume}")["ImageId"]
     house.settle(6)
     return {
@@ -167,6 +169,7 @@ def _own(mine: dict[str, str], action: str) -> dict[str, str]:
 
 _GOOD = {
     "DescribeImageAttribute": {"Attribute": "description"},
+    "ModifyImageAttribute": {"Description.Value": "x"},
     "AttachVolume": {"Device": "/dev/sdf"},
     "CreateFleet": {"Type": "instant"},
     "CreateVpnConnection": {"Type": "ipsec.1"},
@@ -306,7 +309,7 @@ def test_an_id_of_another_kind_is_called_malformed(house):
     send = Sender(house.front, house.account)
 
     for place in PLACES:
-        if place.code and place.code != "InvalidID":
+        if place.code not in ("", "InvalidID", FORMS["InternetGatewayId"][1]):
             other = "vol" if place.prefix != "vol" else "snap"
             answer = send(place.action, {**least(place.action), place.parameter: f"{other}-{ABSENT}"})
             assert (place, answer.status, answer.code) == (place, 400, place.code)

@@ -141,7 +141,7 @@ def _permission(rule: dict[str, Any]) -> dict[str, Any]:
 def _end_machines(do: Doing, resource: Any, instance: Any, places: Any, group: Any, volume: Any, snapshot: Any) -> None:
     assert do(instance, "describe_attribute", Attribute="instanceType")["InstanceType"]["Value"] == "t3.micro"
     assert instance.id in do(instance, "console_output")["Output"]
-    do.refused(instance, "password_data")
+    assert do(instance, "password_data")["PasswordData"] == ""
     for action in ("monitor", "unmonitor", "reboot"):
         do(instance, action)
     do(instance, "modify_attribute", SourceDestCheck={"Value": False})
