@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,3 +104,25 @@ def eventually(probe: Callable[[], T], wanted: Callable[[T], bool] = bool, secon
         if time.monotonic() > deadline:
             raise AssertionError(f"after {seconds} s: {found!r}")
         time.sleep(0.05)
+
+
+def machines(state: Path) -> list[int]:
+    """The QEMU processes that use this state directory."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and _is_machine((entry / "cmdline").read_bytes(), state):
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def _is_machine(command: bytes, state: Path) -> bool:
+    program = command.partition(b"\0")[0]
+    return b"qemu-system" in program and os.fsencode(state) + b"/" in command
+
+
+def end_machines(state: Path) -> None:
+    """Leave no machine behind, whatever failed."""
+    for pid in machines(state):
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError
-from served import Account, Served, client, eventually, serving
+from served import Account, Served, client, end_machines, eventually, machines, serving
 
 pytestmark = [pytest.mark.qemu, pytest.mark.clients]
 
@@ -41,7 +40,7 @@ def test_a_crash_during_a_launch_loses_and_doubles_nothing(state: Path) -> None:
             _crash_and_recover(state, account, image, f"launch-{number}", moment)
         assert [] == machines(state)
     finally:
-        _end_machines(state)
+        end_machines(state)
 
 
 def _crash_and_recover(state: Path, account: Account, image: str, token: str, moment: float) -> None:
@@ -104,25 +103,3 @@ def _image(account: Account) -> str:
     if not found:
         pytest.skip("the tiny image has not been built: python -m isthmus.providers.local.tiny")
     return str(found[0]["ImageId"])
-
-
-def machines(state: Path) -> list[int]:
-    """The QEMU processes that use this state directory."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if entry.name.isdigit() and _is_machine((entry / "cmdline").read_bytes(), state):
-                found.append(int(entry.name))
-    return sorted(found)
-
-
-def _is_machine(command: bytes, state: Path) -> bool:
-    program = command.partition(b"\0")[0]
-    return b"qemu-system" in program and os.fsencode(state) + b"/" in command
-
-
-def _end_machines(state: Path) -> None:
-    """Leave no machine behind, whatever failed."""
-    for pid in machines(state):
-        with suppress(ProcessLookupError):
-            os.kill(pid, 9)
