@@ -170,6 +170,7 @@ def _own(mine: dict[str, str], action: str) -> dict[str, str]:
 _GOOD = {
     "DescribeImageAttribute": {"Attribute": "description"},
     "ModifyImageAttribute": {"Description.Value": "x"},
+    "ResetInstanceAttribute": {"Attribute": "sourceDestCheck"},
     "AttachVolume": {"Device": "/dev/sdf"},
     "CreateFleet": {"Type": "instant"},
     "CreateVpnConnection": {"Type": "ipsec.1"},
