@@ -156,11 +156,11 @@ _QUOTA = {
     "tag": "TagLimitExceeded",
 }
 _CAPACITY = {
-    "server": "InsufficientInstanceCapacity",
-    "volume": "InsufficientVolumeCapacity",
-    "address": "InsufficientAddressCapacity",
-    "public-address": "InsufficientAddressCapacity",
-    "subnet": "InsufficientFreeAddressesInSubnet",
+    "server": ("InsufficientInstanceCapacity", 500),
+    "volume": ("InsufficientVolumeCapacity", 500),
+    "address": ("InsufficientAddressCapacity", 500),
+    "public-address": ("InsufficientAddressCapacity", 500),
+    "subnet": ("InsufficientFreeAddressesInSubnet", 400),
 }
 _INVALID = {"disks": "InvalidBlockDeviceMapping", "public": "InvalidKey.Format"}
 
@@ -180,7 +180,8 @@ def say(cx: Context, fault: Fault) -> AwsError:
         case QuotaExceeded():
             return AwsError(_QUOTA.get(fault.kind, "ResourceLimitExceeded"), text)
         case NoCapacity():
-            return AwsError(_CAPACITY.get(fault.kind, "InsufficientCapacity"), text, 500)
+            code, status = _CAPACITY.get(fault.kind, ("InsufficientCapacity", 500))
+            return AwsError(code, text, status)
         case Invalid():
             return AwsError(_INVALID.get(fault.field, "InvalidParameterValue"), text)
         case Denied():
