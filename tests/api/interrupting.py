@@ -45,14 +45,14 @@ def at_once(house: House, moment: int, one: Callable[[], object], other: Callabl
     """
 
     def elsewhere() -> None:
-        house.front, interrupted = Front(house.new_world()), house.front
+        house.front, interrupted = Front(replace(house.world, memo={})), house.front
         with house.store.noting([]):  # what it writes is not the first one's
             _ask(other)
         house.front = interrupted
 
     fuse = Interruption(moment, house.store, elsewhere)
     cloud, store = TamperedCloud(house.cloud, fuse), TamperedStore(house.store, fuse)
-    house.front = Front(replace(house.new_world(), clouds={"memory": cloud}, store=store))
+    house.front = Front(replace(house.world, memo={}, clouds={"memory": cloud}, store=store))
     _ask(one)
     house.front = Front(house.world)
     return fuse.came

@@ -261,9 +261,10 @@ def test_limits_hold_for_two_requests_at_once(build, monkeypatch):
         "describe_vpn_gateways": (lambda ec2, _: ec2.create_vpn_gateway(Type="ipsec.1"), 3),
         "describe_customer_gateways": (lambda ec2, _: customer(ec2, f"198.51.100.{next(numbers)}"), 2),
         "describe_vpn_connections": (connect, 1),
+        "describe_addresses": (lambda ec2, _: ec2.allocate_address(), 1),
     }
     numbers = iter(range(100, 200))
-    house = build()
+    house = build(addresses=1)
     ec2 = house.client()
     it = attachable(ec2)
     ec2.create_network_acl(VpcId=it.vpc)
@@ -272,3 +273,20 @@ def test_limits_hold_for_two_requests_at_once(build, monkeypatch):
         assert at_once(house, 0, lambda: make(ec2, it), lambda: make(ec2, it))  # noqa: B023 - called at once
         [found] = [value for name, value in getattr(ec2, listing)().items() if name != "ResponseMetadata"]
         assert len(found) == (before + 1 if "acls" in listing else most), listing
+
+
+def test_a_vpc_has_at_most_five_ranges_for_two_requests_at_once(build):
+    house = build()
+    ec2 = house.client()
+    it = attachable(ec2)
+    for number in range(9, 12):
+        ec2.associate_vpc_cidr_block(VpcId=it.vpc, CidrBlock=f"10.{number}.0.0/16")
+    numbers = iter(range(20, 22))
+
+    def widen():
+        return ec2.associate_vpc_cidr_block(VpcId=it.vpc, CidrBlock=f"10.{next(numbers)}.0.0/16")
+
+    assert at_once(house, 0, widen, widen)
+
+    [vpc] = ec2.describe_vpcs(VpcIds=[it.vpc])["Vpcs"]
+    assert len(vpc["CidrBlockAssociationSet"]) == 5

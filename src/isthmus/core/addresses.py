@@ -13,6 +13,7 @@ from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Address, Network, Port
 from isthmus.providers import Addresses, AddressSpec, Session
+from isthmus.store import View
 
 AUTO = "auto"
 """In the record of an address that a server has by itself: the server's id. See core/publics.py."""
@@ -70,12 +71,17 @@ def association_id(found: Found[Address]) -> str:
 
 
 def allocate(cx: Context, address: str = "") -> Found[Address]:
+    """Raises QuotaExceeded."""
     cloud = cx.place().cloud
-    most = cx.world.limits.addresses
-    if len(find_addresses(cx)) >= most:
-        raise QuotaExceeded(Kind.ADDRESS, "", f"The maximum number of addresses has been reached: {most}.")
     ref = mint(Kind.ADDRESS, cx.seed)
-    with creating(cx, Kind.ADDRESS, ref, cloud, tags=cx.tags.get("elastic-ip")) as made:
+    listed = {one.id for one in find_addresses(cx)}
+
+    def check(view: View) -> None:
+        begun = {one.id for one in view.of_kind(Kind.ADDRESS).values() if not one.data.get(AUTO)}
+        if len((listed | begun) - {ref}) >= (most := cx.world.limits.addresses):
+            raise QuotaExceeded(Kind.ADDRESS, "", f"The maximum number of addresses has been reached: {most}.")
+
+    with creating(cx, Kind.ADDRESS, ref, cloud, tags=cx.tags.get("elastic-ip"), check=check) as made:
         noun = made(api(cx.session(cloud)).allocate_address(AddressSpec(ref, address)))
     return join(cx, cx.view(), Kind.ADDRESS, cloud, noun)
 

@@ -8,11 +8,13 @@ from isthmus.context import Context, Place
 from isthmus.core.ids import Kind, mint
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, index, join, pick
-from isthmus.errors import Conflict, Invalid, NotFound
+from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Network, Subnet
 from isthmus.providers import Networks, NetworkSpec, Session, SubnetSpec
 
 _DEFAULT_CIDR = "172.31.0.0/16"
+MOST_RANGES = 5
+"""Of a network."""
 _ONE_NETWORK = (Network(native="default", ref="", name="default", cidr=_DEFAULT_CIDR, default=True),)
 
 
@@ -69,14 +71,23 @@ def create_network(cx: Context, cidr: str, *, cloud: str = "", default: bool = F
 
 
 def add_range(cx: Context, found: Found[Network], cidr: str, demand: Callable[[], None]) -> None:
-    """Give a network a further range. `demand` raises Conflict for what stands against it; it is asked afterwards as
-    well, as that may come at the same time."""
+    """Give a network a further range. Raises QuotaExceeded, and what `demand` raises of what stands against it.
+
+    Both are looked at afterwards as well, as others may come at the same time.
+    """
     family = api(cx.session(found.cloud))
-    demand()
+
+    def check(most: int) -> None:
+        if len(one_network(cx, found.id).noun.ranges) > most:
+            reason = f"The VPC '{found.id}' has {MOST_RANGES} ranges, and can have no more."
+            raise QuotaExceeded("range", found.id, reason)
+        demand()
+
+    check(MOST_RANGES - 1)
     family.add_range(found.noun.native, cidr)
     try:
-        demand()
-    except Conflict:
+        check(MOST_RANGES)
+    except (Conflict, QuotaExceeded):
         family.remove_range(found.noun.native, cidr)
         raise
 

@@ -10,7 +10,7 @@ from isthmus.context import Context
 from isthmus.core.ids import Kind
 from isthmus.core.registry import Noun
 from isthmus.errors import Fault, Unavailable
-from isthmus.store import Record
+from isthmus.store import Record, View
 
 T = TypeVar("T", bound=Noun)
 
@@ -23,13 +23,16 @@ def creating(
     cloud: str,
     data: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
+    check: Callable[[View], object] | None = None,
 ) -> Iterator[Callable[[T], T]]:
     """Keep a record of what is being made; the block calls what it is given with the thing that was made.
 
     A refusal takes the record away again. After an Unavailable nobody knows whether the thing exists: the
-    record stays, and core/reconcile.py finds out.
+    record stays, and core/reconcile.py finds out. What `check` raises of the account's records is said before all else.
     """
     with cx.store.change(cx.account) as change:
+        if check:
+            check(change.view)
         change.put(Record(ref, cx.account, kind, cloud, "", data or {}, cx.now(), None))
         if tags:
             change.tag([ref], tags)

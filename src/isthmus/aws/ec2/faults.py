@@ -140,6 +140,7 @@ _QUOTA = {
     "rule": "RulesPerSecurityGroupLimitExceeded",
     "key": "KeyPairLimitExceeded",
     "network": "VpcLimitExceeded",
+    "range": "CidrLimitExceeded",
     "subnet": "SubnetLimitExceeded",
     "route-table": "RouteTableLimitExceeded",
     "vpn-gateway": "VpnGatewayLimitExceeded",

@@ -47,7 +47,6 @@ _ATTRIBUTES = {
     "enableDnsHostnames": ("EnableDnsHostnames", "dns_hostnames"),
     "enableNetworkAddressUsageMetrics": ("EnableNetworkAddressUsageMetrics", "usage_metrics"),
 }
-_MOST_RANGES = 5
 
 
 @ec2.listing("DescribeVpcs", key="VpcId", ordered=True, exclusive="VpcIds")
@@ -119,8 +118,6 @@ def associate_vpc_cidr_block(cx: Context, req: AssociateVpcCidrBlockRequestTypeD
     wanted = str(block(req["CidrBlock"], "InvalidVpc.Range"))
     if wanted in found.noun.ranges:
         raise AwsError("InvalidVpc.Range", f"The CIDR '{wanted}' is already associated with '{found.id}'.")
-    if len(found.noun.ranges) >= _MOST_RANGES:
-        raise AwsError("CidrLimitExceeded", f"The VPC '{found.id}' has {_MOST_RANGES} ranges, and can have no more.")
     networks.add_range(cx, found, wanted, lambda: peerings.demand_apart(cx, found.id, wanted))
     said = _range(found, wanted)
     return {"VpcId": found.id, "CidrBlockAssociation": {**said, "CidrBlockState": {"State": "associating"}}}
