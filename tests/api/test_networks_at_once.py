@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from asking import where
 from interrupting import at_once
 from whole import clear, demand_told, demand_whole
 from wired import (
@@ -34,8 +35,17 @@ def pair(setting, first, second, one, other):
 
 
 def delete_nats(ec2, _):
-    for one in ec2.describe_nat_gateways()["NatGateways"]:
+    for one in ec2.describe_nat_gateways(Filters=where(state=["pending", "available"]))["NatGateways"]:
         ec2.delete_nat_gateway(NatGatewayId=one["NatGatewayId"])
+
+
+def interface(ec2, it):
+    return ec2.create_network_interface(SubnetId=it.subnet)
+
+
+def delete_interfaces(ec2, _):
+    for one in ec2.describe_network_interfaces()["NetworkInterfaces"]:
+        ec2.delete_network_interface(NetworkInterfaceId=one["NetworkInterfaceId"])
 
 
 def with_endpoint(ec2):
@@ -84,7 +94,7 @@ CASES = {
         "a deletion of a subnet",
         "an interface in it",
         delete_subnet,
-        lambda ec2, it: ec2.create_network_interface(SubnetId=it.subnet),
+        interface,
     ),
     **pair(
         network,
@@ -109,6 +119,7 @@ CASES = {
         lambda ec2, it: ec2.delete_vpc(VpcId=it.second),
     ),
     "two connections of two networks": (attachable, peer, peer),
+    "an interface, and its deletion": (network, interface, delete_interfaces),
     "a NAT gateway, and its deletion": (exposed, nat, delete_nats),
     "two NAT gateways with one address": (exposed, nat, nat),
     "a NAT gateway, and its address elsewhere": (exposed, nat, expose),

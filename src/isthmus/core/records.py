@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from isthmus.context import Context
 from isthmus.core.ids import Kind
 from isthmus.core.registry import Noun
-from isthmus.errors import Fault, Unavailable
+from isthmus.errors import Fault, NotFound, Unavailable
 from isthmus.store import Record, View
 
 T = TypeVar("T", bound=Noun)
@@ -39,6 +39,8 @@ def creating(
 
     def made(noun: T) -> T:
         with cx.store.change(cx.account) as change:
+            if ref not in change.view.records:  # somebody saw it already, and has deleted it
+                raise NotFound(kind, ref)
             change.update(ref, native=noun.native)
         return noun
 
