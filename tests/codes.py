@@ -60,7 +60,8 @@ EC2 = frozenset(
     InvalidAllocationID.Malformed SnapshotLocked InvalidVpc.Range InvalidSubnet.Range InvalidSubnet.Conflict
     CidrConflict CidrLimitExceeded InvalidVpcCidrBlockAssociationIdError.NotFound DefaultVpcDoesNotExist
     InvalidVpcCidrBlockAssociationID.Malformed RouteAlreadyExists InvalidRouteTableID.Malformed
-    InvalidInternetGatewayId.Malformed InvalidGatewayID.NotFound NetworkInterfaceLimitExceeded
+    InvalidInternetGatewayId.Malformed InvalidGatewayID.NotFound NetworkInterfaceLimitExceeded NatGatewayLimitExceeded
+    VpcEndpointLimitExceeded
     InvalidVpnGatewayID.NotFound InvalidVpnGatewayID.Malformed InvalidCustomerGatewayId.Malformed
     InvalidCustomerGatewayID.NotFound InvalidVpnConnectionID.Malformed InvalidVpnConnectionID.NotFound
     InvalidVpnGatewayAttachment.NotFound InvalidVpnGatewayState VpnGatewayLimitExceeded VpnConnectionLimitExceeded

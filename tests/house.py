@@ -19,6 +19,7 @@ from isthmus.context import SERVICES, Limits, Place, World
 from isthmus.core.reconcile import Reconciler
 from isthmus.flavors import BUILT_IN
 from isthmus.providers.memory import Memory
+from isthmus.quotas import QUOTAS
 from isthmus.store import Store
 
 ENDPOINT = "http://127.0.0.1:8788"
@@ -77,7 +78,7 @@ class House:
             clouds={"memory": self.cloud},
             store=self.store,
             clock=self.clock,
-            limits=Limits(**limits),
+            limits=Limits(**_sorted(limits)),
             services=self.services,
         )
 
@@ -119,6 +120,12 @@ class House:
         answer = self.front.handle(Request(request.method, path or "/", query, headers, body))
         assert not answer.code or answer.code in KNOWN, f"{answer.code} is no error code of EC2's"
         return AWSResponse(request.url, answer.status, {"x-amzn-requestid": answer.request_id}, Raw(answer.body))
+
+
+def _sorted(limits: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Limits with the quotas among them as such."""
+    quotas = {name: most for name, most in limits.items() if name in QUOTAS}
+    return {"quotas": quotas, **{name: value for name, value in limits.items() if name not in QUOTAS}}
 
 
 class Raw:

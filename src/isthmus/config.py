@@ -18,6 +18,7 @@ from isthmus.context import SERVICES, Limits, Place
 from isthmus.flavors import BUILT_IN
 from isthmus.model import Flavor
 from isthmus.options import Address, ConfigError, Merged, Table
+from isthmus.quotas import QUOTAS
 
 if TYPE_CHECKING:
     from isthmus.providers import Cloud
@@ -52,10 +53,8 @@ VARIABLES = {
 _LIMITS = {
     "max_body": (1024, 1 << 30),
     "max_list": (1, 1_000_000),
-    "instances": (0, 10_000_000),
-    "addresses": (0, 10_000_000),
-    "groups_per_server": (1, 1000),
 }
+_QUOTA = (0, 10_000_000)
 _HTTP = {
     "threads": (1, 1000),
     "in_flight": (1, 100_000),
@@ -282,7 +281,10 @@ def _data_home(environ: Mapping[str, str]) -> Path:
 def _limits(given: Table) -> Limits:
     default = Limits()
     visible = given.get("terminated_visible", options.whole(0, 31_536_000), default.terminated_visible.seconds)
-    limits = Limits(terminated_visible=timedelta(seconds=visible), **_numbers(given, _LIMITS, default))
+    bounds = options.whole(*_QUOTA)
+    asked = {name: given.get(name, bounds, quota.most) for name, quota in QUOTAS.items()}
+    quotas = {name: most for name, most in asked.items() if most != QUOTAS[name].most}
+    limits = Limits(terminated_visible=timedelta(seconds=visible), quotas=quotas, **_numbers(given, _LIMITS, default))
     given.close()
     return limits
 

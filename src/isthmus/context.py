@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Unsupported
+from isthmus.quotas import QUOTAS
 
 if TYPE_CHECKING:
     from isthmus.providers import Cloud, Session
@@ -37,11 +38,11 @@ class Limits:
     max_body: int = 4 * 1024 * 1024
     max_list: int = 1000
     terminated_visible: timedelta = timedelta(hours=1)
-    instances: int = 1000
-    """Live instances of an account."""
-    addresses: int = 100
-    """Elastic addresses of an account."""
-    groups_per_server: int = 16
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """Those that are not what they begin as; see quotas.py."""
+
+    def quota(self, name: str) -> int:
+        return self.quotas.get(name, QUOTAS[name].most)
 
 
 @dataclass(frozen=True)

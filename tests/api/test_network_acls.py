@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from asking import refusal, tags, where
 
-from isthmus.core import acls
 from isthmus.model import AclRule, Direction
 
 
@@ -150,9 +149,8 @@ def test_a_vpc_with_an_acl_of_its_own_stays(ec2, vpc, acl):
     assert refusal(ec2.delete_vpc, VpcId=vpc) == "DependencyViolation"
 
 
-def test_a_vpc_has_at_most_two_hundred_acls(ec2, vpc, acl, monkeypatch):
-    assert acls.MOST == 200
-    monkeypatch.setattr(acls, "MOST", 3)
+def test_the_first_acl_of_a_vpc_counts_changed_or_not(house, ec2, vpc, acl):
+    house.world.limits.quotas.update(acls_per_vpc=3)
     [first] = ec2.describe_network_acls(Filters=where(vpc_id=vpc, default="true"))["NetworkAcls"]
     ec2.delete_network_acl_entry(NetworkAclId=first["NetworkAclId"], RuleNumber=100, Egress=False)
 

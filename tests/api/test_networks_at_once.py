@@ -26,7 +26,6 @@ from wired import (
 )
 
 from isthmus.context import Context
-from isthmus.core import acls, vpn
 
 
 def pair(setting, first, second, one, other):
@@ -262,11 +261,7 @@ def test_of_two_changes_of_an_acl_at_once_none_is_lost(build):
         moment += 1
 
 
-def test_limits_hold_for_two_requests_at_once(build, monkeypatch):
-    monkeypatch.setattr(acls, "MOST", 3)
-    monkeypatch.setattr(vpn, "MOST_GATEWAYS", 3)
-    monkeypatch.setattr(vpn, "MOST_CUSTOMERS", 2)
-    monkeypatch.setattr(vpn, "MOST_CONNECTIONS", 1)
+def test_limits_hold_for_two_requests_at_once(build):
     calls = {
         "describe_network_acls": (lambda ec2, it: ec2.create_network_acl(VpcId=it.vpc), 2 + 2),
         "describe_vpn_gateways": (lambda ec2, _: ec2.create_vpn_gateway(Type="ipsec.1"), 3),
@@ -275,7 +270,7 @@ def test_limits_hold_for_two_requests_at_once(build, monkeypatch):
         "describe_addresses": (lambda ec2, _: ec2.allocate_address(), 1),
     }
     numbers = iter(range(100, 200))
-    house = build(addresses=1)
+    house = build(acls_per_vpc=3, vpn_gateways=3, customer_gateways=2, vpn_connections=1, addresses=1)
     ec2 = house.client()
     it = attachable(ec2)
     ec2.create_network_acl(VpcId=it.vpc)

@@ -158,10 +158,8 @@ def test_of_two_answers_at_once_one_counts(house, ec2, both, first, monkeypatch)
     assert status(ec2, known) == ("active" if "accept" in first else "rejected")
 
 
-def test_connections_are_limited(ec2, both, monkeypatch):
-    assert (peerings.MOST_PENDING, peerings.MOST_ACTIVE) == (25, 50)
-    monkeypatch.setattr(peerings, "MOST_PENDING", 1)
-    monkeypatch.setattr(peerings, "MOST_ACTIVE", 1)
+def test_connections_are_limited(house, ec2, both):
+    house.world.limits.quotas.update(peering_requests=1, peerings_per_vpc=1)
     third = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     code = "OutstandingVpcPeeringConnectionLimitExceeded"
 

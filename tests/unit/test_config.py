@@ -16,6 +16,7 @@ from isthmus.context import Limits
 from isthmus.model import VolumeState
 from isthmus.options import Address, Merged
 from isthmus.providers import VolumeSpec
+from isthmus.quotas import QUOTAS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "isthmus.example.toml"
@@ -70,7 +71,8 @@ def test_the_example_names_every_option() -> None:
 
     assert set(config.VARIABLES.values()) <= named
     for section, kind in (("limits", Limits), ("http", config.Http), ("log", config.Log)):
-        assert set(example[section]) == set(kind.__dataclass_fields__)
+        assert set(example[section]) - set(QUOTAS) == set(kind.__dataclass_fields__) - {"quotas"}
+    assert set(QUOTAS) <= set(example["limits"])
     assert set(example["background"]) == set(config.Background.__dataclass_fields__)
     for cloud in example["clouds"].values():
         assert set(cloud) == {"kind", "zones", *config.KINDS[cloud["kind"]]}
@@ -227,9 +229,10 @@ def test_flavors_are_added_and_replaced(tmp_path: Path) -> None:
 
 
 def test_the_limits_are_those_of_every_request(tmp_path: Path) -> None:
-    limits = loaded(tmp_path, "[limits]\nmax_body = 2048\nterminated_visible = 0").limits
+    limits = loaded(tmp_path, "[limits]\nmax_body = 2048\nterminated_visible = 0\nvpcs = 5\naddresses = 100").limits
 
-    assert limits == Limits(max_body=2048, terminated_visible=timedelta(0))
+    assert limits == Limits(max_body=2048, terminated_visible=timedelta(0), quotas={"vpcs": 5})
+    assert (limits.quota("vpcs"), limits.quota("addresses")) == (5, 100)
 
 
 def test_a_password_in_the_store_s_address_is_not_shown(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import typer
 
+from isthmus.aws.ec2 import faults
 from isthmus.cli import app
 from isthmus.context import Limits
+from isthmus.quotas import QUOTAS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -141,12 +143,19 @@ def test_the_limits_are_those_of_the_code() -> None:
     for said in (
         f"at most {limits.max_list:,} items",
         f"at most {limits.max_body >> 20} MiB",
-        f"{limits.instances:,} live instances",
-        f"{limits.addresses:,} elastic IPs",
-        f"at most {limits.groups_per_server} security groups",
         f"{limits.terminated_visible.total_seconds() / 60:.0f} minutes",
     ):
         assert said in page
+
+
+def test_every_quota_is_in_the_table_with_its_code() -> None:
+    page = (ROOT / "docs" / "limits.md").read_text("utf-8")
+    rows = [
+        f"| `{name}` | {one.most:,} | {one.what} | {one.per} | `{faults.QUOTA.get(one.kind, faults.ANY_QUOTA)}` |"
+        for name, one in QUOTAS.items()
+    ]
+    assert "\n".join(rows) in page, "\n" + "\n".join(rows)
+    assert set(faults.QUOTA) - {"tag"} == {one.kind for one in QUOTAS.values()} & set(faults.QUOTA)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)

@@ -57,6 +57,10 @@ class Action:
     listing: Listing | None = None
 
 
+_TOKENS = {"CreateLaunchTemplate": 128, "CreateLaunchTemplateVersion": 128, "ModifyLaunchTemplate": 128}
+"""How long a ClientToken may be where that is not 64. Source: the EC2 API reference."""
+
+
 class Service:
     def __init__(
         self,
@@ -148,8 +152,9 @@ class Service:
         return action.run(cx, request) or {}
 
     def _run_once(self, cx: Context, action: Action, request: dict[str, Any], token: str) -> Answer:
-        if len(token) > 64:
-            raise AwsError("InvalidParameterValue", "A ClientToken has at most 64 characters.")
+        longest = _TOKENS.get(action.name, 64)
+        if len(token) > longest:
+            raise AwsError("InvalidParameterValue", f"A ClientToken has at most {longest} characters.")
         said = json.dumps([request, cx.tags], sort_keys=True, default=str)
 
         def run(seed: str) -> Answer:

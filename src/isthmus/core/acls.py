@@ -15,16 +15,12 @@ from isthmus.core import kept, networks
 from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.kept import Defaults, Kept
 from isthmus.core.notes import note
+from isthmus.core.quotas import demand
 from isthmus.core.registry import Found
-from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import AclRule, Direction, Network, Subnet
 from isthmus.store import View
 
-# EC2's own limits; source: "Amazon VPC quotas" in the VPC User Guide
-MOST = 200
-"""Of a network, with the one that it begins with."""
-MOST_RULES = 20
-"""Of each direction."""
 _ALL = tuple(AclRule(100, direction, True, "-1", "0.0.0.0/0") for direction in Direction)
 
 
@@ -92,8 +88,7 @@ def create(cx: Context, network: Found[Network]) -> Kept:
 
     def check(view: View) -> None:
         own = [one for one in kept.there(view, Kind.ACL) if one.data["network"] == network.id]
-        if sum(one.id != default_id(network) for one in own) + 1 >= MOST:
-            raise QuotaExceeded(Kind.ACL, "", f"{network.id} has {MOST} network ACLs, and can have no more.")
+        demand(cx, "acls_per_vpc", sum(one.id != default_id(network) for one in own) + 1, network.id)
 
     data = {"network": network.id, "rules": []}
     return kept.create(cx, Kind.ACL, data, cx.tags.get("network-acl"), check=check)
@@ -120,8 +115,7 @@ def add(cx: Context, acl: Kept, rule: AclRule) -> None:
         if rule.number in same:
             reason = f"The network acl entry identified by {rule.number} already exists."
             raise Conflict("acl-rule", str(rule.number), reason, "duplicate")
-        if len(same) >= MOST_RULES:
-            raise QuotaExceeded("acl-rule", acl.id, f"A network ACL has at most {MOST_RULES} rules of each direction.")
+        demand(cx, "rules_per_acl", len(same), acl.id)
         return [*held, rule]
 
     _change(cx, acl, new)

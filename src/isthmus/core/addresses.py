@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from isthmus.context import Context
 from isthmus.core import gateways, networks, ports
 from isthmus.core.ids import Kind, adopt, mint
+from isthmus.core.quotas import demand
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, join, pick
 from isthmus.core.registry import index as joined
-from isthmus.errors import Conflict, Denied, Invalid, NotFound, QuotaExceeded
+from isthmus.errors import Conflict, Denied, Invalid, NotFound
 from isthmus.model import Address, Network, Port
 from isthmus.providers import Addresses, AddressSpec, Session
 from isthmus.store import View
@@ -70,18 +71,23 @@ def association_id(found: Found[Address]) -> str:
     return adopt(Kind.ASSOCIATION, found.cloud, f"{found.noun.native}\n{found.noun.port}\n{found.noun.private}")
 
 
+def _room(cx: Context) -> Callable[[View], None]:
+    """Whether one more can be allocated; those that servers have by themselves do not count."""
+    known = index(cx)
+
+    def check(view: View) -> None:
+        listed = sum(not found.data.get(AUTO) for found in known)
+        others = (one for one in view.of_kind(Kind.ADDRESS).values() if one.id not in known.by_id)
+        demand(cx, "addresses", listed + sum(not (one.gone or one.data.get(AUTO)) for one in others))
+
+    return check
+
+
 def allocate(cx: Context, address: str = "") -> Found[Address]:
     """Raises QuotaExceeded."""
     cloud = cx.place().cloud
     ref = mint(Kind.ADDRESS, cx.seed)
-    listed = {one.id for one in find_addresses(cx)}
-
-    def check(view: View) -> None:
-        begun = {one.id for one in view.of_kind(Kind.ADDRESS).values() if not one.data.get(AUTO)}
-        if len((listed | begun) - {ref}) >= (most := cx.world.limits.addresses):
-            raise QuotaExceeded(Kind.ADDRESS, "", f"The maximum number of addresses has been reached: {most}.")
-
-    with creating(cx, Kind.ADDRESS, ref, cloud, tags=cx.tags.get("elastic-ip"), check=check) as made:
+    with creating(cx, Kind.ADDRESS, ref, cloud, tags=cx.tags.get("elastic-ip"), check=_room(cx)) as made:
         noun = made(api(cx.session(cloud)).allocate_address(AddressSpec(ref, address)))
     return join(cx, cx.view(), Kind.ADDRESS, cloud, noun)
 

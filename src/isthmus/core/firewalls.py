@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from isthmus.context import Context
 from isthmus.core import networks
 from isthmus.core.ids import Kind, mint
+from isthmus.core.quotas import demand, room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
@@ -60,6 +61,7 @@ def for_launch(
         if group.cloud != cloud or (subnet and group.noun.network not in ("", subnet.noun.network)):
             raise Invalid(f"Security group {group.id} and the subnet belong to different networks.", "firewalls")
     if found:
+        demand(cx, "groups_per_server", 0, more=len(found))
         return found
     network = subnet.noun.network if subnet else ""
     return [
@@ -80,7 +82,8 @@ def create(cx: Context, name: str, description: str, network: str = "") -> Found
             reason = f"The security group '{name}' already exists for VPC '{within.id}'"
             raise Conflict(Kind.FIREWALL, found.id, reason, "duplicate")
     ref = mint(Kind.FIREWALL, cx.seed)
-    with creating(cx, Kind.FIREWALL, ref, within.cloud, tags=cx.tags.get("security-group")) as made:
+    check, tags = room(cx, Kind.FIREWALL, "groups", index(cx)), cx.tags.get("security-group")
+    with creating(cx, Kind.FIREWALL, ref, within.cloud, tags=tags, check=check) as made:
         spec = FirewallSpec(ref, name, description, within.noun.native)
         noun = made(api(cx.session(within.cloud)).create_firewall(spec))
     return join(cx, cx.view(), Kind.FIREWALL, within.cloud, noun)

@@ -11,6 +11,7 @@ from isthmus.context import Context
 from isthmus.core import image_notes
 from isthmus.core.ids import Kind, mint
 from isthmus.core.instances import Instance
+from isthmus.core.quotas import room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
@@ -74,7 +75,8 @@ def create(
             reason = f"AMI name {spec.name} is already in use by AMI {found.id}"
             raise Conflict(Kind.IMAGE, found.id, reason, "duplicate")
     refs = tuple(mint(Kind.SNAPSHOT, cx.seed) for _ in range(snapshots))
-    with creating(cx, Kind.IMAGE, ref, cloud, data, cx.tags.get("image")) as made:
+    check = room(cx, Kind.IMAGE, "images", index(cx), lambda one: one.noun.owner == cx.tenant(one.cloud))
+    with creating(cx, Kind.IMAGE, ref, cloud, data, cx.tags.get("image"), check) as made:
         noun = made(api(cx.session(cloud)).create_image(replace(spec, ref=ref, snapshot_refs=refs)))
     if refs and (tags := cx.tags.get("snapshot")):
         with cx.store.change(cx.account) as change:

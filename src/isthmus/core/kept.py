@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from isthmus.context import Context
 from isthmus.core.ids import Kind, mint
 from isthmus.core.leaving import demand_staying
+from isthmus.core.quotas import demand_record
 from isthmus.core.registry import NO_TAGS
 from isthmus.errors import Conflict, NotFound
 from isthmus.store import Record, View
@@ -82,8 +83,8 @@ def create(
     """Keep a new thing, `buried` from the first; what a retry of the same request made before is the answer.
 
     So is one that is there already and is the `same` by what it holds. `data` can depend on the others there are.
-    Raises Conflict for the name of another one, if names are `unique`, what `check` raises of the others, and NotFound
-    for a network that is being deleted.
+    Raises Conflict for the name of another one, if names are `unique`, what `check` raises of the others, NotFound for
+    a network that is being deleted, and QuotaExceeded.
     """
     ref = mint(kind, cx.seed)
     if ref not in cx.view().records:
@@ -97,6 +98,7 @@ def create(
             demand_staying(change.view, holds)
             if unique and any(one.data.get("name") == holds["name"] for one in others):
                 raise Conflict(kind, holds["name"], f"The name '{holds['name']}' is already in use.", "duplicate")
+            demand_record(cx, kind, others, holds)
             change.put(Record(ref, cx.account, kind, "", ref, holds, cx.now(), cx.now() if buried else None))
             if tags:
                 change.tag([ref], tags)

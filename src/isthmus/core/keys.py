@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from isthmus.context import Context
 from isthmus.core.ids import Kind, adopt, mint
+from isthmus.core.quotas import demand_record
 from isthmus.core.registry import NO_TAGS, fan_out
 from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import Key
@@ -125,6 +126,7 @@ def _keep(cx: Context, name: str, kind: str, fingerprint: str, public: str) -> K
     with cx.store.change(cx.account) as change:
         if any(one.data.get("name") == name for one in change.view.of_kind(Kind.KEY).values()):
             raise Conflict(Kind.KEY, name, f"The keypair already exists: {name}", "duplicate")
+        demand_record(cx, Kind.KEY, list(change.view.of_kind(Kind.KEY).values()), data)
         change.put(Record(ref, cx.account, Kind.KEY, "", ref, data, now, None))
         if tags:
             change.tag([ref], tags)

@@ -13,6 +13,7 @@ from isthmus.context import Context
 from isthmus.core import kept
 from isthmus.core.ids import Kind, mint
 from isthmus.core.kept import Kept
+from isthmus.core.quotas import demand, demand_record
 from isthmus.errors import Conflict, NotFound
 from isthmus.store import Record, View
 
@@ -73,6 +74,7 @@ def create(cx: Context, name: str, description: str, data: Mapping[str, Any], ta
             if any(record.data["name"] == name for record in known.values()):
                 raise Conflict(Kind.TEMPLATE, name, "Launch template name already in use.", "duplicate")
             held = {"name": name, "default": 1, "last": 1}
+            demand_record(cx, Kind.TEMPLATE, list(known.values()), held)
             change.put(Record(ref, cx.account, Kind.TEMPLATE, "", ref, held, cx.now(), None))
             change.put(_record(cx, ref, 1, description, data))
             if tags:
@@ -88,6 +90,7 @@ def add_version(cx: Context, template: Kept, description: str, data: Mapping[str
             raise NotFound(Kind.TEMPLATE, template.id)
         number = _made_before(cx, change.view, held) or held.data["last"] + 1
         if number > held.data["last"]:
+            demand(cx, "versions_per_template", held.data["last"], template.id)
             change.update(template.id, data={**held.data, "last": number})
             change.put(_record(cx, template.id, number, description, data))
     return version(cx, kept.get(cx, Kind.TEMPLATE, template.id), number)

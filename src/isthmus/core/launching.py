@@ -115,7 +115,7 @@ def take_back(cx: Context, made: Sequence[Instance]) -> None:
 
 def _fitting(cx: Context, order: Order, specs: list[ServerSpec]) -> tuple[list[ServerSpec], Fault | None]:
     """As many as the account may have besides its live servers, and why not all. Raises it if these are too few."""
-    most = cx.world.limits.instances
+    most = cx.world.limits.quota("instances")
     live = {known for known, record in cx.view().of_kind(Kind.SERVER).items() if record.gone is None}
     others = len(live - {spec.ref for spec in specs})
     if others + len(specs) <= most:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from isthmus.context import Context, Place
 from isthmus.core.ids import Kind, mint
+from isthmus.core.quotas import demand, room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, index, join, pick
 from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
@@ -13,7 +14,6 @@ from isthmus.model import Network, Subnet
 from isthmus.providers import Networks, NetworkSpec, Session, SubnetSpec
 
 _DEFAULT_CIDR = "172.31.0.0/16"
-MOST_RANGES = 5
 """Of a network."""
 _ONE_NETWORK = (Network(native="default", ref="", name="default", cidr=_DEFAULT_CIDR, default=True),)
 
@@ -65,28 +65,27 @@ def create_network(cx: Context, cidr: str, *, cloud: str = "", default: bool = F
     cloud = cloud or cx.place().cloud
     ref = mint(Kind.NETWORK, cx.seed)
     tags = cx.tags.get("vpc", {})
-    with creating(cx, Kind.NETWORK, ref, cloud, tags=tags) as made:
+    check = room(cx, Kind.NETWORK, "vpcs", networks(cx))
+    with creating(cx, Kind.NETWORK, ref, cloud, tags=tags, check=check) as made:
         noun = made(api(cx.session(cloud)).create_network(NetworkSpec(ref, tags.get("Name", ref), cidr, default)))
     return join(cx, cx.view(), Kind.NETWORK, cloud, noun)
 
 
-def add_range(cx: Context, found: Found[Network], cidr: str, demand: Callable[[], None]) -> None:
-    """Give a network a further range. Raises QuotaExceeded, and what `demand` raises of what stands against it.
+def add_range(cx: Context, found: Found[Network], cidr: str, agrees: Callable[[], None]) -> None:
+    """Give a network a further range. Raises QuotaExceeded, and what `agrees` raises of what stands against it.
 
     Both are looked at afterwards as well, as others may come at the same time.
     """
     family = api(cx.session(found.cloud))
 
-    def check(most: int) -> None:
-        if len(one_network(cx, found.id).noun.ranges) > most:
-            reason = f"The VPC '{found.id}' has {MOST_RANGES} ranges, and can have no more."
-            raise QuotaExceeded("range", found.id, reason)
-        demand()
+    def check(more: int) -> None:
+        demand(cx, "ranges_per_vpc", len(one_network(cx, found.id).noun.ranges), found.id, more)
+        agrees()
 
-    check(MOST_RANGES - 1)
+    check(1)
     family.add_range(found.noun.native, cidr)
     try:
-        check(MOST_RANGES)
+        check(0)
     except (Conflict, QuotaExceeded):
         family.remove_range(found.noun.native, cidr)
         raise
@@ -102,7 +101,9 @@ def create_subnet(
     ref = mint(Kind.SUBNET, cx.seed)
     tags = cx.tags.get("subnet", {})
     spec = SubnetSpec(ref, tags.get("Name", ref), network.noun.native, cidr, place.native, default)
-    with creating(cx, Kind.SUBNET, ref, network.cloud, tags=tags) as made:
+    beside = {one.id for one in subnets_of(cx, network)}
+    check = room(cx, Kind.SUBNET, "subnets_per_vpc", subnets(cx), lambda one: one.id in beside, network.id)
+    with creating(cx, Kind.SUBNET, ref, network.cloud, tags=tags, check=check) as made:
         noun = made(api(cx.session(network.cloud)).create_subnet(spec))
     return join(cx, cx.view(), Kind.SUBNET, network.cloud, noun)
 

@@ -11,19 +11,16 @@ from isthmus.context import Context
 from isthmus.core import kept, networks
 from isthmus.core.ids import Kind
 from isthmus.core.kept import Kept
+from isthmus.core.quotas import demand
 from isthmus.core.registry import Found
 from isthmus.core.wiring import changing
-from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import Network
 from isthmus.store import Record, View
 
 PENDING, ACTIVE, FAILED = "pending-acceptance", "active", "failed"
 REJECTED, EXPIRED, DELETED = "rejected", "expired", "deleted"
 EXPIRES = timedelta(days=7)
-MOST_PENDING = 25
-"""Of an account."""
-MOST_ACTIVE = 50
-"""Of a network."""
 
 
 class Sides(NamedTuple):
@@ -79,10 +76,7 @@ def create(cx: Context, asker: Found[Network], other: Found[Network]) -> Kept:
             if set(sides(one)) == {asker.id, other.id} and said in (PENDING, ACTIVE):
                 reason = f"There is a connection {one.id} between {asker.id} and {other.id}."
                 raise Conflict(Kind.PEERING, one.id, reason, "duplicate")
-        if sum(said == PENDING for _, said in live) >= MOST_PENDING:
-            raise QuotaExceeded(
-                Kind.PEERING, "", f"{MOST_PENDING} connections wait to be accepted, the most there may."
-            )
+        demand(cx, "peering_requests", sum(said == PENDING for _, said in live))
 
     tags = cx.tags.get("vpc-peering-connection")
     return kept.create(cx, Kind.PEERING, data, tags, check=check, buried=failed)
@@ -131,7 +125,7 @@ def _turn(cx: Context, known: str, to: str, since: Collection[str]) -> None:
         if now not in since:
             raise _unfit(known, now)
         if to == ACTIVE:
-            _demand_room(change.view, record)
+            _demand_room(cx, change.view, record)
         change.update(known, data={**record.data, "status": to}, gone=None if to == ACTIVE else cx.now())
 
 
@@ -139,12 +133,10 @@ def _unfit(known: str, now: str) -> Conflict:
     return Conflict(Kind.PEERING, known, f"The connection {known} is in the state {now}, which does not allow this.")
 
 
-def _demand_room(view: View, record: Record) -> None:
+def _demand_room(cx: Context, view: View, record: Record) -> None:
     held = [sides(one) for one in view.of_kind(Kind.PEERING).values() if one.data["status"] == ACTIVE]
     for network in sides(record):
-        if sum(network in both for both in held) >= MOST_ACTIVE:
-            reason = f"{network} has {MOST_ACTIVE} connections, and can have no more."
-            raise QuotaExceeded("active-peering", network, reason)
+        demand(cx, "peerings_per_vpc", sum(network in both for both in held), network)
 
 
 def demand_apart(cx: Context, network: str, cidr: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from isthmus.context import Context
 from isthmus.core import firewalls, networks
 from isthmus.core.ids import Kind, adopt, mint, minted
+from isthmus.core.quotas import room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
@@ -85,7 +86,8 @@ def create(
         tuple(guard.noun.native for guard in guards),
         delete_with_server,
     )
-    with creating(cx, Kind.PORT, ref, within.cloud, data, cx.tags.get("network-interface")) as made:
+    check = room(cx, Kind.PORT, "interfaces", index(cx))
+    with creating(cx, Kind.PORT, ref, within.cloud, data, cx.tags.get("network-interface"), check) as made:
         noun = made(_create(cx, within.cloud, spec))
     return join(cx, cx.view(), Kind.PORT, within.cloud, noun)
 

@@ -23,15 +23,16 @@ def creating(
     cloud: str,
     data: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
-    check: Callable[[View], object] | None = None,
+    check: Callable[[View], None] | None = None,
 ) -> Iterator[Callable[[T], T]]:
     """Keep a record of what is being made; the block calls what it is given with the thing that was made.
 
+    `check` may refuse it, by what is on record then; a retry of the same request has been let in before.
     A refusal takes the record away again. After an Unavailable nobody knows whether the thing exists: the
-    record stays, and core/reconcile.py finds out. What `check` raises of the account's records is said before all else.
+    record stays, and core/reconcile.py finds out.
     """
     with cx.store.change(cx.account) as change:
-        if check:
+        if check and ref not in change.view.records:
             check(change.view)
         change.put(Record(ref, cx.account, kind, cloud, "", data or {}, cx.now(), None))
         if tags:

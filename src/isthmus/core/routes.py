@@ -16,6 +16,7 @@ from isthmus.core import gateways, kept, networks
 from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.kept import Check, Defaults, Kept
 from isthmus.core.notes import note
+from isthmus.core.quotas import demand
 from isthmus.core.registry import Found
 from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import Hop, Network, Subnet
@@ -100,7 +101,15 @@ def _main(network: Found[Network]) -> Association:
 
 
 def create(cx: Context, network: Found[Network]) -> Kept:
-    return kept.create(cx, Kind.ROUTE_TABLE, {"network": network.id, "routes": []}, cx.tags.get("route-table"))
+    """Raises QuotaExceeded for one too many in a network."""
+    first = defaults(cx)
+
+    def check(view: View) -> None:
+        own = [one for one in kept.there(view, Kind.ROUTE_TABLE) if one.data["network"] == network.id]
+        demand(cx, "route_tables_per_vpc", sum(one.id not in first for one in own) + 1, network.id)
+
+    data = {"network": network.id, "routes": []}
+    return kept.create(cx, Kind.ROUTE_TABLE, data, cx.tags.get("route-table"), check=check)
 
 
 def delete(cx: Context, known: str) -> None:
@@ -118,12 +127,13 @@ def delete(cx: Context, known: str) -> None:
 
 
 def add(cx: Context, table: Kept, entry: Entry, check: Check | None = None) -> None:
-    """Raises Conflict (`duplicate`) if the table has a route for this range, and what `check` raises."""
+    """Raises Conflict (`duplicate`) if the table has a route for this range, QuotaExceeded, and what `check` raises."""
 
     def new(held: list[Entry]) -> list[Entry]:
         if any(other.to == entry.to and other.made != "propagation" for other in held):
             reason = f"The route identified by {entry.to} already exists."
             raise Conflict("route", entry.to, reason, "duplicate")
+        demand(cx, "routes_per_table", sum(other.made != "propagation" for other in held), table.id)
         return [*held, entry]
 
     _change(cx, table, new, check)

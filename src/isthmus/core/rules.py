@@ -16,6 +16,7 @@ from typing import Any
 from isthmus.context import Context
 from isthmus.core import firewalls
 from isthmus.core.ids import Kind, adopt
+from isthmus.core.quotas import demand
 from isthmus.core.records import forget
 from isthmus.core.registry import Found
 from isthmus.core.rule_ids import DESCRIPTION, Ruled, free_id, listed, native_of, records_of, rule_of
@@ -32,9 +33,15 @@ _Wall = Found[Firewall]
 
 
 def add(cx: Context, group: _Wall, rules: Sequence[Rule]) -> list[str]:
-    """Permit more; the answer is the ids. Raises Conflict (`duplicate`) if one of them is permitted; then none is."""
+    """Permit more; the answer is the ids.
+
+    Raises Conflict (`duplicate`) if one of them is permitted, and QuotaExceeded for too many; then none is.
+    """
     group = settled(cx, group, rules)
     _demand_new(group, rules)
+    for way in {rule.direction for rule in rules}:
+        held, more = (sum(one.direction == way for one in some) for some in (group.noun.rules, rules))
+        demand(cx, "rules_per_group", held, group.id, more)
     natives = [native_of(group, rule) for rule in rules]
     ids = _reserve(cx, group, natives)
     try:

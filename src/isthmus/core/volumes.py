@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from isthmus.context import Context
 from isthmus.core import kept, locks
 from isthmus.core.ids import Kind, mint
+from isthmus.core.quotas import room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import AttachmentState, Snapshot, SnapshotState, Volume, VolumeState
 from isthmus.providers import Capability, Session, SnapshotSpec, Volumes, VolumeSpec
+from isthmus.store import View
 
 SOURCE = "source"
 """The note of the volume that a volume is a copy of."""
@@ -84,7 +86,8 @@ def create(cx: Context, order: VolumeOrder) -> Found[Volume]:
     volumes = api(cx.session(place.cloud))
     ref = mint(Kind.VOLUME, cx.seed)
     data = {SOURCE: order.source} if order.source else {}
-    with creating(cx, Kind.VOLUME, ref, place.cloud, data, cx.tags.get("volume")) as made:
+    check = room(cx, Kind.VOLUME, "volumes", index(cx))
+    with creating(cx, Kind.VOLUME, ref, place.cloud, data, cx.tags.get("volume"), check) as made:
         noun = made(volumes.create_volume(replace(spec, ref=ref)))
     return join(cx, cx.view(), Kind.VOLUME, place.cloud, noun)
 
@@ -188,10 +191,15 @@ def create_snapshot(cx: Context, volume: str, description: str) -> Found[Snapsho
     found = one_volume(cx, volume)
     ref = mint(Kind.SNAPSHOT, cx.seed)
     data = {"volume": volume}
-    with creating(cx, Kind.SNAPSHOT, ref, found.cloud, data, cx.tags.get("snapshot")) as made:
+    with creating(cx, Kind.SNAPSHOT, ref, found.cloud, data, cx.tags.get("snapshot"), _room(cx)) as made:
         spec = SnapshotSpec(ref, found.noun.native, description)
         noun = made(api(cx.session(found.cloud)).create_snapshot(spec))
     return join(cx, cx.view(), Kind.SNAPSHOT, found.cloud, noun)
+
+
+def _room(cx: Context) -> Callable[[View], None]:
+    """Whether there may be one more snapshot of the account's own."""
+    return room(cx, Kind.SNAPSHOT, "snapshots", snapshots(cx), lambda one: one.noun.owner == cx.tenant(one.cloud))
 
 
 def copy_snapshot(cx: Context, snapshot: str, description: str) -> Found[Snapshot]:
@@ -201,7 +209,7 @@ def copy_snapshot(cx: Context, snapshot: str, description: str) -> Found[Snapsho
         raise Conflict(Kind.SNAPSHOT, snapshot, f"The snapshot {snapshot} is not completed.")
     _demand_can(cx, source.cloud, Capability.SNAPSHOT_COPY)
     ref = mint(Kind.SNAPSHOT, cx.seed)
-    with creating(cx, Kind.SNAPSHOT, ref, source.cloud, tags=cx.tags.get("snapshot")) as made:
+    with creating(cx, Kind.SNAPSHOT, ref, source.cloud, tags=cx.tags.get("snapshot"), check=_room(cx)) as made:
         spec = SnapshotSpec(ref, "", description, source.noun.native)
         noun = made(api(cx.session(source.cloud)).create_snapshot(spec))
     return join(cx, cx.view(), Kind.SNAPSHOT, source.cloud, noun)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from isthmus.context import Context
 from isthmus.core import kept
 from isthmus.core.ids import Kind
-from isthmus.core.kept import Check, Kept
-from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from isthmus.core.kept import Kept
+from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.store import Record, View
 
 INSIDE = IPv4Network("169.254.0.0/16")
@@ -27,10 +27,6 @@ _OUTSIDE = IPv4Network("192.0.2.0/24")
 """Where tunnels would end on our side: addresses for documentation, since nothing answers there."""
 TUNNELS = 2
 """Of a connection."""
-# EC2's own limits, all of an account; source: "Site-to-Site VPN quotas"
-MOST_GATEWAYS = 5
-MOST_CUSTOMERS = 50
-MOST_CONNECTIONS = 50
 _KEY = string.ascii_letters + string.digits
 _KEY_LENGTH = 32
 
@@ -58,16 +54,7 @@ def connections(cx: Context, ids: Collection[str] | None = None) -> list[Kept]:
 def create_gateway(cx: Context, asn: int, zone: str) -> Kept:
     """Raises QuotaExceeded."""
     data = {"network": "", "asn": asn, "zone": zone}
-    check = _room(Kind.VPN_GATEWAY, MOST_GATEWAYS)
-    return kept.create(cx, Kind.VPN_GATEWAY, data, cx.tags.get("vpn-gateway"), check=check)
-
-
-def _room(kind: Kind, most: int) -> Check:
-    def check(view: View) -> None:
-        if len(kept.there(view, kind)) >= most:
-            raise QuotaExceeded(kind, "", f"The maximum number of {kind}s has been reached: {most}.")
-
-    return check
+    return kept.create(cx, Kind.VPN_GATEWAY, data, cx.tags.get("vpn-gateway"))
 
 
 def attach(cx: Context, known: str, network: str) -> None:
@@ -120,7 +107,6 @@ def create_customer(cx: Context, address: str, asn: int, device: str) -> Kept:
         Kind.CUSTOMER_GATEWAY,
         data,
         cx.tags.get("customer-gateway"),
-        check=_room(Kind.CUSTOMER_GATEWAY, MOST_CUSTOMERS),
         same=lambda held: (held["address"], held["asn"]) == (address, asn),
     )
 
@@ -146,12 +132,10 @@ def connect(
 
     Raises QuotaExceeded, and Invalid for an inner range that another connection of the gateway has.
     """
-    room = _room(Kind.VPN_CONNECTION, MOST_CONNECTIONS)
 
     def said(view: View) -> Mapping[str, Any]:
         kept.held(view, Kind.VPN_GATEWAY, gateway)
         kept.held(view, Kind.CUSTOMER_GATEWAY, customer)
-        room(view)
         tunnels = _tunnels(cx, kept.there(view, Kind.VPN_CONNECTION), gateway, wanted)
         return {**data, "gateway": gateway, "customer": customer, "routes": [], "tunnels": tunnels}
 

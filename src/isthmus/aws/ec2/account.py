@@ -19,14 +19,14 @@ def describe_account_attributes(
     cx: Context, req: DescribeAccountAttributesRequestTypeDef
 ) -> Iterator[Mapping[str, Any]]:
     default = networks.default_network(cx, cx.place().cloud).id
-    limits = cx.world.limits
+    most = cx.world.limits.quota
     values = {
         "supported-platforms": "VPC",
         "default-vpc": default,
-        "max-instances": str(limits.instances),
-        "max-elastic-ips": str(limits.addresses),
-        "vpc-max-elastic-ips": str(limits.addresses),
-        "vpc-max-security-groups-per-interface": str(limits.groups_per_server),
+        "max-instances": str(most("instances")),
+        "max-elastic-ips": str(most("addresses")),
+        "vpc-max-elastic-ips": str(most("addresses")),
+        "vpc-max-security-groups-per-interface": str(most("groups_per_server")),
     }
     for name in req.get("AttributeNames") or values:
         if name not in values:

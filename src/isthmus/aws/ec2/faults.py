@@ -129,7 +129,8 @@ _CONFLICT = {
     ("route", "duplicate"): "RouteAlreadyExists",
     ("subnet", "in-use"): "DependencyViolation",
 }
-_QUOTA = {
+ANY_QUOTA = "ResourceLimitExceeded"
+QUOTA = {
     "server": "InstanceLimitExceeded",
     "volume": "VolumeLimitExceeded",
     "snapshot": "SnapshotLimitExceeded",
@@ -140,7 +141,6 @@ _QUOTA = {
     "rule": "RulesPerSecurityGroupLimitExceeded",
     "key": "KeyPairLimitExceeded",
     "network": "VpcLimitExceeded",
-    "range": "CidrLimitExceeded",
     "subnet": "SubnetLimitExceeded",
     "route-table": "RouteTableLimitExceeded",
     "vpn-gateway": "VpnGatewayLimitExceeded",
@@ -155,6 +155,8 @@ _QUOTA = {
     "route": "RouteLimitExceeded",
     "internet-gateway": "InternetGatewayLimitExceeded",
     "tag": "TagLimitExceeded",
+    "guard": "SecurityGroupsPerInterfaceLimitExceeded",
+    "range": "CidrLimitExceeded",
 }
 _CAPACITY = {
     "server": ("InsufficientInstanceCapacity", 500),
@@ -179,7 +181,7 @@ def say(cx: Context, fault: Fault) -> AwsError:
         case Conflict():
             return AwsError(_CONFLICT.get((fault.kind, fault.code), "IncorrectState"), text)
         case QuotaExceeded():
-            return AwsError(_QUOTA.get(fault.kind, "ResourceLimitExceeded"), text)
+            return AwsError(QUOTA.get(fault.kind, ANY_QUOTA), text)
         case NoCapacity():
             code, status = _CAPACITY.get(fault.kind, ("InsufficientCapacity", 500))
             return AwsError(code, text, status)
