@@ -14,7 +14,6 @@ from isthmus.model import Network, Subnet
 from isthmus.providers import Networks, NetworkSpec, Session, SubnetSpec
 
 _DEFAULT_CIDR = "172.31.0.0/16"
-"""Of a network."""
 _ONE_NETWORK = (Network(native="default", ref="", name="default", cidr=_DEFAULT_CIDR, default=True),)
 
 
