@@ -91,3 +91,22 @@ def launched(house: House, ec2: Any, image: str) -> str:
     made = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1)
     house.settle()
     return str(made["Instances"][0]["InstanceId"])
+
+
+@pytest.fixture
+def vpc(ec2: Any) -> str:
+    """A network of the account's own."""
+    return str(ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"])
+
+
+@pytest.fixture
+def subnet(ec2: Any, vpc: str) -> str:
+    return str(ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"])
+
+
+@pytest.fixture
+def gateway(ec2: Any, vpc: str) -> str:
+    """The way to the internet of the network."""
+    known = str(ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"])
+    ec2.attach_internet_gateway(VpcId=vpc, InternetGatewayId=known)
+    return known

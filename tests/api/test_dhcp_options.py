@@ -18,11 +18,6 @@ def one(ec2, known):
     return {said["Key"]: [value["Value"] for value in said["Values"]] for said in found["DhcpConfigurations"]}
 
 
-@pytest.fixture
-def vpc(ec2):
-    return ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-
-
 def used(ec2, vpc):
     return ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["DhcpOptionsId"]
 

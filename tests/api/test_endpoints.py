@@ -13,11 +13,6 @@ S3 = "com.amazonaws.us-east-1.s3"
 
 
 @pytest.fixture
-def vpc(ec2):
-    return ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-
-
-@pytest.fixture
 def table(ec2, vpc):
     return ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
 

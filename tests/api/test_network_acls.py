@@ -9,16 +9,6 @@ from isthmus.model import AclRule, Direction
 
 
 @pytest.fixture
-def vpc(ec2):
-    return ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-
-
-@pytest.fixture
-def subnet(ec2, vpc):
-    return ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
-
-
-@pytest.fixture
 def acl(ec2, vpc):
     return ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
 

@@ -9,25 +9,8 @@ from isthmus.core import routes
 
 
 @pytest.fixture
-def vpc(ec2):
-    return ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-
-
-@pytest.fixture
-def subnet(ec2, vpc):
-    return ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
-
-
-@pytest.fixture
 def table(ec2, vpc):
     return ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-
-
-@pytest.fixture
-def gateway(ec2, vpc):
-    known = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(VpcId=vpc, InternetGatewayId=known)
-    return known
 
 
 @pytest.fixture

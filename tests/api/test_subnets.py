@@ -6,11 +6,6 @@ import pytest
 from asking import refusal, tags, where
 
 
-@pytest.fixture
-def vpc(ec2):
-    return ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-
-
 def make(ec2, vpc, cidr="10.7.1.0/24", **asked):
     return ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, **asked)["Subnet"]
 

@@ -8,11 +8,6 @@ from botocore.exceptions import ClientError
 from interrupting import at_once
 
 
-@pytest.fixture
-def vpc(ec2):
-    return ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-
-
 def one(ec2, vpc):
     [found] = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
     return found

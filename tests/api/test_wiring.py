@@ -11,26 +11,9 @@ from isthmus.providers.memory.networks import MemoryNetworks
 
 
 @pytest.fixture
-def vpc(ec2):
-    return ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-
-
-@pytest.fixture
-def subnet(ec2, vpc):
-    return ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
-
-
-@pytest.fixture
 def table(ec2, vpc, subnet):
     known = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=known, SubnetId=subnet)
-    return known
-
-
-@pytest.fixture
-def gateway(ec2, vpc):
-    known = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(VpcId=vpc, InternetGatewayId=known)
     return known
 
 

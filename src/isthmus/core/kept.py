@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -202,6 +202,15 @@ def _settings_id(cx: Context) -> str:
     return f"{_SETTINGS}-{cx.account}"
 
 
-def named(things: Sequence[Kept], name: str) -> Kept | None:
-    """The first of these with this name."""
-    return next((one for one in things if one.data.get("name") == name), None)
+def find_named(cx: Context, kind: Kind, ids: Collection[str], names: Collection[str], what: str) -> list[Kept]:
+    """Things with these ids or names, or all of the kind; NotFound, of `what`, for a name that is not there."""
+    everything = find(cx, kind)
+    if not ids and not names:
+        return everything
+    found = {one.id: one for one in (find(cx, kind, ids) if ids else ())}
+    by_name = {one.data["name"]: one for one in reversed(everything)}
+    for name in names:
+        if name not in by_name:
+            raise NotFound(what, name)
+        found[by_name[name].id] = by_name[name]
+    return list(found.values())

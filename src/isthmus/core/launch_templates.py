@@ -33,16 +33,7 @@ class Version(NamedTuple):
 
 def find(cx: Context, ids: Collection[str] = (), names: Collection[str] = ()) -> list[Kept]:
     """The account's templates; NotFound names the first of `ids` or `names` that is not there."""
-    everything = kept.find(cx, Kind.TEMPLATE)
-    if not ids and not names:
-        return everything
-    found = {one.id: one for one in (kept.find(cx, Kind.TEMPLATE, ids) if ids else ())}
-    for name in names:
-        one = kept.named(everything, name)
-        if one is None:
-            raise NotFound(_NAME, name)
-        found[one.id] = one
-    return list(found.values())
+    return kept.find_named(cx, Kind.TEMPLATE, ids, names, _NAME)
 
 
 def latest(cx: Context, template: Kept) -> int:

@@ -15,7 +15,7 @@ from isthmus.core import kept
 from isthmus.core.ids import Kind
 from isthmus.core.instances import Instance, index
 from isthmus.core.kept import Kept
-from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
+from isthmus.errors import Conflict, Invalid, Unsupported
 from isthmus.model import ServerState
 from isthmus.providers import Capability
 
@@ -32,16 +32,7 @@ class Placing(NamedTuple):
 
 def find(cx: Context, ids: Collection[str] = (), names: Collection[str] = ()) -> list[Kept]:
     """The account's groups; NotFound names the first of `ids` or `names` that is not there."""
-    everything = kept.find(cx, Kind.PLACEMENT)
-    if not ids and not names:
-        return everything
-    found = {one.id: one for one in (kept.find(cx, Kind.PLACEMENT, ids) if ids else ())}
-    for name in names:
-        one = kept.named(everything, name)
-        if one is None:
-            raise NotFound(Kind.PLACEMENT, name)
-        found[one.id] = one
-    return list(found.values())
+    return kept.find_named(cx, Kind.PLACEMENT, ids, names, Kind.PLACEMENT)
 
 
 def create(cx: Context, data: Mapping[str, Any], tags: Mapping[str, str]) -> Kept:
