@@ -19,7 +19,8 @@ COMMON = frozenset(
 
 EC2 = frozenset(
     """
-    AMILimitExceeded ActiveVpcPeeringConnectionPerVpcLimitExceeded AddressLimitExceeded BundleTaskError CannotDelete
+    AMILimitExceeded ActiveVpcPeeringConnectionPerVpcLimitExceeded AddressLimitExceeded AttachmentLimitExceeded
+    BundleTaskError CannotDelete
     CustomerGatewayLimitExceeded DefaultSubnetAlreadyExistsInAvailabilityZone DefaultVpcAlreadyExists
     DependencyViolation EncryptedVolumesNotSupported FilterLimitExceeded Gateway.NotAttached IncorrectInstanceState
     IncorrectModificationState IncorrectState InstanceLimitExceeded InsufficientAddressCapacity InsufficientCapacity

@@ -18,6 +18,9 @@ class Quota:
 # source of AWS's own figures: "Service Quotas" of EC2, EBS and VPC in the AWS General Reference
 QUOTAS = {
     "instances": Quota(1000, "server", "live instances"),
+    "spot_instances": Quota(1000, "spot-request", "live spot instances"),
+    "interfaces_per_server": Quota(15, "attached-port", "network interfaces", "instance"),
+    "addresses_per_interface": Quota(50, "private-address", "private addresses", "interface"),
     "groups_per_server": Quota(16, "guard", "security groups", "interface"),
     "volumes": Quota(10_000, "volume", "volumes"),
     "snapshots": Quota(100_000, "snapshot", "snapshots"),
@@ -47,6 +50,6 @@ QUOTAS = {
     "launch_templates": Quota(5000, "launch-template", "launch templates"),
     "versions_per_template": Quota(10_000, "template-version", "versions", "launch template"),
     "placement_groups": Quota(500, "placement-group", "placement groups"),
-    "capacity_reservations": Quota(1000, "capacity-reservation", "capacity reservations"),
+    "capacity_reservations": Quota(1000, "capacity-reservation", "capacity reservations that have not ended"),
     "fleets": Quota(1000, "fleet", "fleets that are not deleted"),
 }

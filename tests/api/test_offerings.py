@@ -68,7 +68,7 @@ def test_types_meet_what_else_is_required(ec2, wanted, there, absent):
         {"LocalStorage": "required"},
         {"AcceleratorCount": {"Min": 1}},
         {"AcceleratorTypes": ["gpu"]},
-        {"NetworkInterfaceCount": {"Min": 9}},
+        {"NetworkInterfaceCount": {"Min": 16}},
         {"RequireHibernateSupport": True},
         {"TotalLocalStorageGB": {"Min": 1.5}},
         {"virtualization": "paravirtual"},

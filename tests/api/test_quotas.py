@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
@@ -27,7 +28,9 @@ class Place:
         self.subnet = ec2.create_subnet(VpcId=self.vpc, CidrBlock="10.0.255.0/24")["Subnet"]["SubnetId"]
         self.others = [ec2.create_vpc(CidrBlock=f"10.{200 + one}.0.0/16")["Vpc"]["VpcId"] for one in range(8)]
         self.volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
-        self.instance = ec2.run_instances(**self.launch, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        [made] = ec2.run_instances(**self.launch, MinCount=1, MaxCount=1)["Instances"]
+        self.instance, self.beside = made["InstanceId"], made["SubnetId"]
+        self.interface = made["NetworkInterfaces"][0]["NetworkInterfaceId"]
         self.gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
         self.table = ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
@@ -87,8 +90,22 @@ def guards(at: Place, number: int) -> None:
     at.ec2.create_network_interface(SubnetId=at.subnet, Groups=groups)
 
 
+def attached(at: Place, number: int) -> None:
+    made = at.ec2.create_network_interface(SubnetId=at.beside)["NetworkInterface"]["NetworkInterfaceId"]
+    at.ec2.attach_network_interface(NetworkInterfaceId=made, InstanceId=at.instance, DeviceIndex=number)
+
+
+def spot_instance(at: Place, _: int) -> None:
+    at.ec2.run_instances(**at.launch, MinCount=1, MaxCount=1, InstanceMarketOptions={"MarketType": "spot"})
+
+
 MAKE: Mapping[str, Callable[[Place, int], object]] = {
     "instances": lambda at, _: at.ec2.run_instances(**at.launch, MinCount=1, MaxCount=1),
+    "spot_instances": spot_instance,
+    "interfaces_per_server": attached,
+    "addresses_per_interface": lambda at, _: at.ec2.assign_private_ip_addresses(
+        NetworkInterfaceId=at.interface, SecondaryPrivateIpAddressCount=1
+    ),
     "groups_per_server": guards,
     "volumes": lambda at, _: at.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1),
     "snapshots": lambda at, _: at.ec2.create_snapshot(VolumeId=at.volume),
@@ -137,6 +154,10 @@ _HAVE = {"vpcs": 10, "groups": 11, "instances": 1, "volumes": 2, "interfaces": 1
 """What a place has already of what has no room for three."""
 
 
+MAKE_MORE = frozenset({"groups_per_server", "interfaces_per_server", "peerings_per_vpc"})
+"""For which something else is made before what is refused."""
+
+
 def answer(call: Callable[[], object]) -> Mapping[str, str]:
     """What a call is refused with; nothing if it is not."""
     try:
@@ -166,7 +187,10 @@ def test_a_quota_holds_and_one_more_lets_in_one_more(name: str, house: Any, ec2:
 
     most = 3 + _HAVE.get(name, 0)
     assert until_refused(most) >= 1
+    before = set(house.store.view(house.account[0]).records)
     assert until_refused(most) == 0
+    if name not in MAKE_MORE:
+        assert set(house.store.view(house.account[0]).records) == before
     if name != "groups_per_server":  # of which each try asks for more
         assert until_refused(most + 1) == 1
 
@@ -182,3 +206,53 @@ def test_a_retry_of_what_was_made_is_not_one_more(house: Any, ec2: Any) -> None:
     house.world.limits.quotas["volumes"] = 1
     asked = {"AvailabilityZone": "us-east-1a", "Size": 1, "ClientToken": "t"}
     assert ec2.create_volume(**asked)["VolumeId"] == ec2.create_volume(**asked)["VolumeId"]
+
+
+def test_what_a_launch_makes_counts_before_anything_is_made(house: Any, ec2: Any, image: str) -> None:
+    launch = {"ImageId": image, "InstanceType": "t3.micro"}
+    house.world.limits.quotas.update(volumes=3, spot_instances=1)
+
+    assert refusal(ec2.run_instances, **launch, MinCount=4, MaxCount=4) == "VolumeLimitExceeded"
+    assert ec2.describe_instances()["Reservations"] == []
+    assert len(ec2.run_instances(**launch, MinCount=1, MaxCount=5)["Instances"]) == 3
+    assert refusal(ec2.create_volume, AvailabilityZone="us-east-1a", Size=1) == "VolumeLimitExceeded"
+    house.world.limits.quotas.update(volumes=10)
+    spot = {"InstanceMarketOptions": {"MarketType": "spot"}}
+    assert len(ec2.run_instances(**launch, **spot, MinCount=1, MaxCount=2)["Instances"]) == 1
+    assert refusal(ec2.run_instances, **launch, **spot, MinCount=1, MaxCount=1) == "MaxSpotInstanceCountExceeded"
+
+
+def test_a_launch_with_too_many_interfaces_or_addresses_is_refused_whole(house: Any, ec2: Any, image: str) -> None:
+    launch = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    house.world.limits.quotas.update(interfaces_per_server=2, addresses_per_interface=3)
+
+    three = [{"DeviceIndex": index} for index in range(3)]
+    assert refusal(ec2.run_instances, **launch, NetworkInterfaces=three) == "AttachmentLimitExceeded"
+    wide = [{"DeviceIndex": 0, "SecondaryPrivateIpAddressCount": 3}]
+    assert refusal(ec2.run_instances, **launch, NetworkInterfaces=wide) == "PrivateIpAddressLimitExceeded"
+    assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+    [found] = ec2.describe_instance_types(InstanceTypes=["t3.micro"])["InstanceTypes"]
+    told = found["NetworkInfo"]
+    assert (told["MaximumNetworkInterfaces"], told["Ipv4AddressesPerInterface"]) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "asked"),
+    [
+        ("instances", "run_instances", {"InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}),
+        ("volumes", "create_volume", {"AvailabilityZone": "us-east-1a", "Size": 1}),
+        ("addresses", "allocate_address", {"Domain": "vpc"}),
+    ],
+)
+def test_of_many_at_once_as_many_come_in_as_may_be(
+    name: str, action: str, asked: Mapping[str, Any], house: Any, ec2: Any, image: str
+) -> None:
+    house.world.limits.quotas[name] = 3
+    asked = {**asked, "ImageId": image} if name == "instances" else asked
+
+    def attempt(_: int) -> str:
+        return answer(lambda: getattr(house.client(), action)(**asked)).get("Code", "")
+
+    with ThreadPoolExecutor(4) as pool:
+        told = sorted(pool.map(attempt, range(8)))
+    assert told == [""] * 3 + [QUOTA[QUOTAS[name].kind]] * 5

@@ -18,7 +18,8 @@ def test_a_type_says_all_that_clients_read(ec2):
     assert (found["CurrentGeneration"], found["FreeTierEligible"], found["BareMetal"]) == (True, True, False)
     assert (found["BurstablePerformanceSupported"], found["InstanceStorageSupported"]) == (True, False)
     assert found["ProcessorInfo"]["SupportedArchitectures"] == ["x86_64"]
-    assert found["NetworkInfo"]["MaximumNetworkInterfaces"] == 1
+    assert found["NetworkInfo"]["MaximumNetworkInterfaces"] == 15
+    assert found["NetworkInfo"]["Ipv4AddressesPerInterface"] == 50
     assert found["NetworkInfo"]["EnaSupport"] == "supported"
     assert found["SupportedRootDeviceTypes"] == ["ebs"]
     assert found["SupportedVirtualizationTypes"] == ["hvm"]

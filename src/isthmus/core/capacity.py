@@ -16,8 +16,10 @@ from isthmus.core.ids import Kind
 from isthmus.core.instances import index
 from isthmus.core.kept import Kept
 from isthmus.core.names import Names
+from isthmus.core.quotas import demand
 from isthmus.errors import Conflict, NotFound
 from isthmus.model import ServerState
+from isthmus.store import View
 
 _USES = frozenset({ServerState.PENDING, ServerState.RUNNING})
 
@@ -41,12 +43,20 @@ def find(cx: Context, ids: Collection[str] | None = None) -> list[Reservation]:
 
 
 def create(cx: Context, data: Mapping[str, Any], tags: Mapping[str, str]) -> Reservation:
-    """`data` has `flavor`, `zone`, `platform`, `count`, `ends`. Forgets what was cancelled long ago."""
+    """`data` has `flavor`, `zone`, `platform`, `count`, `ends`. Forgets what was cancelled long ago.
+
+    Raises QuotaExceeded.
+    """
     servers.demand_flavor(cx, cx.place(data["zone"]).cloud, data["flavor"])
     for one in kept.find(cx, Kind.CAPACITY):
         if _forgotten(cx, one):
             kept.delete(cx, Kind.CAPACITY, one.id)
-    made = kept.create(cx, Kind.CAPACITY, data, tags)
+
+    def check(view: View) -> None:
+        others = kept.there(view, Kind.CAPACITY)
+        demand(cx, "capacity_reservations", sum(not _ended(cx, one.data) for one in others))
+
+    made = kept.create(cx, Kind.CAPACITY, data, tags, check=check)
     return find(cx, [made.id])[0]
 
 
@@ -82,6 +92,11 @@ def _servers(cx: Context) -> Counter[tuple[str, str, str]]:
         for one in index(cx).ordered
         if one.server.state in _USES
     )
+
+
+def _ended(cx: Context, data: Mapping[str, Any]) -> bool:
+    ends = data["ends"]
+    return bool(data.get("cancelled") or (ends and datetime.fromisoformat(ends) <= cx.now()))
 
 
 def _forgotten(cx: Context, one: Kept) -> bool:

@@ -81,7 +81,7 @@ def add_version(cx: Context, template: Kept, description: str, data: Mapping[str
             raise NotFound(Kind.TEMPLATE, template.id)
         number = _made_before(cx, change.view, held) or held.data["last"] + 1
         if number > held.data["last"]:
-            demand(cx, "versions_per_template", held.data["last"], template.id)
+            demand(cx, "versions_per_template", _count(cx, change.view, held), template.id)
             change.update(template.id, data={**held.data, "last": number})
             change.put(_record(cx, template.id, number, description, data))
     return version(cx, kept.get(cx, Kind.TEMPLATE, template.id), number)
@@ -116,6 +116,14 @@ def delete_version(cx: Context, template: Kept, number: int) -> None:
         if held.data["default"] == number:
             raise Conflict(Kind.TEMPLATE, template.id, "You cannot delete the default version of a launch template.")
         change.drop(_key(template.id, number))
+
+
+def _count(cx: Context, view: View, template: Record) -> int:
+    """How many versions there are; no more than have been made, which is told at once."""
+    last: int = template.data["last"]
+    if last < cx.world.limits.quota("versions_per_template"):
+        return last
+    return sum(_key(template.id, number) in view.records for number in range(1, last + 1))
 
 
 def _made_before(cx: Context, view: View, template: Record) -> int:

@@ -14,13 +14,14 @@ from isthmus.core.ids import Kind, mint
 from isthmus.core.instances import Instance, Launch, pick, young
 from isthmus.core.nouns import dump_server
 from isthmus.core.placements import Placing
+from isthmus.core.quotas import demand, exceeded
 from isthmus.core.records import forget
 from isthmus.core.registry import Found, gather
 from isthmus.core.servers import compute, demand_flavor
-from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable
+from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, NotFound, Unavailable
 from isthmus.model import Image, ImageState, Server, ServerState, Subnet
 from isthmus.providers import ServerSpec
-from isthmus.store import Record
+from isthmus.store import Record, View
 
 _GOING = frozenset({ServerState.DELETING, ServerState.DELETED})
 
@@ -87,10 +88,7 @@ def launch(cx: Context, order: Order) -> Launched:
     plan = _plan(cx, order)
     order = _placed(order, plan)
     reservation = mint(Kind.RESERVATION, cx.seed)
-    known = cx.view().records
-    specs, short = _fitting(cx, order, [plan.spec(cx) for _ in range(order.most)])
-    fresh = [spec for spec in specs if spec.ref not in known or not known[spec.ref].native]
-    _record(cx, plan, order, reservation, specs, fresh)
+    specs, fresh, short = _record(cx, plan, order, reservation, [plan.spec(cx) for _ in range(order.most)])
     answers = _create(cx, plan, fresh)
     made = {ref: one for ref, one in answers.items() if isinstance(one, Server)}
     short = next((one for one in answers.values() if isinstance(one, Fault)), short)
@@ -113,19 +111,25 @@ def take_back(cx: Context, made: Sequence[Instance]) -> None:
             forget(cx, one.id, *(disk.id for disk in disks if disk.data.get("server") == one.id))
 
 
-def _fitting(cx: Context, order: Order, specs: list[ServerSpec]) -> tuple[list[ServerSpec], Fault | None]:
-    """As many as the account may have besides its live servers, and why not all. Raises it if these are too few."""
-    most = cx.world.limits.quota("instances")
-    live = {known for known, record in cx.view().of_kind(Kind.SERVER).items() if record.gone is None}
-    others = len(live - {spec.ref for spec in specs})
-    if others + len(specs) <= most:
-        return specs, None
-    wanted = others + order.least if others + order.least > most else others + len(specs)
-    reason = f"You have requested more instances ({wanted}) than your current instance limit of {most} allows."
-    short = QuotaExceeded(Kind.SERVER, "", reason)
-    if others + order.least > most:
+def _fitting(cx: Context, view: View, order: Order, specs: list[ServerSpec]) -> tuple[list[ServerSpec], Fault | None]:
+    """As many as the account may have besides what it has, and why not all. Raises it if these are too few."""
+    own = {spec.ref for spec in specs}
+    short: Fault | None = None
+    live = [one for one in view.of_kind(Kind.SERVER).values() if one.gone is None and one.id not in own]
+    held = [("instances", len(live), 1)]
+    if order.launch.spot:
+        held.append(("spot_instances", sum(bool(one.data.get("launch", {}).get("spot")) for one in live), 1))
+    disks, volumes = len(specs[0].disks), view.of_kind(Kind.VOLUME)
+    if len(volumes) + disks * len(specs) > cx.world.limits.quota("volumes"):
+        others = sum(one.gone is None and one.data.get("server") not in own for one in volumes.values())
+        held.append(("volumes", others, disks))
+    for name, have, each in held:
+        room = max(cx.world.limits.quota(name) - have, 0) // each
+        if room < len(specs):
+            specs, short = specs[:room], exceeded(cx, name)
+    if short and len(specs) < order.least:
         raise short
-    return specs[: most - others], short
+    return specs, short
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,7 @@ def _plan(cx: Context, order: Order) -> _Plan:
     flavor = demand_flavor(cx, place.cloud, order.flavor)
     if subnet is None:
         subnet = networks.default_subnet(cx, place.cloud, place.native)
+    demand(cx, "interfaces_per_server", 0, more=len(order.ports))
     first = order.ports[0]
     plain = len(order.ports) == 1 and first.plain
     key = keys.for_launch(cx, place.cloud, order.launch.key)
@@ -229,15 +234,14 @@ def _image(cx: Context, wanted: str, place: Place) -> Found[Image]:
 
 
 def _record(
-    cx: Context,
-    plan: _Plan,
-    order: Order,
-    reservation: str,
-    specs: Sequence[ServerSpec],
-    fresh: Sequence[ServerSpec],
-) -> None:
+    cx: Context, plan: _Plan, order: Order, reservation: str, wanted: list[ServerSpec]
+) -> tuple[list[ServerSpec], list[ServerSpec], Fault | None]:
+    """Keep records of as many as the account may have: these, those of them that are to be made, and why not all."""
     now, cloud = cx.now(), plan.place.cloud
     with cx.store.change(cx.account) as change:
+        known = change.view.records
+        specs, short = _fitting(cx, change.view, order, wanted)
+        fresh = [spec for spec in specs if spec.ref not in known or not known[spec.ref].native]
         for number, spec in enumerate(specs):
             if spec not in fresh:
                 continue
@@ -249,6 +253,7 @@ def _record(
                 change.tag([spec.ref], tags)
             if tags := cx.tags.get("volume"):
                 change.tag([disk.ref for disk in spec.disks], tags)
+    return specs, fresh, short
 
 
 def _create(cx: Context, plan: _Plan, specs: Sequence[ServerSpec]) -> dict[str, Server | Fault]:

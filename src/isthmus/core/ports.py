@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from isthmus.context import Context
 from isthmus.core import firewalls, networks
 from isthmus.core.ids import Kind, adopt, mint, minted
-from isthmus.core.quotas import room
+from isthmus.core.quotas import demand, room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
-from isthmus.errors import Denied, NoCapacity, NotFound
+from isthmus.errors import Denied, NoCapacity, NotFound, QuotaExceeded
 from isthmus.model import Firewall, Port
-from isthmus.providers import Ports, PortSpec, Session
+from isthmus.providers import Capability, Ports, PortSpec, Session
 
 OWNER = "kind"
 """In the record of a port that is not its account's to change: what it was made for."""
@@ -73,7 +73,11 @@ def create(
     delete_with_server: bool = False,
     ref: str = "",
 ) -> Found[Port]:
-    """A port in a subnet, with further addresses as named and `count` more. `data` is what only the API knows."""
+    """A port in a subnet, with further addresses as named and `count` more. `data` is what only the API knows.
+
+    Raises QuotaExceeded.
+    """
+    demand(cx, "addresses_per_interface", 1, more=len(secondary) + count)
     within = networks.one_subnet(cx, subnet)
     guards = firewalls.for_launch(cx, within.cloud, within, groups)
     ref = ref or mint(Kind.PORT, cx.seed)
@@ -105,12 +109,36 @@ def delete(cx: Context, found: Found[Port]) -> None:
 
 
 def add_addresses(cx: Context, found: Found[Port], addresses: Sequence[str], count: int = 0) -> tuple[str, ...]:
-    """Give a port further addresses, as named and `count` more; those that are new are the answer."""
+    """Give a port further addresses, as named and `count` more; those that are new are the answer.
+
+    Raises QuotaExceeded, also for what others give it at the same time.
+    """
+    clouds = api(cx.session(found.cloud))
     try:
-        api(cx.session(found.cloud)).add_addresses(found.noun.native, addresses, count)
+        clouds.add_addresses(found.noun.native, addresses, count)
     except NoCapacity as fault:
         raise NoCapacity(Kind.SUBNET, "", str(fault)) from fault
-    return tuple(now for now in one(cx, found.id).noun.secondary if now not in found.noun.secondary)
+    after = one(cx, found.id).noun
+    new = tuple(now for now in after.secondary if now not in found.noun.secondary)
+    try:
+        demand(cx, "addresses_per_interface", len(after.addresses), found.id, more=0)
+    except QuotaExceeded:
+        clouds.remove_addresses(found.noun.native, new)
+        raise
+    return new
+
+
+def most(cx: Context) -> tuple[int, int]:
+    """How many ports a server can have, and how many addresses a port: one where no cloud can do more."""
+
+    def able(capability: Capability) -> bool:
+        return any(capability not in cloud.lacks for cloud in cx.world.clouds.values())
+
+    limits = cx.world.limits
+    return (
+        limits.quota("interfaces_per_server") if able(Capability.PORTS) else 1,
+        limits.quota("addresses_per_interface") if able(Capability.PORT_ADDRESSES) else 1,
+    )
 
 
 def guards(cx: Context, found: Found[Port]) -> list[Found[Firewall]]:

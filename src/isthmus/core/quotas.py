@@ -22,7 +22,6 @@ _OF_RECORDS = {
     Kind.CUSTOMER_GATEWAY: "customer_gateways",
     Kind.VPN_CONNECTION: "vpn_connections",
     Kind.PLACEMENT: "placement_groups",
-    Kind.CAPACITY: "capacity_reservations",
     Kind.FLEET: "fleets",
     Kind.TEMPLATE: "launch_templates",
     Kind.KEY: "key_pairs",
@@ -31,10 +30,14 @@ _OF_RECORDS = {
 
 def demand(cx: Context, name: str, have: int, of: str = "", more: int = 1) -> None:
     """Raises QuotaExceeded for `more` than what the quota leaves; `of` is the id of what has them."""
+    if have + more > cx.world.limits.quota(name):
+        raise exceeded(cx, name, of)
+
+
+def exceeded(cx: Context, name: str, of: str = "") -> QuotaExceeded:
     quota, most = QUOTAS[name], cx.world.limits.quota(name)
-    if have + more > most:
-        whose = f"The {quota.per} {of}" if of else f"An {quota.per}" if quota.per[0] in "ai" else f"A {quota.per}"
-        raise QuotaExceeded(quota.kind, of, f"{whose} can have at most {most} {quota.what}.")
+    whose = f"The {quota.per} {of}" if of else f"An {quota.per}" if quota.per[0] in "ai" else f"A {quota.per}"
+    return QuotaExceeded(quota.kind, of, f"{whose} can have at most {most} {quota.what}.")
 
 
 def demand_record(cx: Context, kind: Kind, there: Sequence[Record], data: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from isthmus.core.quotas import demand
 from isthmus.core.records import forget
 from isthmus.core.registry import Found
 from isthmus.core.rule_ids import DESCRIPTION, Ruled, free_id, listed, native_of, records_of, rule_of
-from isthmus.errors import Conflict, Fault, NotFound, Unavailable
+from isthmus.errors import Conflict, Fault, NotFound, QuotaExceeded, Unavailable
 from isthmus.model import Direction, Firewall, Rule
 from isthmus.store import Record
 
@@ -39,9 +39,7 @@ def add(cx: Context, group: _Wall, rules: Sequence[Rule]) -> list[str]:
     """
     group = settled(cx, group, rules)
     _demand_new(group, rules)
-    for way in {rule.direction for rule in rules}:
-        held, more = (sum(one.direction == way for one in some) for some in (group.noun.rules, rules))
-        demand(cx, "rules_per_group", held, group.id, more)
+    _demand_room(cx, group, rules)
     natives = [native_of(group, rule) for rule in rules]
     ids = _reserve(cx, group, natives)
     try:
@@ -50,6 +48,11 @@ def add(cx: Context, group: _Wall, rules: Sequence[Rule]) -> list[str]:
         raise
     except Fault:
         forget(cx, *(one for one, native in zip(ids, natives, strict=True) if one != _derived(group, native)))
+        raise
+    try:  # again: others may have come in at the same time
+        _demand_room(cx, after := firewalls.one(cx, group.id), rules)
+    except QuotaExceeded:
+        remove(cx, after, rules)
         raise
     return ids
 
@@ -111,6 +114,13 @@ def mend(cx: Context, grace: timedelta) -> None:
     ]
     if left:
         forget(cx, *left)
+
+
+def _demand_room(cx: Context, group: _Wall, rules: Sequence[Rule]) -> None:
+    """Raises QuotaExceeded if a firewall has, with these, too many rules of their direction."""
+    for way in {rule.direction for rule in rules}:
+        both = {rule.key for rule in (*group.noun.rules, *rules) if rule.direction is way}
+        demand(cx, "rules_per_group", len(both), group.id, more=0)
 
 
 def _demand_new(group: _Wall, rules: Iterable[Rule]) -> None:

@@ -157,6 +157,11 @@ QUOTA = {
     "tag": "TagLimitExceeded",
     "guard": "SecurityGroupsPerInterfaceLimitExceeded",
     "range": "CidrLimitExceeded",
+    "capacity-reservation": "InstanceLimitExceeded",
+    "placement-group": "PlacementGroupLimitExceeded",
+    "spot-request": "MaxSpotInstanceCountExceeded",
+    "attached-port": "AttachmentLimitExceeded",
+    "private-address": "PrivateIpAddressLimitExceeded",
 }
 _CAPACITY = {
     "server": ("InsufficientInstanceCapacity", 500),

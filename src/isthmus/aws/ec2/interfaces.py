@@ -16,8 +16,9 @@ from isthmus.context import Context
 from isthmus.core import instances, networks, ports, wiring
 from isthmus.core.ids import Kind
 from isthmus.core.notes import note
+from isthmus.core.quotas import demand
 from isthmus.core.registry import Found
-from isthmus.errors import Conflict
+from isthmus.errors import Conflict, QuotaExceeded
 from isthmus.model import Port, ServerState
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ REFUSES = {
     "Operator": "There are no managed interfaces.",
 }
 LARGEST_DESCRIPTION = 255
-MOST_ADDRESSES = 49
-"""Secondary ones, besides the first: EC2's own limit of its largest types."""
 
 
 class Face(NamedTuple):
@@ -157,14 +156,7 @@ def _count(said: Mapping[str, Any], others: Sequence[str]) -> int:
         raise AwsError("InvalidParameterCombination", "Secondary addresses are given by number or by count, not both.")
     if count < 0:
         raise AwsError("InvalidParameterValue", "A count of addresses is not negative.")
-    _demand_room(max(count, len(others)))
     return count
-
-
-def _demand_room(count: int) -> None:
-    if count > MOST_ADDRESSES:
-        message = f"An interface has at most {MOST_ADDRESSES} secondary addresses."
-        raise AwsError("PrivateIpAddressLimitExceeded", message)
 
 
 @ec2.action("DeleteNetworkInterface")
@@ -197,7 +189,14 @@ def attach_network_interface(cx: Context, req: AttachNetworkInterfaceRequestType
         raise Conflict(Kind.SERVER, one.id, f"The instance '{one.id}' is not running or stopped.")
     if one.cloud != found.cloud:
         raise AwsError("InvalidParameterCombination", f"{found.id} and {one.id} are in different zones.")
-    ports.api(cx.session(one.cloud)).attach_port(found.noun.native, one.server.native, req["DeviceIndex"])
+    demand(cx, "interfaces_per_server", len(one.server.ports), one.id)
+    clouds = ports.api(cx.session(one.cloud))
+    clouds.attach_port(found.noun.native, one.server.native, req["DeviceIndex"])
+    try:  # again: others may have come in at the same time
+        demand(cx, "interfaces_per_server", len(instances.pick(cx, [one.id])[0].server.ports), one.id, more=0)
+    except QuotaExceeded:
+        clouds.detach_port(found.noun.native)
+        raise
     after = ports.one(cx, found.id)
     return {"AttachmentId": ports.attachment_id(after.cloud, after.noun), "NetworkCardIndex": 0}
 
@@ -220,7 +219,7 @@ def assign_private_ip_addresses(cx: Context, req: AssignPrivateIpAddressesReques
     if bool(wanted) == bool(count):
         message = "Specify either addresses or a positive count of secondary addresses."
         raise AwsError("InvalidParameterCombination" if wanted else "MissingParameter", message)
-    _demand_room(len(found.noun.secondary) + len(wanted) + count)
+    demand(cx, "addresses_per_interface", len(found.noun.addresses), found.id, len(wanted) + count)
     _move(cx, found, wanted, allowed=req.get("AllowReassignment", False))
     new = ports.add_addresses(cx, ports.one(cx, found.id), wanted, count)
     said = [{"PrivateIpAddress": one} for one in wanted or new]

@@ -119,12 +119,12 @@ def meeting(cx: Context, wanted: Mapping[str, Any]) -> list[Flavor]:
     if any(wanted.get(name, {}).get("Min", 0) > 0 for name in _NONE_HAS_ANY):
         return []
     known = {name: one for zone in cx.world.places for name, one in _flavors(cx, zone).items()}
-    found = [one for one in known.values() if _meets(one, wanted)]
+    found = [one for one in known.values() if _meets(cx, one, wanted)]
     return sorted(found, key=lambda one: (one.cpus, one.memory, one.name))
 
 
-def _meets(flavor: Flavor, wanted: Mapping[str, Any]) -> bool:
-    said = render(flavor)
+def _meets(cx: Context, flavor: Flavor, wanted: Mapping[str, Any]) -> bool:
+    said = render(cx, flavor)
     ranges: Mapping[str, float] = {
         "VCpuCount": flavor.cpus,
         "MemoryMiB": flavor.memory,

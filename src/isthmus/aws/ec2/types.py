@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
-from isthmus.core import servers
+from isthmus.core import ports, servers
 from isthmus.model import Flavor
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ def describe_instance_types(cx: Context, req: DescribeInstanceTypesRequestTypeDe
             message = f"The following supplied instance types do not exist: [{one}]"
             raise AwsError("InvalidInstanceType", message)
     names = {name for one in wanted for name in ([one] if one in known else fnmatch.filter(known, one))}
-    return (render(known[name]) for name in sorted(names))
+    return (render(cx, known[name]) for name in sorted(names))
 
 
-def render(flavor: Flavor) -> dict[str, Any]:
+def render(cx: Context, flavor: Flavor) -> dict[str, Any]:
     """An InstanceTypeInfo of the model."""
+    interfaces, addresses = ports.most(cx)
     family = flavor.name.partition(".")[0]
     return {
         "InstanceType": flavor.name,
@@ -61,13 +62,13 @@ def render(flavor: Flavor) -> dict[str, Any]:
         },
         "NetworkInfo": {
             "NetworkPerformance": "Low to Moderate",
-            "MaximumNetworkInterfaces": 1,
+            "MaximumNetworkInterfaces": interfaces,
             "MaximumNetworkCards": 1,
             "DefaultNetworkCardIndex": 0,
             "NetworkCards": [
-                {"NetworkCardIndex": 0, "NetworkPerformance": "Low to Moderate", "MaximumNetworkInterfaces": 1}
+                {"NetworkCardIndex": 0, "NetworkPerformance": "Low to Moderate", "MaximumNetworkInterfaces": interfaces}
             ],
-            "Ipv4AddressesPerInterface": 1,
+            "Ipv4AddressesPerInterface": addresses,
             "Ipv6AddressesPerInterface": 0,
             "Ipv6Supported": False,
             "EnaSupport": "supported",
