@@ -21,7 +21,7 @@ from isthmus.store import Store
 
 MOTO = "moto[server,ec2]>=5.2"
 _START_SECONDS = 60
-_SETTINGS = "[limits]\ninstances = 100_000\n"
+_SETTINGS = "[limits]\ninstances = 200_000\nvolumes = 200_000\n"
 
 
 @dataclass(frozen=True)
