@@ -171,7 +171,7 @@ def test_boto_2_runs_a_machine_from_its_first_to_its_last_day(boto, house, image
 
 
 def test_boto_2_makes_and_drops_a_group_with_rules(boto):
-    group = boto.create_security_group("old", "an old client's")
+    group = boto.create_security_group("old", "of an old client")
 
     assert group.authorize("tcp", 22, 22, "0.0.0.0/0")
     [found] = boto.get_all_security_groups(group_ids=[group.id])
