@@ -399,3 +399,11 @@ def test_the_tags_that_name_the_template_stay(ec2, image):
     ec2.delete_tags(Resources=[launched])
 
     assert tags_of(ec2, launched) == {"aws:ec2launchtemplate:id": known, "aws:ec2launchtemplate:version": "1"}
+
+
+def test_a_token_has_at_most_128_characters(ec2, image):
+    asked = {"LaunchTemplateName": "long", "LaunchTemplateData": {"ImageId": image}}
+
+    made = ec2.create_launch_template(**asked, ClientToken="t" * 128)["LaunchTemplate"]
+    assert ec2.create_launch_template(**asked, ClientToken="t" * 128)["LaunchTemplate"] == made
+    assert refusal(ec2.create_launch_template, **asked, ClientToken="t" * 129) == "InvalidParameterValue"

@@ -55,10 +55,8 @@ class Action:
     refuses: Mapping[str, str] = field(default_factory=dict)
     """Parameters that cannot be honoured, each with the reason."""
     listing: Listing | None = None
-
-
-_TOKENS = {"CreateLaunchTemplate": 128, "CreateLaunchTemplateVersion": 128, "ModifyLaunchTemplate": 128}
-"""How long a ClientToken may be where that is not 64. Source: the EC2 API reference."""
+    longest_token: int = 64
+    """Characters of a ClientToken. Source: the EC2 API reference."""
 
 
 class Service:
@@ -82,12 +80,16 @@ class Service:
         return Codec(self.name)
 
     def action(
-        self, name: str, makes: Iterable[str] = (), refuses: Mapping[str, str] | None = None
+        self,
+        name: str,
+        makes: Iterable[str] = (),
+        refuses: Mapping[str, str] | None = None,
+        longest_token: int = Action.longest_token,
     ) -> Callable[[Run], Run]:
         """Serve an action by the decorated function."""
 
         def serve(run: Run) -> Run:
-            self.actions[name] = Action(name, run, tuple(makes), refuses or {})
+            self.actions[name] = Action(name, run, tuple(makes), refuses or {}, longest_token=longest_token)
             return run
 
         return serve
@@ -152,9 +154,8 @@ class Service:
         return action.run(cx, request) or {}
 
     def _run_once(self, cx: Context, action: Action, request: dict[str, Any], token: str) -> Answer:
-        longest = _TOKENS.get(action.name, 64)
-        if len(token) > longest:
-            raise AwsError("InvalidParameterValue", f"A ClientToken has at most {longest} characters.")
+        if len(token) > action.longest_token:
+            raise AwsError("InvalidParameterValue", f"A ClientToken has at most {action.longest_token} characters.")
         said = json.dumps([request, cx.tags], sort_keys=True, default=str)
 
         def run(seed: str) -> Answer:

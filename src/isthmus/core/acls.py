@@ -85,13 +85,8 @@ def _association(subnet: Found[Subnet], data: Mapping[str, Any], acl: str) -> As
 
 def create(cx: Context, network: Found[Network]) -> Kept:
     """Raises QuotaExceeded for one too many in a network."""
-
-    def check(view: View) -> None:
-        own = [one for one in kept.there(view, Kind.ACL) if one.data["network"] == network.id]
-        demand(cx, "acls_per_vpc", sum(one.id != default_id(network) for one in own) + 1, network.id)
-
     data = {"network": network.id, "rules": []}
-    return kept.create(cx, Kind.ACL, data, cx.tags.get("network-acl"), check=check)
+    return kept.create(cx, Kind.ACL, data, cx.tags.get("network-acl"), defaults=defaults(cx))
 
 
 def delete(cx: Context, known: str) -> None:

@@ -77,6 +77,7 @@ def create(
     *,
     unique: bool = False,
     check: Check | None = None,
+    defaults: Defaults = NO_DEFAULTS,
     same: Callable[[Mapping[str, Any]], bool] | None = None,
     buried: bool = False,
 ) -> Kept:
@@ -98,7 +99,7 @@ def create(
             demand_staying(change.view, holds)
             if unique and any(one.data.get("name") == holds["name"] for one in others):
                 raise Conflict(kind, holds["name"], f"The name '{holds['name']}' is already in use.", "duplicate")
-            demand_record(cx, kind, others, holds)
+            demand_record(cx, kind, others, holds, defaults)
             change.put(Record(ref, cx.account, kind, "", ref, holds, cx.now(), cx.now() if buried else None))
             if tags:
                 change.tag([ref], tags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from isthmus.context import Context
@@ -13,6 +14,8 @@ from isthmus.quotas import QUOTAS
 from isthmus.store import Record, View
 
 _OF_RECORDS = {
+    Kind.ROUTE_TABLE: "route_tables_per_vpc",
+    Kind.ACL: "acls_per_vpc",
     Kind.GATEWAY: "internet_gateways",
     Kind.EGRESS_GATEWAY: "egress_gateways",
     Kind.NAT: "nat_gateways",
@@ -40,14 +43,21 @@ def exceeded(cx: Context, name: str, of: str = "") -> QuotaExceeded:
     return QuotaExceeded(quota.kind, of, f"{whose} can have at most {most} {quota.what}.")
 
 
-def demand_record(cx: Context, kind: Kind, there: Sequence[Record], data: Mapping[str, Any]) -> None:
-    """The same for one more thing of the store's own, beside those that are `there`."""
+def demand_record(
+    cx: Context,
+    kind: Kind,
+    there: Sequence[Record],
+    data: Mapping[str, Any],
+    defaults: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> None:
+    """The same for one more thing of the store's own, beside those that are `there` and those that are by default."""
     name = _OF_RECORDS.get(kind)
     if name and QUOTAS[name].per == "account":
         demand(cx, name, len(there))
     elif name:
         network = data["network"]
-        demand(cx, name, sum(one.data["network"] == network for one in there), network)
+        every = {**defaults, **{one.id: one.data for one in there}}
+        demand(cx, name, sum(said["network"] == network for said in every.values()), network)
 
 
 def room(

@@ -102,14 +102,8 @@ def _main(network: Found[Network]) -> Association:
 
 def create(cx: Context, network: Found[Network]) -> Kept:
     """Raises QuotaExceeded for one too many in a network."""
-    first = defaults(cx)
-
-    def check(view: View) -> None:
-        own = [one for one in kept.there(view, Kind.ROUTE_TABLE) if one.data["network"] == network.id]
-        demand(cx, "route_tables_per_vpc", sum(one.id not in first for one in own) + 1, network.id)
-
     data = {"network": network.id, "routes": []}
-    return kept.create(cx, Kind.ROUTE_TABLE, data, cx.tags.get("route-table"), check=check)
+    return kept.create(cx, Kind.ROUTE_TABLE, data, cx.tags.get("route-table"), defaults=defaults(cx))
 
 
 def delete(cx: Context, known: str) -> None:

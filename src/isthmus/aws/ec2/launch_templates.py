@@ -35,7 +35,7 @@ TAGGED = ("instance", "volume", "network-interface", "spot-instances-request")
 """What a template may name tags for. Source: the API reference, LaunchTemplateTagSpecificationRequest."""
 
 
-@ec2.action("CreateLaunchTemplate", makes=["launch-template"], refuses=_REFUSES)
+@ec2.action("CreateLaunchTemplate", makes=["launch-template"], refuses=_REFUSES, longest_token=128)
 def create_launch_template(cx: Context, req: CreateLaunchTemplateRequestTypeDef) -> Mapping[str, Any]:
     name = req["LaunchTemplateName"]
     if not _NAME.fullmatch(name):
@@ -46,7 +46,7 @@ def create_launch_template(cx: Context, req: CreateLaunchTemplateRequestTypeDef)
     return {"LaunchTemplate": render(cx, made)}
 
 
-@ec2.action("CreateLaunchTemplateVersion")
+@ec2.action("CreateLaunchTemplateVersion", longest_token=128)
 def create_launch_template_version(cx: Context, req: CreateLaunchTemplateVersionRequestTypeDef) -> Mapping[str, Any]:
     """ResolveAlias changes nothing: images are named by id alone."""
     template = _one(cx, req)
@@ -74,7 +74,7 @@ def describe_launch_template_versions(
             yield render_version(cx, one)
 
 
-@ec2.action("ModifyLaunchTemplate")
+@ec2.action("ModifyLaunchTemplate", longest_token=128)
 def modify_launch_template(cx: Context, req: ModifyLaunchTemplateRequestTypeDef) -> Mapping[str, Any]:
     template = _one(cx, req)
     if not req.get("DefaultVersion"):
