@@ -7,6 +7,7 @@ times are aware and in UTC. `owner` is a native tenant id; empty means the cloud
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -385,3 +386,19 @@ class Counters:
     disk_written_bytes: int
     disk_reads: int
     disk_writes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A request as it came, for a cloud that judges signatures by itself. `params` are those of query and form."""
+
+    access_key: str
+    signature: str
+    method: str
+    host: str
+    path: str
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    """By names in small letters."""
+    body_hash: str
+    """SHA-256 of the body, in hexadecimal."""

@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from isthmus.model import (
     Address,
@@ -28,6 +29,7 @@ from isthmus.model import (
     Port,
     Rule,
     Server,
+    SignedRequest,
     Snapshot,
     Subnet,
     Volume,
@@ -85,6 +87,8 @@ class DiskSpec:
     root: bool = False
     delete_with_server: bool = True
     encrypted: bool = False
+    local: bool = False
+    """The server's own disk, which is no volume and goes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +376,17 @@ class Health:
     degraded: tuple[str, ...] = ()
 
 
+NO_SECRETS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Admission(NamedTuple):
+    """Who signed a request with a credential of the cloud's own: the tenant, its name, and a session of theirs."""
+
+    tenant: str
+    name: str
+    session: Session
+
+
 class Cloud(Protocol):
     """One configured cloud: makes sessions, and says what it cannot do."""
 
@@ -382,7 +397,14 @@ class Cloud(Protocol):
         """What the cloud cannot do, each with the reason and what would help."""
         ...
 
-    def session(self, tenant: str) -> Session: ...
+    def session(self, tenant: str, secrets: Mapping[str, Any] = NO_SECRETS) -> Session:
+        """A tenant's session; `secrets` are what the operator keeps for the tenant to sign in with."""
+        ...
+
+    def admit(self, request: SignedRequest) -> Admission | None:
+        """Who signed a request, if it was rightly and with a credential that the cloud itself gave out."""
+        ...
+
     def health(self) -> Health: ...
     def mend(self) -> None:
         """Repair what a crash left half done. Called at start, and now and then; safe beside everything else."""

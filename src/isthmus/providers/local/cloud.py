@@ -7,10 +7,11 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from isthmus.errors import Invalid
-from isthmus.model import Flavor, ServerState
-from isthmus.providers import Capability, Health
+from isthmus.model import Flavor, ServerState, SignedRequest
+from isthmus.providers import NO_SECRETS, Capability, Health
 from isthmus.providers.local import builtin, forwards
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.addresses import LocalAddresses
@@ -117,10 +118,13 @@ class Local:
         """Why no server can be launched, or empty."""
         return self.lacks.get(Capability.LAUNCH, "")
 
-    def session(self, tenant: str) -> LocalSession:
+    def session(self, tenant: str, secrets: Mapping[str, Any] = NO_SECRETS) -> LocalSession:  # noqa: ARG002
         if not _TENANT.fullmatch(tenant):
             raise Invalid("the name of a tenant has 1 to 255 visible ASCII characters", "tenant")
         return LocalSession(self, tenant)
+
+    def admit(self, request: SignedRequest) -> None:
+        """It gives out no credentials."""
 
     def health(self) -> Health:
         known = self._chooser.known()

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 
 from isthmus.errors import Invalid
-from isthmus.model import Flavor
-from isthmus.providers import Capability, Health
+from isthmus.model import Flavor, SignedRequest
+from isthmus.providers import NO_SECRETS, Capability, Health
 from isthmus.providers.memory import builtin
 from isthmus.providers.memory.addresses import MemoryAddresses
 from isthmus.providers.memory.compute import NO_PASSWORD, MemoryCompute
@@ -73,7 +74,7 @@ class Memory:
     def lacks(self) -> Mapping[Capability, str]:
         return LACKS
 
-    def session(self, tenant: str) -> MemorySession:
+    def session(self, tenant: str, secrets: Mapping[str, Any] = NO_SECRETS) -> MemorySession:  # noqa: ARG002
         if not tenant:
             raise Invalid("a session is a tenant's", "tenant")
         world, mine = self._world, self._world.tenant(tenant)
@@ -88,6 +89,9 @@ class Memory:
             keys=MemoryKeys(world, mine),
             metrics=MemoryMetrics(world, mine),
         )
+
+    def admit(self, request: SignedRequest) -> None:
+        """It gives out no credentials."""
 
     def health(self) -> Health:
         return Health(details={"servers": "simulated", "kept": "in this process only"})

@@ -1,0 +1,186 @@
+"""OpenStack's wire: one tenant's signed-in session, paging, and the one place where its errors become Faults.
+
+Sources: the API references of Nova, Neutron, Glance and Cinder; docs.openstack.org/keystoneauth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote, urlencode
+
+from keystoneauth1 import exceptions
+from keystoneauth1.adapter import Adapter
+
+from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable
+
+Item = Mapping[str, Any]
+T = TypeVar("T")
+
+CONNECT_SECONDS, READ_SECONDS = 5, 60
+"""How long a service may take to accept a connection, and to say anything."""
+PAGE = 1000
+"""Items asked for at a time; a service may answer fewer."""
+_NATIVE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
+_QUOTA = re.compile(r"quota|limit(s)? exceeded|overlimit|maximum number", re.IGNORECASE)
+_IN_USE = re.compile(r"in use|in-use|has one or more ports|is attached|still attached|associated with", re.IGNORECASE)
+_FULL = re.compile(r"no more (ip|free) address|no valid host|not enough free", re.IGNORECASE)
+_pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="openstack")
+
+MICROVERSIONS = {"compute": "2.53", "block-storage": "3.27"}
+"""The least that is asked of each service: those of Pike, by which servers are made with tags."""
+
+
+class Client:
+    """Calls to the services of one cloud with one tenant's token. Raises nothing but Faults."""
+
+    def __init__(self, project: str, adapters: Callable[[str], Adapter]) -> None:
+        self.project = project
+        self._adapters = adapters
+
+    def get(self, service: str, path: str, kind: str = "", native: str = "", **query: object) -> Any:
+        return self._send("GET", service, path, kind, native, query=query)
+
+    def post(self, service: str, path: str, body: object, kind: str = "", native: str = "") -> Any:
+        return self._send("POST", service, path, kind, native, body)
+
+    def put(self, service: str, path: str, body: object, kind: str = "", native: str = "") -> Any:
+        return self._send("PUT", service, path, kind, native, body)
+
+    def patch(self, service: str, path: str, body: object, kind: str = "", native: str = "", type: str = "") -> Any:
+        return self._send("PATCH", service, path, kind, native, body, type=type)
+
+    def delete(self, service: str, path: str, kind: str = "", native: str = "", **query: object) -> None:
+        """What is gone already is what was asked for."""
+        try:
+            self._send("DELETE", service, path, kind, native, query=query)
+        except NotFound:
+            return
+
+    def every(self, service: str, path: str, key: str, **query: object) -> list[Item]:
+        """All pages of a list."""
+        found: list[Item] = []
+        url = _url(path, {"limit": PAGE, **query})
+        while url:
+            page = self._send("GET", service, url)
+            found += page[key]
+            url = _next(page, key, path)
+        return found
+
+    def upload(self, service: str, path: str, data: Iterable[bytes], kind: str, native: str) -> None:
+        self._send("PUT", service, path, kind, native, data=data, type="application/octet-stream")
+
+    def _send(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        kind: str = "",
+        native: str = "",
+        body: object = None,
+        *,
+        query: Mapping[str, object] | None = None,
+        data: Iterable[bytes] | None = None,
+        type: str = "",
+    ) -> Any:
+        retried = method == "GET"
+        try:
+            answer = self._adapters(service).request(
+                _url(path, query or {}),
+                method,
+                json=body,
+                data=data,
+                headers={"Content-Type": type} if type else None,
+                raise_exc=False,
+                log=False,
+                microversion=MICROVERSIONS.get(service),
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                connect_retries=2 if retried else 0,
+                connect_retry_delay=0.2,
+                status_code_retries=1 if retried else 0,
+                status_code_retry_delay=0.2,
+            )
+        except exceptions.EndpointNotFound as error:
+            raise Unavailable(f"The cloud's catalogue has no {service} service.") from error
+        except (exceptions.AuthorizationFailure, exceptions.Unauthorized) as error:
+            raise Denied("The cloud no longer takes this tenant's token: sign the request again.") from error
+        except exceptions.ClientException as error:
+            raise Unavailable(f"The cloud's {service} service does not answer.") from error
+        if answer.status_code >= 400:
+            refuse(answer.status_code, _text(answer), kind or service, native)
+        return answer.json() if answer.content and "json" in answer.headers.get("Content-Type", "") else None
+
+
+def refuse(status: int, text: str, kind: str, native: str) -> NoReturn:
+    """Raise the Fault of an answer. Codes and texts are those of the services' API references."""
+    if status == 404:
+        raise NotFound(kind, native)
+    if status in (403, 409, 413) and _QUOTA.search(text):
+        raise QuotaExceeded(kind, native, text)
+    if status in (401, 403):
+        raise Denied(text or "The cloud does not allow this.")
+    if _FULL.search(text):
+        raise NoCapacity("address" if "address" in text else kind, native, text)
+    if status in (409, 412):
+        raise Conflict(kind, native, text, "in-use" if _IN_USE.search(text) else "state")
+    if status == 429 or status >= 500:
+        raise Unavailable(f"The cloud answered with {status}: {text}" if status != 500 else "The cloud has failed.")
+    raise Invalid(text)
+
+
+def _text(answer: Any) -> str:
+    """What a service says of its refusal: each wraps it in another way."""
+    try:
+        said = answer.json()
+    except ValueError:
+        return ""
+    while isinstance(said, dict) and said:
+        said = said.get("message") or said.get("NeutronError") or next(iter(said.values()))
+    return str(said)[:500] if isinstance(said, str) else ""
+
+
+def _url(path: str, query: Mapping[str, object]) -> str:
+    """Values that are collections are given once each; those that are None are not given."""
+    pairs = [
+        (name, one)
+        for name, value in query.items()
+        if value is not None
+        for one in ([value] if isinstance(value, str) or not isinstance(value, Collection) else value)
+    ]
+    if not pairs:
+        return path
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(pairs)}"
+
+
+def _next(page: Item, key: str, path: str) -> str:
+    """The query of the next page on the same path: hosts in links may be those of the inside."""
+    links = page.get(f"{key}_links") or ()
+    href = next((link["href"] for link in links if link.get("rel") == "next"), page.get("next") or "")
+    return f"{path.partition('?')[0]}?{href.partition('?')[2]}" if href else ""
+
+
+def known(kind: str, native: str) -> str:
+    """A native id fit for a path. Raises NotFound for what none can be."""
+    if not _NATIVE.fullmatch(native):
+        raise NotFound(kind, native[:64])
+    return quote(native, safe="")
+
+
+def together(*reads: Callable[[], Any]) -> list[Any]:
+    """Ask several things at the same time."""
+    return [one.result() for one in [_pool.submit(read) for read in reads]]
+
+
+def for_each(act: Callable[[T], Any], things: Sequence[T]) -> list[Any]:
+    """Do one thing for each, at the same time if there are several."""
+    return [act(things[0])] if len(things) == 1 else list(_pool.map(act, things))
+
+
+def found(read: Callable[[], T]) -> T | None:
+    """What a read finds, or None."""
+    try:
+        return read()
+    except NotFound:
+        return None

@@ -1,0 +1,164 @@
+"""The cloud and its sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import openstack
+from keystoneauth1 import exceptions
+from keystoneauth1.session import Session as Wire
+from openstack.config import OpenStackConfig
+
+from isthmus.errors import Invalid, Unavailable
+from isthmus.model import SignedRequest
+from isthmus.providers import NO_SECRETS, Admission, Capability, Health
+from isthmus.providers.openstack.client import Client
+from isthmus.providers.openstack.logins import Signed, Signings, by_secrets
+from isthmus.providers.openstack.servers import OpenStackCompute
+
+LACKS = MappingProxyType(
+    {
+        Capability.VOLUME_RETYPE: "Cinder moves data for another type, and IOPS are set by the operator's volume types",
+        Capability.ACLS: "Neutron has no filters without state; use security groups",
+        Capability.PEERING: "Neutron routers of two VPCs are not connected by tenants",
+        Capability.ENCRYPTION: "encryption is a property of Cinder's volume types: choose such a type",
+        Capability.MULTI_ATTACH: "attach one volume to each server",
+    }
+)
+
+_TURNS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an operator says of an OpenStack. `cloud` names an entry of clouds.yaml; else `auth` has its login."""
+
+    cloud: str = ""
+    clouds_yaml: str = ""
+    """The path of that file; empty: where openstacksdk looks for it."""
+    auth: Mapping[str, str] = field(default=NO_SECRETS, repr=False)
+    region: str = ""
+    interface: str = "public"
+    verify: bool | str = True
+    external_network: str = ""
+    """The name or id of the network with public addresses; empty: the only one there is."""
+    flavors: Mapping[str, str] = NO_SECRETS
+    """Names of instance types, each with that of a Nova flavor."""
+
+
+class OpenStack:
+    """An OpenStack under its own roof; whoever calls it signs in with the tenant's rights.
+
+    Unavailable if Keystone does not answer; Invalid if the service's own login cannot be.
+    """
+
+    def __init__(self, name: str, zones: Sequence[str], options: Options) -> None:
+        self._name = name
+        self.zones = tuple(zones)
+        self.options = options
+        self._service = _connect(options)
+        self._region = options.region or self._service.config.region_name
+        self._signings = Signings()
+        self._turns = [threading.Lock() for _ in range(_TURNS)]
+        self._discovered: dict[str, Any] = {}
+        """What the services say of their versions: asked once for all tenants."""
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def lacks(self) -> Mapping[Capability, str]:
+        return LACKS
+
+    @property
+    def auth_url(self) -> str:
+        return str(self._service.session.auth.auth_url)
+
+    def session(self, tenant: str, secrets: Mapping[str, Any] = NO_SECRETS) -> OpenStackSession:
+        if not tenant:
+            raise Invalid("a session is a tenant's", "tenant")
+        if not secrets:
+            return OpenStackSession(self, Client(tenant, lambda service: self._latest(tenant).adapter(service)))
+        login = hashlib.sha256(json.dumps(dict(secrets), sort_keys=True).encode()).hexdigest()
+        signed = self._signings.get(tenant, login)
+        if signed is None:
+            signed = self._signings.put(tenant, login, self.sign_in(by_secrets(self.auth_url, secrets)))
+        return OpenStackSession(self, Client(tenant, signed.adapter))
+
+    def sign_in(self, auth: Any) -> Signed:
+        """Connections under a login of keystoneauth's."""
+        wire = Wire(
+            auth=auth,
+            verify=self.options.verify,
+            app_name="isthmus",
+            discovery_cache=self._discovered,
+        )
+        return Signed(wire, self._region, self.options.interface)
+
+    def turn(self, ref: str) -> threading.Lock:
+        """One at a time for each ref: what is asked for twice at once is made once."""
+        return self._turns[hash(ref) % _TURNS]
+
+    def _latest(self, tenant: str) -> Signed:
+        """For work that goes on after a request: the login of the tenant that was used last."""
+        if found := self._signings.latest(tenant):
+            return found
+        raise Unavailable("Nobody of this tenant has signed in lately, and no application credential is kept for it.")
+
+    def admit(self, request: SignedRequest) -> Admission | None:  # noqa: ARG002
+        """Keystone's own EC2 credentials are not taken yet."""
+        return None
+
+    def health(self) -> Health:
+        try:
+            self._service.session.get_token()
+        except exceptions.ClientException as error:
+            return Health({"auth_url": self.auth_url}, (f"Keystone does not take the service's login: {error}",))
+        return Health({"auth_url": self.auth_url})
+
+    def mend(self) -> None:
+        """Nothing is done without a tenant's own rights: sessions mend what they find half done."""
+
+    def close(self) -> None:
+        self._service.close()
+
+
+class OpenStackSession:
+    """One tenant's view."""
+
+    def __init__(self, cloud: OpenStack, client: Client) -> None:
+        self.client = client
+        self.compute = OpenStackCompute(cloud, client)
+        self.volumes = None
+        self.images = None
+        self.networks = None
+        self.ports = None
+        self.firewalls = None
+        self.addresses = None
+        self.keys = None
+        self.metrics = None
+
+
+def _connect(options: Options) -> Any:
+    try:
+        if not options.cloud:
+            return openstack.connect(
+                load_envvars=False,
+                load_yaml_config=False,
+                region_name=options.region or None,
+                auth=dict(options.auth),
+                verify=options.verify,
+            )
+        files = [options.clouds_yaml] if options.clouds_yaml else None
+        config = OpenStackConfig(config_files=files, load_envvars=False)
+        region: Any = config.get_one(options.cloud, region_name=options.region or None)
+        return openstack.connection.Connection(config=region)
+    except (openstack.exceptions.SDKException, exceptions.ClientException) as error:
+        raise Invalid(f"the login to OpenStack cannot be: {error}", "cloud") from error

@@ -1,0 +1,122 @@
+"""How tenants sign in: by a token that Keystone granted for an EC2 signature, or by an application credential."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from keystoneauth1 import access, exceptions
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.identity import V3ApplicationCredential, V3Password
+from keystoneauth1.identity.base import BaseIdentityPlugin
+from keystoneauth1.session import Session
+
+from isthmus.errors import Invalid
+
+_MOST = 1000
+"""Signed-in tenants that are remembered."""
+
+
+class Granted(BaseIdentityPlugin):
+    """A token that is there already, with its catalogue.
+
+    Keystone itself refuses tokens of EC2 signatures (CVE-2026-80182), so nothing is ever asked of it with one.
+    """
+
+    def __init__(self, auth_url: str, body: Mapping[str, Any], token: str) -> None:
+        super().__init__(auth_url, reauthenticate=False)
+        self.auth_ref = access.create(body=dict(body), auth_token=token)
+
+    def get_auth_ref(self, session: Session) -> Any:  # noqa: ARG002
+        raise exceptions.AuthorizationFailure("The token is no longer good.")
+
+    def invalidate(self) -> bool:
+        """There is no other token to try."""
+        return False
+
+    @property
+    def good(self) -> bool:
+        return self.auth_ref is not None and not self.auth_ref.will_expire_soon(60)
+
+
+def by_secrets(auth_url: str, secrets: Mapping[str, Any]) -> BaseIdentityPlugin:
+    """The login of a tenant for whom the operator keeps secrets: an application credential, or a user's password."""
+    given = {name: str(value) for name, value in secrets.items()}
+    try:
+        if "application_credential_id" in given:
+            return V3ApplicationCredential(
+                auth_url,
+                application_credential_id=given["application_credential_id"],
+                application_credential_secret=given["application_credential_secret"],
+            )
+        return V3Password(
+            auth_url,
+            username=given["username"],
+            password=given["password"],
+            user_domain_id=given.get("user_domain_id", "default"),
+            project_id=given["project_id"],
+        )
+    except KeyError as error:
+        raise Invalid(f"the secrets of a tenant on OpenStack lack {error}", "secrets") from None
+
+
+class Signed:
+    """A tenant's pooled connections under one login: an adapter for each service, made when it is first needed."""
+
+    def __init__(self, session: Session, region: str | None, interface: str) -> None:
+        self._session = session
+        self._region = region
+        self._interface = interface
+        self._adapters: dict[str, Adapter] = {}
+
+    @property
+    def good(self) -> bool:
+        auth = self._session.auth
+        return auth.good if isinstance(auth, Granted) else True
+
+    def project(self) -> str:
+        return str(self._session.get_project_id() or "")
+
+    def adapter(self, service: str) -> Adapter:
+        if service not in self._adapters:
+            self._adapters[service] = Adapter(
+                self._session,
+                service_type=service,
+                interface=self._interface,
+                region_name=self._region,
+                min_version=_MAJOR[service],
+                max_version=f"{_MAJOR[service]}.latest",
+            )
+        return self._adapters[service]
+
+
+_MAJOR = {"compute": "2", "network": "2", "image": "2", "block-storage": "3", "identity": "3"}
+
+
+class Signings:
+    """Who is signed in, by tenant and what was signed in with; the longest unused are forgotten."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, str], Signed] = OrderedDict()
+
+    def get(self, tenant: str, login: str) -> Signed | None:
+        with self._lock:
+            if found := self._known.get((tenant, login)):
+                self._known.move_to_end((tenant, login))
+            return found
+
+    def put(self, tenant: str, login: str, signed: Signed) -> Signed:
+        with self._lock:
+            self._known[tenant, login] = signed
+            self._known.move_to_end((tenant, login))
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return signed
+
+    def latest(self, tenant: str) -> Signed | None:
+        """The login of a tenant that was used last and is good still."""
+        with self._lock:
+            return next((one for (of, _), one in reversed(self._known.items()) if of == tenant and one.good), None)

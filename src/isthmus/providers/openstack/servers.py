@@ -1,0 +1,287 @@
+"""Nova's servers. Source: docs.openstack.org/api-ref/compute."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsupported
+from isthmus.model import Console, Flavor, Server, ServerState, Zone
+from isthmus.providers import DiskSpec, ServerSpec
+from isthmus.providers.openstack import firewalls, networks, notes, ports
+from isthmus.providers.openstack.client import Client, Item, for_each, found, known, together
+
+if TYPE_CHECKING:
+    from isthmus.providers.openstack.cloud import OpenStack
+
+STATES = {
+    "BUILD": ServerState.PENDING,
+    "REBUILD": ServerState.PENDING,
+    "ACTIVE": ServerState.RUNNING,
+    "REBOOT": ServerState.RUNNING,
+    "HARD_REBOOT": ServerState.RUNNING,
+    "MIGRATING": ServerState.RUNNING,
+    "PASSWORD": ServerState.RUNNING,
+    "RESCUE": ServerState.RUNNING,
+    "PAUSED": ServerState.STOPPED,
+    "SUSPENDED": ServerState.STOPPED,
+    "SHUTOFF": ServerState.STOPPED,
+    "SHELVED": ServerState.STOPPED,
+    "SHELVED_OFFLOADED": ServerState.STOPPED,
+    "RESIZE": ServerState.STOPPED,
+    "VERIFY_RESIZE": ServerState.STOPPED,
+    "REVERT_RESIZE": ServerState.STOPPED,
+    "DELETED": ServerState.DELETED,
+    "SOFT_DELETED": ServerState.DELETED,
+    "ERROR": ServerState.ERROR,
+}
+"""Nova's statuses; a resize is only ever of a stopped server here."""
+TASKS = {
+    "powering-off": ServerState.STOPPING,
+    "powering-on": ServerState.PENDING,
+    "deleting": ServerState.DELETING,
+    "soft-deleting": ServerState.DELETING,
+}
+"""What a server is doing counts for more than what it is."""
+FEW = 4
+"""Up to so many servers are asked for one by one; for more, Nova's whole list is faster."""
+CONSOLE_LINES = 1000
+CONSOLE_BYTES = 64 * 1024
+
+
+class OpenStackCompute:
+    def __init__(self, cloud: OpenStack, client: Client) -> None:
+        self._cloud = cloud
+        self._client = client
+
+    def list_zones(self) -> Sequence[Zone]:
+        listed = self._client.get("compute", "/os-availability-zone")["availabilityZoneInfo"]
+        up = {one["zoneName"]: one["zoneState"]["available"] for one in listed}
+        return [Zone(zone, up.get(zone, False)) for zone in self._cloud.zones]
+
+    def list_flavors(self) -> Sequence[Flavor]:
+        """Under the names of the operator's map, and under their own where it has none."""
+        ours: dict[str, str] = {nova: name for name, nova in self._cloud.options.flavors.items()}
+        listed = self._client.every("compute", "/flavors/detail", "flavors")
+        return [
+            Flavor(one["name"], ours.get(str(one["name"])) or str(one["name"]), one["vcpus"], one["ram"], one["disk"])
+            for one in listed
+            if not one.get("OS-FLV-DISABLED:disabled")
+        ]
+
+    def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
+        if natives is not None and not natives:
+            return ()
+        which = None if natives is None else list(dict.fromkeys(natives))
+        devices = which if which and len(which) <= FEW else None
+        servers, ports = together(partial(self._read, which), partial(self._ports, devices))
+        return [self._server(one, ports) for one in servers]
+
+    def create_server(self, spec: ServerSpec) -> Server:
+        if not spec.ref:
+            raise Invalid("a server needs a ref", "ref")
+        with self._cloud.turn(spec.ref):
+            if before := self._by_ref(spec.ref):
+                return before
+            body = self._body(spec)
+            connected, own = self._interfaces(spec)
+            body["server"].update(connected)
+            try:
+                made = self._client.post("compute", "/servers", body, "server")["server"]
+            except Unavailable:
+                raise
+            except Fault:
+                for port in own:
+                    self._client.delete("network", f"/v2.0/ports/{port['id']}")
+                raise
+        [server] = self.list_servers([made["id"]])
+        return server
+
+    def start_server(self, native: str) -> None:
+        server = self._one(native)
+        if _state(server) in (ServerState.RUNNING, ServerState.PENDING):
+            return
+        started = {"isthmus:started": datetime.now(UTC).isoformat()}
+        self._client.post("compute", f"/servers/{server['id']}/metadata", {"metadata": started}, "server", native)
+        self._act(native, {"os-start": None})
+
+    def stop_server(self, native: str, *, force: bool = False) -> None:  # noqa: ARG002
+        """Nova asks the guest first and switches it off after the operator's `shutdown_timeout`."""
+        if _state(self._one(native)) not in (ServerState.STOPPED, ServerState.STOPPING):
+            self._act(native, {"os-stop": None})
+
+    def reboot_server(self, native: str) -> None:
+        server = self._one(native)
+        if _state(server) is not ServerState.RUNNING:
+            raise Conflict("server", native, f"the server is {server['status'].lower()}")
+        if server["status"] == "ACTIVE":
+            self._act(native, {"reboot": {"type": "SOFT"}})
+
+    def delete_server(self, native: str) -> None:
+        with suppress(NotFound):
+            known("server", native)
+            ports = self._ports([native])
+            self._client.delete("compute", f"/servers/{native}", "server", native)
+            going = [port for port in ports.get(native, ()) if notes.load(port["description"]).get("keep") == "0"]
+            for_each(lambda port: self._client.delete("network", f"/v2.0/ports/{port['id']}"), going) if going else None
+
+    def resize_server(self, native: str, flavor: str) -> None:
+        server = self._one(native)
+        wanted = self._flavor(flavor)
+        if _state(server) is not ServerState.STOPPED:
+            raise Conflict("server", native, f"the server is {server['status'].lower()}")
+        if server["flavor"]["original_name"] != flavor:
+            self._act(native, {"resize": {"flavorRef": wanted["id"], "OS-DCF:diskConfig": "AUTO"}})
+
+    def console_output(self, native: str) -> Console:
+        self._one(native)
+        text = self._act(native, {"os-getConsoleOutput": {"length": CONSOLE_LINES}})["output"]
+        return Console(text.encode()[-CONSOLE_BYTES:], datetime.now(UTC))
+
+    def password_data(self, native: str) -> str:
+        """What the guest has encrypted with its key pair and told Nova's metadata service."""
+        self._one(native)
+        return str(self._client.get("compute", f"/servers/{native}/os-server-password", "server", native)["password"])
+
+    def _act(self, native: str, body: object) -> Any:
+        return self._client.post("compute", f"/servers/{native}/action", body, "server", native)
+
+    def _one(self, native: str) -> Item:
+        found: Item = self._client.get("compute", f"/servers/{known('server', native)}", "server", native)["server"]
+        return found
+
+    def _read(self, natives: Sequence[str] | None) -> list[Item]:
+        if natives is not None and len(natives) <= FEW:
+            return [one for native in natives if (one := found(partial(self._one, native)))]
+        servers = self._client.every("compute", "/servers/detail", "servers", sort_key="created_at", sort_dir="asc")
+        wanted = None if natives is None else set(natives)
+        return [one for one in servers if wanted is None or one["id"] in wanted]
+
+    def _ports(self, servers: Sequence[str] | None) -> dict[str, list[Item]]:
+        """The ports of servers, by server."""
+        made: defaultdict[str, list[Item]] = defaultdict(list)
+        asked = {"device_id": servers} if servers is not None else {"project_id": self._client.project}
+        for port in self._client.every("network", "/v2.0/ports", "ports", **asked):
+            if port["device_owner"].startswith("compute:"):
+                made[port["device_id"]].append(port)
+        return made
+
+    def _by_ref(self, ref: str) -> Server | None:
+        listed = self._client.every("compute", "/servers/detail", "servers", tags=f"{notes.REF}={ref}")
+        live = [one for one in listed if _state(one) is not ServerState.DELETING]
+        return self._server(live[0], self._ports([live[0]["id"]])) if live else None
+
+    def _server(self, item: Item, ports_of: dict[str, list[Item]]) -> Server:
+        said = item["metadata"]
+        image = said.get("isthmus:image") or (item["image"] or {}).get("id", "")
+        own = sorted(map(ports.port_of, ports_of.get(item["id"], ())), key=lambda port: (port.index, port.native))
+        created = notes.moment(item["created"])
+        started = said.get("isthmus:started") or item.get("OS-SRV-USG:launched_at")
+        return Server(
+            native=item["id"],
+            ref=next((tag.partition("=")[2] for tag in item.get("tags", ()) if tag.startswith(f"{notes.REF}=")), ""),
+            name=item["name"],
+            state=_state(item),
+            zone=item["OS-EXT-AZ:availability_zone"] or said.get("isthmus:zone", ""),
+            flavor=item["flavor"]["original_name"],
+            image=image,
+            created=created,
+            started=max(created, notes.moment(started)) if started else created,
+            reason=(item.get("fault") or {}).get("message", ""),
+            key=item["key_name"] or "",
+            ports=tuple(own),
+            root_device=said.get("isthmus:root", "/dev/vda"),
+        )
+
+    def _body(self, spec: ServerSpec) -> dict[str, Any]:
+        """The request, but for where the server is connected."""
+        if spec.zone not in self._cloud.zones:
+            raise Invalid(f"there is no zone {spec.zone}", "zone")
+        if spec.kernel or spec.ramdisk:
+            raise Unsupported("Nova boots the kernel and ramdisk that an image names: make an image with these.")
+        flavor = self._flavor(spec.flavor)
+        self._client.get("image", f"/v2/images/{known('image', spec.image)}", "image", spec.image)
+        disks = list(_mappings(spec))
+        root = next((disk for disk in spec.disks if disk.root), None)
+        body: dict[str, Any] = {
+            "name": spec.name or spec.ref,
+            "flavorRef": flavor["id"],
+            "availability_zone": spec.zone,
+            "tags": [f"{notes.REF}={spec.ref}"],
+            "metadata": {
+                "isthmus:image": spec.image,
+                "isthmus:zone": spec.zone,
+                **({"isthmus:root": root.device} if root else {}),
+                **{f"isthmus:disk:{number}": _note(disk) for number, disk in enumerate(spec.disks) if not disk.local},
+            },
+        }
+        if not root or root.local:
+            body["imageRef"] = spec.image
+        if disks:
+            body["block_device_mapping_v2"] = disks
+        if spec.key:
+            body["key_name"] = spec.key
+        if spec.user_data:
+            body["user_data"] = b64encode(spec.user_data).decode()
+        hints = {"group": spec.group} if spec.group else {}
+        return {"server": body, "os:scheduler_hints": hints}
+
+    def _interfaces(self, spec: ServerSpec) -> tuple[Item, list[Item]]:
+        """Of the request's body what says where the server is connected, and the ports made for it.
+
+        Nova makes a server's port itself where a network has one subnet; among several it cannot be told which.
+        """
+        if spec.ports:
+            return {"networks": [{"port": port} for port in spec.ports]}, []
+        subnet = networks.subnet_for(self._client, self._cloud.zones, spec.subnet, spec.zone)
+        if spec.address and ip_address(spec.address) not in ip_network(subnet["cidr"]):
+            raise Invalid(f"{spec.address} is not in {subnet['cidr']}", "address")
+        guards = firewalls.for_port(self._client, subnet["network_id"], spec.firewalls)
+        if len(networks.beside(self._client, subnet)) == 1:
+            place = {"uuid": subnet["network_id"], **({"fixed_ip": spec.address} if spec.address else {})}
+            return {"networks": [place], "security_groups": [{"name": one} for one in guards]}, []
+        port = ports.make(self._client, subnet, guards, notes.dump(keep="0"), spec.address)
+        return {"networks": [{"port": port["id"]}]}, [port]
+
+    def _flavor(self, name: str) -> Item:
+        listed = self._client.every("compute", "/flavors/detail", "flavors")
+        for one in listed:
+            if one["name"] == name:
+                return one
+        raise Invalid(f"there is no flavor {name}", "flavor")
+
+
+def _state(item: Item) -> ServerState:
+    return TASKS.get(item["OS-EXT-STS:task_state"] or "") or STATES.get(item["status"], ServerState.ERROR)
+
+
+def _note(disk: DiskSpec) -> str:
+    return f"{disk.ref} {disk.device} {int(disk.delete_with_server)}"
+
+
+def _mappings(spec: ServerSpec) -> Iterator[Item]:
+    """What Nova makes of the disks; it makes the volumes itself, whose refs stand in the server's metadata."""
+    if len(spec.disks) > 1 and spec.disks[0].local:
+        yield {"source_type": "image", "uuid": spec.image, "destination_type": "local", "boot_index": 0}
+    for disk in spec.disks:
+        if disk.local:
+            continue
+        source: dict[str, Any] = {"source_type": "blank"}
+        if disk.root:
+            source = {"source_type": "image", "uuid": spec.image}
+        elif disk.snapshot:
+            source = {"source_type": "snapshot", "uuid": disk.snapshot}
+        yield {
+            **source,
+            "destination_type": "volume",
+            "boot_index": 0 if disk.root else -1,
+            "device_name": disk.device,
+            "delete_on_termination": disk.delete_with_server,
+            **({"volume_size": disk.size} if disk.size else {}),
+        }
