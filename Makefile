@@ -9,16 +9,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# make demo ONCE=1; make test ARGS="-k keys"; make run ARGS="--cloud memory"; make bench BENCH=quick
+# make demo ONCE=1; make test ARGS="-k keys"; make test-openstack KEEP=1; make run ARGS="--cloud memory"; make bench BENCH=quick
 ONCE ?=
 ARGS ?=
 BENCH ?=
 export BENCH
 
-.PHONY: help setup system image demo run test clients check format bench clean
+.PHONY: help setup system image demo run test test-openstack clients check format bench clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  New here? make demo'
 
@@ -45,6 +45,9 @@ image: $(READY) ## Build the tiny guest image, if QEMU is here and it is not the
 
 test: $(READY) image ## All tests that need no root; those whose programs are missing are skipped, with the reason
 	@$(BIN)/pytest -n auto $(ARGS)
+
+test-openstack: $(READY) ## The tests that need a real OpenStack, on one brought up here from packages (root, Debian 12; KEEP=1: it stays)
+	@PYTHON=$(BIN)/python exec scripts/test-openstack $(ARGS)
 
 clients: $(READY) ## Install what the tests of further clients need: OpenStack's suite of EC2 tests, Ansible
 	@scripts/clients $(VENV)

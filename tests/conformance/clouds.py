@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import real_openstack
 
 from isthmus.model import Flavor
 from isthmus.providers import Capability, Cloud
@@ -21,9 +22,13 @@ class Candidate:
     make: Callable[[Path], Cloud]
     limit: float
     pause: float
-    tenants: tuple[str, str] = ("conformance-a", "conformance-b")
+    projects: Callable[[], tuple[str, str]] = lambda: ("conformance-a", "conformance-b")
     boots: bool = False
     """Real guests run: its tests are marked `qemu`."""
+
+    @property
+    def tenants(self) -> tuple[str, str]:
+        return self.projects()
 
 
 def _memory(_: Path) -> Cloud:
@@ -44,8 +49,20 @@ def _local(state: Path) -> Cloud:
     return cloud
 
 
+def _openstack(_: Path) -> Cloud:
+    if reason := real_openstack.absent():
+        pytest.skip(reason)
+    pytest.importorskip("isthmus.providers.openstack", reason="the provider `openstack` is not there")
+    pytest.skip("how the provider `openstack` is made is not settled")
+
+
+def _demo_and_alt() -> tuple[str, str]:
+    return real_openstack.seeded("demo").tenant_id, real_openstack.seeded("alt").tenant_id
+
+
 CLOUDS = {
     "memory": Candidate(_memory, limit=10, pause=0.005),
     "local": Candidate(_local, limit=180, pause=0.2, boots=True),
+    "openstack": Candidate(_openstack, limit=120, pause=0.5, projects=_demo_and_alt),
 }
 DEFAULT = ("memory", "local")

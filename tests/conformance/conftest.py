@@ -13,7 +13,7 @@ from isthmus.model import Flavor, Image, ImageKind, ImageState, Server, ServerSt
 from isthmus.providers import Capability, Cloud, DiskSpec, ServerSpec
 
 from .clouds import CLOUDS, DEFAULT
-from .kit import Maker, Patience, first_port, missing, root_disk, word
+from .kit import RUN, Maker, Patience, first_port, missing, root_disk, word
 
 BOOTING = {"base", "running", "stopped", "doomed"}
 
@@ -52,7 +52,8 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         session = made.session(tenant)
         if session.compute is not None:
             for server in session.compute.list_servers():
-                session.compute.delete_server(server.native)
+                if server.ref.startswith(RUN):
+                    session.compute.delete_server(server.native)
     made.close()
 
 

@@ -56,9 +56,13 @@ T = TypeVar("T")
 FAMILIES = ("compute", "volumes", "images", "networks", "ports", "firewalls", "addresses", "keys", "metrics")
 
 
+RUN = f"conformance-{secrets.token_hex(3)}"
+"""What all refs and names of this run begin with: the tenants of a real cloud may have things of others."""
+
+
 def word() -> str:
     """A ref or name that nothing else has."""
-    return f"conformance-{secrets.token_hex(6)}"
+    return f"{RUN}-{secrets.token_hex(6)}"
 
 
 def public_key() -> str:

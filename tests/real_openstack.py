@@ -1,0 +1,52 @@
+"""The OpenStack that `make test-openstack` brings up: where it is, whether it is, and who has keys to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+STATE = Path(os.environ.get("OPENSTACK_STATE", "/var/tmp/isthmus-openstack"))
+CLOUDS_YAML = STATE / "clouds.yaml"
+"""Its clouds: `demo`, `alt` and `admin`, and `gateway`, the service's own user."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A user's EC2 keys, and the native ids of whom they speak for."""
+
+    access: str
+    secret: str
+    user_id: str
+    tenant_id: str
+
+
+def seeded(name: str) -> Keys:
+    """The keys of `demo`, `alt` or `admin`."""
+    return Keys(**json.loads((STATE / f"ec2-{name}.json").read_text()))
+
+
+def region(name: str) -> Any:
+    """A cloud of clouds.yaml as openstacksdk sees it: it makes sessions and connections."""
+    from openstack.config import OpenStackConfig  # slow, and not for every run of tests
+
+    return OpenStackConfig(config_files=[str(CLOUDS_YAML)], load_envvars=False).get_one(name)
+
+
+def auth_url() -> str:
+    return str(region("gateway").config["auth"]["auth_url"])
+
+
+def absent() -> str:
+    """Why there is no such cloud to test with, or empty."""
+    if not CLOUDS_YAML.exists() or not (STATE / "ec2-demo.json").exists():
+        return f"no OpenStack is up here, there is none in {STATE} (make test-openstack)"
+    try:
+        httpx.get(auth_url(), timeout=5)
+    except httpx.HTTPError as error:
+        return f"no OpenStack is up here, {auth_url()} does not answer: {error} (make test-openstack)"
+    return ""
