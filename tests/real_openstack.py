@@ -50,3 +50,25 @@ def absent() -> str:
     except httpx.HTTPError as error:
         return f"no OpenStack is up here, {auth_url()} does not answer: {error} (make test-openstack)"
     return ""
+
+
+class SignedIn:
+    """A cloud whose sessions are those of the seeded users, by their projects."""
+
+    def __init__(self, cloud: Any) -> None:
+        self._cloud = cloud
+        self._secrets = {}
+        for name in ("demo", "alt"):
+            login = region(name).config["auth"]
+            project = seeded(name).tenant_id
+            self._secrets[project] = {
+                "username": login["username"],
+                "password": login["password"],
+                "project_id": project,
+            }
+
+    def session(self, tenant: str) -> Any:
+        return self._cloud.session(tenant, self._secrets.get(tenant, {}))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cloud, name)
