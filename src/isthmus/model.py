@@ -230,6 +230,8 @@ class Network:
     default: bool = False
     more: tuple[str, ...] = ()
     """Further ranges."""
+    outside: bool = False
+    """Whether it was made by other means with a way to the internet, which all of its subnets take."""
 
     @property
     def ranges(self) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def _walls(cx: Context, found: Found[Network]) -> Iterator[Found[Firewall]]:
 
 def _records(view: View, found: Found[Network]) -> Iterator[str]:
     """Ids of the store's own things in a network that must go before it can."""
-    if found.noun.default and (gateway := gateways.default_id(found)) not in view.records:
+    if gateways.begins(found) and (gateway := gateways.default_id(found)) not in view.records:
         yield gateway
     stays = (routes.default_id(found), acls.default_id(found))
     for kind in _TIED:

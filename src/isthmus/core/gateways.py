@@ -1,4 +1,7 @@
-"""Ways from a network to the internet. The default network has one from the beginning."""
+"""Ways from a network to the internet.
+
+The default network has one from the beginning, and so have networks that were made by other means with one.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,17 @@ from isthmus.store import View
 
 
 def default_id(network: Found[Network]) -> str:
-    """The id of the gateway that a default network begins with."""
+    """The id of the gateway that a network begins with."""
     return adopt(Kind.GATEWAY, network.cloud, network.id)
 
 
 def defaults(cx: Context) -> Defaults:
-    return {default_id(one): {"network": one.id} for one in networks.networks(cx) if one.noun.default}
+    return {default_id(one): {"network": one.id} for one in networks.networks(cx) if begins(one)}
+
+
+def begins(network: Found[Network]) -> bool:
+    """Whether a network begins with a gateway."""
+    return network.noun.default or network.noun.outside
 
 
 def find(cx: Context, ids: Collection[str] | None = None) -> list[Kept]:

@@ -56,8 +56,8 @@ def defaults(cx: Context) -> Defaults:
 
 
 def _first(network: Found[Network]) -> list[dict[str, Any]]:
-    """The default network's main table leads to its gateway."""
-    return [asdict(Entry(EVERYWHERE, Hop.INTERNET, gateways.default_id(network)))] if network.noun.default else []
+    """The main table of a network that begins with a gateway leads there."""
+    return [asdict(Entry(EVERYWHERE, Hop.INTERNET, gateways.default_id(network)))] if gateways.begins(network) else []
 
 
 def find(cx: Context, ids: Collection[str] | None = None) -> list[Kept]:

@@ -25,7 +25,10 @@ PAGE = 1000
 """Items asked for at a time; a service may answer fewer."""
 _NATIVE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
 _QUOTA = re.compile(r"quota|limit(s)? exceeded|overlimit|maximum number", re.IGNORECASE)
-_IN_USE = re.compile(r"in use|in-use|has one or more ports|is attached|still attached|associated with", re.IGNORECASE)
+_IN_USE = re.compile(
+    r"in use|in-use|required by|has one or more ports|is attached|still attached|associated with", re.IGNORECASE
+)
+_TAKEN = re.compile(r"IP address ([0-9.]+) (?:is in use|already allocated)")
 _FULL = re.compile(r"no more (ip|free) address|no valid host|not enough free", re.IGNORECASE)
 _pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="openstack")
 
@@ -123,6 +126,10 @@ def refuse(status: int, text: str, kind: str, native: str) -> NoReturn:
         raise Denied(text or "The cloud does not allow this.")
     if _FULL.search(text):
         raise NoCapacity("address" if "address" in text else kind, native, text)
+    if taken := _TAKEN.search(text):
+        raise Conflict("address", taken[1], text, "in-use")
+    if status == 409 and "already exists" in text:
+        raise Conflict(kind, native, text, "duplicate")
     if status in (409, 412):
         raise Conflict(kind, native, text, "in-use" if _IN_USE.search(text) else "state")
     if status == 429 or status >= 500:

@@ -18,15 +18,21 @@ from openstack.config import OpenStackConfig
 from isthmus.errors import Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
+from isthmus.providers.openstack.addresses import OpenStackAddresses
 from isthmus.providers.openstack.client import Client
+from isthmus.providers.openstack.firewalls import OpenStackFirewalls
 from isthmus.providers.openstack.logins import Signed, Signings, by_secrets
+from isthmus.providers.openstack.networks import OpenStackNetworks
+from isthmus.providers.openstack.ports import OpenStackPorts
 from isthmus.providers.openstack.servers import OpenStackCompute
+from isthmus.providers.openstack.wiring import NO_ACLS, NO_DHCP, NO_PEERING
 
 LACKS = MappingProxyType(
     {
         Capability.VOLUME_RETYPE: "Cinder moves data for another type, and IOPS are set by the operator's volume types",
-        Capability.ACLS: "Neutron has no filters without state; use security groups",
-        Capability.PEERING: "Neutron routers of two VPCs are not connected by tenants",
+        Capability.ACLS: NO_ACLS,
+        Capability.DHCP: NO_DHCP,
+        Capability.PEERING: NO_PEERING,
         Capability.ENCRYPTION: "encryption is a property of Cinder's volume types: choose such a type",
         Capability.MULTI_ATTACH: "attach one volume to each server",
     }
@@ -48,7 +54,7 @@ class Options:
     verify: bool | str = True
     external_network: str = ""
     """The name or id of the network with public addresses; empty: the only one there is."""
-    flavors: Mapping[str, str] = NO_SECRETS
+    flavors: Mapping[str, str] = field(default_factory=dict)
     """Names of instance types, each with that of a Nova flavor."""
 
 
@@ -138,10 +144,10 @@ class OpenStackSession:
         self.compute = OpenStackCompute(cloud, client)
         self.volumes = None
         self.images = None
-        self.networks = None
-        self.ports = None
-        self.firewalls = None
-        self.addresses = None
+        self.networks = OpenStackNetworks(cloud, client)
+        self.ports = OpenStackPorts(cloud, client)
+        self.firewalls = OpenStackFirewalls(cloud, client)
+        self.addresses = OpenStackAddresses(cloud, client)
         self.keys = None
         self.metrics = None
 

@@ -16,6 +16,7 @@ from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import DiskSpec, ServerSpec
 from isthmus.providers.openstack import firewalls, networks, notes, ports
 from isthmus.providers.openstack.client import Client, Item, for_each, found, known, together
+from isthmus.providers.openstack.neutron import said
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack
@@ -128,7 +129,7 @@ class OpenStackCompute:
             known("server", native)
             ports = self._ports([native])
             self._client.delete("compute", f"/servers/{native}", "server", native)
-            going = [port for port in ports.get(native, ()) if notes.load(port["description"]).get("keep") == "0"]
+            going = [port for port in ports.get(native, ()) if said(port).get("keep") == "0"]
             for_each(lambda port: self._client.delete("network", f"/v2.0/ports/{port['id']}"), going) if going else None
 
     def resize_server(self, native: str, flavor: str) -> None:
@@ -180,7 +181,7 @@ class OpenStackCompute:
     def _server(self, item: Item, ports_of: dict[str, list[Item]]) -> Server:
         said = item["metadata"]
         image = said.get("isthmus:image") or (item["image"] or {}).get("id", "")
-        own = sorted(map(ports.port_of, ports_of.get(item["id"], ())), key=lambda port: (port.index, port.native))
+        own = sorted(ports.numbered(ports_of.get(item["id"], ())), key=lambda port: (port.index, port.native))
         created = notes.moment(item["created"])
         started = said.get("isthmus:started") or item.get("OS-SRV-USG:launched_at")
         return Server(
@@ -238,6 +239,7 @@ class OpenStackCompute:
         Nova makes a server's port itself where a network has one subnet; among several it cannot be told which.
         """
         if spec.ports:
+            ports.claim(self._client, spec.ports, spec.indexes)
             return {"networks": [{"port": port} for port in spec.ports]}, []
         subnet = networks.subnet_for(self._client, self._cloud.zones, spec.subnet, spec.zone)
         if spec.address and ip_address(spec.address) not in ip_network(subnet["cidr"]):
