@@ -48,7 +48,7 @@ class Options:
     cloud: str = ""
     clouds_yaml: str = ""
     """The path of that file; empty: where openstacksdk looks for it."""
-    auth: Mapping[str, str] = field(default=NO_SECRETS, repr=False)
+    auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     region: str = ""
     interface: str = "public"
     verify: bool | str = True
