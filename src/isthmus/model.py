@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+from isthmus.errors import Invalid
+
 
 class ServerState(StrEnum):
     PENDING = "pending"
@@ -368,6 +373,18 @@ class Key:
     name: str
     public: str
     created: datetime
+
+
+def public_key(text: str) -> str:
+    """An SSH public key on one line, without what is around it. Raises Invalid."""
+    line = text.strip()
+    try:
+        if "\n" in line or "\r" in line:
+            raise ValueError
+        load_ssh_public_key(line.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise Invalid("this is not an SSH public key on one line", "public") from None
+    return line
 
 
 @dataclass(frozen=True, slots=True)

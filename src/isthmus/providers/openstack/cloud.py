@@ -21,6 +21,7 @@ from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.openstack.addresses import OpenStackAddresses
 from isthmus.providers.openstack.client import Client
 from isthmus.providers.openstack.firewalls import OpenStackFirewalls
+from isthmus.providers.openstack.keys import OpenStackKeys
 from isthmus.providers.openstack.logins import Signed, Signings, by_secrets
 from isthmus.providers.openstack.networks import OpenStackNetworks
 from isthmus.providers.openstack.ports import OpenStackPorts
@@ -148,7 +149,7 @@ class OpenStackSession:
         self.ports = OpenStackPorts(cloud, client)
         self.firewalls = OpenStackFirewalls(cloud, client)
         self.addresses = OpenStackAddresses(cloud, client)
-        self.keys = None
+        self.keys = OpenStackKeys(cloud, client)
         self.metrics = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -81,18 +82,20 @@ class Signed:
 
     def adapter(self, service: str) -> Adapter:
         if service not in self._adapters:
-            self._adapters[service] = Adapter(
-                self._session,
-                service_type=service,
-                interface=self._interface,
-                region_name=self._region,
-                min_version=_MAJOR[service],
-                max_version=f"{_MAJOR[service]}.latest",
-            )
+            self._adapters[service] = self._made(service)
         return self._adapters[service]
 
+    def _made(self, service: str) -> Adapter:
+        where: dict[str, Any] = {"service_type": service, "interface": self._interface, "region_name": self._region}
+        if version := _VERSIONS.get(service):
+            return Adapter(self._session, min_version=version, max_version=f"{version}.latest", **where)
+        # These say their version in each path; catalogues have them with and without.
+        endpoint = self._session.get_endpoint(**where)
+        return Adapter(self._session, endpoint_override=endpoint and _VERSION.sub("", endpoint), **where)
 
-_MAJOR = {"compute": "2", "network": "2", "image": "2", "block-storage": "3", "identity": "3"}
+
+_VERSIONS = {"compute": "2", "block-storage": "3"}
+_VERSION = re.compile(r"/v\d[\d.]*/?$")
 
 
 class Signings:

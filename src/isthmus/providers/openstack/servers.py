@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsupported
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import DiskSpec, ServerSpec
-from isthmus.providers.openstack import firewalls, networks, notes, ports
+from isthmus.providers.openstack import firewalls, keys, networks, notes, ports
 from isthmus.providers.openstack.client import Client, Item, for_each, found, known, together
-from isthmus.providers.openstack.neutron import said
+from isthmus.providers.openstack.neutron import delete, listed, said
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack
@@ -91,15 +91,15 @@ class OpenStackCompute:
             if before := self._by_ref(spec.ref):
                 return before
             body = self._body(spec)
-            connected, own = self._interfaces(spec)
-            body["server"].update(connected)
+            own, fresh = self._interfaces(spec)
+            body["server"]["networks"] = [{"port": port} for port in own]
             try:
                 made = self._client.post("compute", "/servers", body, "server")["server"]
             except Unavailable:
                 raise
             except Fault:
-                for port in own:
-                    self._client.delete("network", f"/v2.0/ports/{port['id']}")
+                if fresh:
+                    for_each(lambda port: delete(self._client, "port", port), own)
                 raise
         [server] = self.list_servers([made["id"]])
         return server
@@ -130,7 +130,8 @@ class OpenStackCompute:
             ports = self._ports([native])
             self._client.delete("compute", f"/servers/{native}", "server", native)
             going = [port for port in ports.get(native, ()) if said(port).get("keep") == "0"]
-            for_each(lambda port: self._client.delete("network", f"/v2.0/ports/{port['id']}"), going) if going else None
+            if going:
+                for_each(lambda port: delete(self._client, "port", port["id"]), going)
 
     def resize_server(self, native: str, flavor: str) -> None:
         server = self._one(native)
@@ -174,8 +175,8 @@ class OpenStackCompute:
         return made
 
     def _by_ref(self, ref: str) -> Server | None:
-        listed = self._client.every("compute", "/servers/detail", "servers", tags=f"{notes.REF}={ref}")
-        live = [one for one in listed if _state(one) is not ServerState.DELETING]
+        found = self._client.every("compute", "/servers/detail", "servers", tags=f"{notes.REF}={ref}")
+        live = [one for one in found if _state(one) is not ServerState.DELETING]
         return self._server(live[0], self._ports([live[0]["id"]])) if live else None
 
     def _server(self, item: Item, ports_of: dict[str, list[Item]]) -> Server:
@@ -227,29 +228,29 @@ class OpenStackCompute:
         if disks:
             body["block_device_mapping_v2"] = disks
         if spec.key:
+            keys.demand(self._client, spec.key)
             body["key_name"] = spec.key
         if spec.user_data:
             body["user_data"] = b64encode(spec.user_data).decode()
         hints = {"group": spec.group} if spec.group else {}
         return {"server": body, "os:scheduler_hints": hints}
 
-    def _interfaces(self, spec: ServerSpec) -> tuple[Item, list[Item]]:
-        """Of the request's body what says where the server is connected, and the ports made for it.
+    def _interfaces(self, spec: ServerSpec) -> tuple[list[str], bool]:
+        """The server's ports, and whether they were made for it.
 
-        Nova makes a server's port itself where a network has one subnet; among several it cannot be told which.
+        Nova could make the port itself, but not in a subnet of our choice, and its address would not be known yet.
         """
         if spec.ports:
             ports.claim(self._client, spec.ports, spec.indexes)
-            return {"networks": [{"port": port} for port in spec.ports]}, []
+            return list(spec.ports), False
+        if before := listed(self._client, "port", name=spec.ref):
+            return [before[0]["id"]], True
         subnet = networks.subnet_for(self._client, self._cloud.zones, spec.subnet, spec.zone)
         if spec.address and ip_address(spec.address) not in ip_network(subnet["cidr"]):
             raise Invalid(f"{spec.address} is not in {subnet['cidr']}", "address")
         guards = firewalls.for_port(self._client, subnet["network_id"], spec.firewalls)
-        if len(networks.beside(self._client, subnet)) == 1:
-            place = {"uuid": subnet["network_id"], **({"fixed_ip": spec.address} if spec.address else {})}
-            return {"networks": [place], "security_groups": [{"name": one} for one in guards]}, []
-        port = ports.make(self._client, subnet, guards, notes.dump(keep="0"), spec.address)
-        return {"networks": [{"port": port["id"]}]}, [port]
+        noted = notes.dump(keep="0", server=spec.ref)
+        return [ports.make(self._client, subnet, guards, noted, spec.address, name=spec.ref)["id"]], True
 
     def _flavor(self, name: str) -> Item:
         listed = self._client.every("compute", "/flavors/detail", "flavors")
