@@ -57,6 +57,7 @@ class Capability(StrEnum):
     IMAGE_OF_SERVER = "make an image of a server"
     IMAGE_OF_SNAPSHOT = "make an image of a snapshot"
     IMAGE_SHARE = "share an image with other tenants"
+    IMAGE_SHARE_SNAPSHOTS = "share an image whose disks are snapshots"
     SNAPSHOT_SHARE = "share a snapshot with other tenants"
     SNAPSHOT_COPY = "copy a snapshot"
     IMAGE_COPY = "copy an image"

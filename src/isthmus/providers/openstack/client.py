@@ -6,15 +6,15 @@ Sources: the API references of Nova, Neutron, Glance and Cinder; docs.openstack.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
 from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
-from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable
+from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable, Unsupported
 
 Item = Mapping[str, Any]
 T = TypeVar("T")
@@ -23,6 +23,8 @@ CONNECT_SECONDS, READ_SECONDS = 5, 60
 """How long a service may take to accept a connection, and to say anything."""
 PAGE = 1000
 """Items asked for at a time; a service may answer fewer."""
+FEW = 4
+"""Up to so many things are asked for one by one; for more, a whole list is faster."""
 _NATIVE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
 _QUOTA = re.compile(r"quota|limit(s)? exceeded|overlimit|maximum number", re.IGNORECASE)
 _IN_USE = re.compile(
@@ -43,14 +45,19 @@ class Client:
         self.project = project
         self._adapters = adapters
 
-    def get(self, service: str, path: str, kind: str = "", native: str = "", **query: object) -> Any:
-        return self._send("GET", service, path, kind, native, query=query)
+    def get(
+        self, service: str, path: str, kind: str = "", native: str = "", *, version: str = "", **query: object
+    ) -> Any:
+        """`version` is a later microversion than that of all calls. Raises Unsupported where there is none."""
+        return self._send("GET", service, path, kind, native, query=query, version=version)
 
-    def post(self, service: str, path: str, body: object, kind: str = "", native: str = "") -> Any:
-        return self._send("POST", service, path, kind, native, body)
+    def post(
+        self, service: str, path: str, body: object, kind: str = "", native: str = "", *, version: str = ""
+    ) -> Any:
+        return self._send("POST", service, path, kind, native, body, version=version)
 
-    def put(self, service: str, path: str, body: object, kind: str = "", native: str = "") -> Any:
-        return self._send("PUT", service, path, kind, native, body)
+    def put(self, service: str, path: str, body: object, kind: str = "", native: str = "", *, version: str = "") -> Any:
+        return self._send("PUT", service, path, kind, native, body, version=version)
 
     def patch(self, service: str, path: str, body: object, kind: str = "", native: str = "", type: str = "") -> Any:
         return self._send("PATCH", service, path, kind, native, body, type=type)
@@ -72,7 +79,7 @@ class Client:
             url = _next(page, key, path)
         return found
 
-    def upload(self, service: str, path: str, data: Iterable[bytes], kind: str, native: str) -> None:
+    def upload(self, service: str, path: str, data: bytes | BinaryIO, kind: str, native: str) -> None:
         self._send("PUT", service, path, kind, native, data=data, type="application/octet-stream")
 
     def _send(
@@ -85,8 +92,9 @@ class Client:
         body: object = None,
         *,
         query: Mapping[str, object] | None = None,
-        data: Iterable[bytes] | None = None,
+        data: bytes | BinaryIO | None = None,
         type: str = "",
+        version: str = "",
     ) -> Any:
         retried = method == "GET"
         try:
@@ -98,7 +106,7 @@ class Client:
                 headers={"Content-Type": type} if type else None,
                 raise_exc=False,
                 log=False,
-                microversion=MICROVERSIONS.get(service),
+                microversion=version or MICROVERSIONS.get(service),
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 connect_retries=2 if retried else 0,
                 connect_retry_delay=0.2,
@@ -111,6 +119,10 @@ class Client:
             raise Denied("The cloud no longer takes this tenant's token: sign the request again.") from error
         except exceptions.ClientException as error:
             raise Unavailable(f"The cloud's {service} service does not answer.") from error
+        if answer.status_code == 406:
+            raise Unsupported(
+                f"The cloud's {service} service is too old for this: it lacks version {version} of its API."
+            )
         if answer.status_code >= 400:
             refuse(answer.status_code, _text(answer), kind or service, native)
         return answer.json() if answer.content and "json" in answer.headers.get("Content-Type", "") else None
@@ -191,3 +203,15 @@ def found(read: Callable[[], T]) -> T | None:
         return read()
     except NotFound:
         return None
+
+
+def chosen(
+    natives: Collection[str] | None, one: Callable[[str], Item], every: Callable[[], Sequence[Item]]
+) -> Sequence[Item]:
+    """Those of `natives` that exist, or all for None: a few one by one, more of them from the whole list."""
+    if natives is None:
+        return every()
+    wanted = dict.fromkeys(natives)
+    if len(wanted) > FEW:
+        return [item for item in every() if item["id"] in wanted]
+    return [item for item in for_each(lambda native: found(lambda: one(native)), list(wanted)) if item]

@@ -20,17 +20,24 @@ from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.openstack.addresses import OpenStackAddresses
 from isthmus.providers.openstack.client import Client
+from isthmus.providers.openstack.disks import Held
 from isthmus.providers.openstack.firewalls import OpenStackFirewalls
+from isthmus.providers.openstack.images import OpenStackImages
 from isthmus.providers.openstack.keys import OpenStackKeys
 from isthmus.providers.openstack.logins import Signed, Signings, by_secrets
 from isthmus.providers.openstack.networks import OpenStackNetworks
 from isthmus.providers.openstack.ports import OpenStackPorts
 from isthmus.providers.openstack.servers import OpenStackCompute
+from isthmus.providers.openstack.volumes import OpenStackVolumes
 from isthmus.providers.openstack.wiring import NO_ACLS, NO_DHCP, NO_PEERING
 
 LACKS = MappingProxyType(
     {
         Capability.VOLUME_RETYPE: "Cinder moves data for another type, and IOPS are set by the operator's volume types",
+        Capability.SNAPSHOT_SHARE: "Cinder's snapshots are their project's alone; share an image with data",
+        Capability.SNAPSHOT_COPY: "Cinder has no copies of snapshots: make a volume of one, and a snapshot of that",
+        Capability.IMAGE_COPY: "Glance has no copies of images: share the image, or import its file again",
+        Capability.IMAGE_SHARE_SNAPSHOTS: "Cinder's snapshots are their project's alone; import the disk as an image",
         Capability.ACLS: NO_ACLS,
         Capability.DHCP: NO_DHCP,
         Capability.PEERING: NO_PEERING,
@@ -73,6 +80,8 @@ class OpenStack:
         self._region = options.region or self._service.config.region_name
         self._signings = Signings()
         self._turns = [threading.Lock() for _ in range(_TURNS)]
+        self.held: dict[tuple[str, str], Held] = {}
+        """What Nova has said of volumes on servers, by attachment and volume: it does not change."""
         self._discovered: dict[str, Any] = {}
         """What the services say of their versions: asked once for all tenants."""
 
@@ -143,8 +152,8 @@ class OpenStackSession:
     def __init__(self, cloud: OpenStack, client: Client) -> None:
         self.client = client
         self.compute = OpenStackCompute(cloud, client)
-        self.volumes = None
-        self.images = None
+        self.volumes = OpenStackVolumes(cloud, client)
+        self.images = OpenStackImages(cloud, client)
         self.networks = OpenStackNetworks(cloud, client)
         self.ports = OpenStackPorts(cloud, client)
         self.firewalls = OpenStackFirewalls(cloud, client)

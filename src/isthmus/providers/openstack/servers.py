@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsupported
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
-from isthmus.providers import DiskSpec, ServerSpec
-from isthmus.providers.openstack import firewalls, keys, networks, notes, ports
-from isthmus.providers.openstack.client import Client, Item, for_each, found, known, together
+from isthmus.providers import ServerSpec
+from isthmus.providers.openstack import blocks, disks, firewalls, keys, networks, notes, ports
+from isthmus.providers.openstack.client import FEW, Client, Item, for_each, found, known, together
 from isthmus.providers.openstack.neutron import delete, listed, said
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ TASKS = {
     "soft-deleting": ServerState.DELETING,
 }
 """What a server is doing counts for more than what it is."""
-FEW = 4
-"""Up to so many servers are asked for one by one; for more, Nova's whole list is faster."""
 CONSOLE_LINES = 1000
 CONSOLE_BYTES = 64 * 1024
 
@@ -81,7 +79,7 @@ class OpenStackCompute:
             return ()
         which = None if natives is None else list(dict.fromkeys(natives))
         devices = which if which and len(which) <= FEW else None
-        servers, ports = together(partial(self._read, which), partial(self._ports, devices))
+        servers, ports = together(partial(read, self._client, which), partial(self._ports, devices))
         return [self._server(one, ports) for one in servers]
 
     def create_server(self, spec: ServerSpec) -> Server:
@@ -106,7 +104,7 @@ class OpenStackCompute:
 
     def start_server(self, native: str) -> None:
         server = self._one(native)
-        if _state(server) in (ServerState.RUNNING, ServerState.PENDING):
+        if state_of(server) in (ServerState.RUNNING, ServerState.PENDING):
             return
         started = {"isthmus:started": datetime.now(UTC).isoformat()}
         self._client.post("compute", f"/servers/{server['id']}/metadata", {"metadata": started}, "server", native)
@@ -114,12 +112,12 @@ class OpenStackCompute:
 
     def stop_server(self, native: str, *, force: bool = False) -> None:  # noqa: ARG002
         """Nova asks the guest first and switches it off after the operator's `shutdown_timeout`."""
-        if _state(self._one(native)) not in (ServerState.STOPPED, ServerState.STOPPING):
+        if state_of(self._one(native)) not in (ServerState.STOPPED, ServerState.STOPPING):
             self._act(native, {"os-stop": None})
 
     def reboot_server(self, native: str) -> None:
         server = self._one(native)
-        if _state(server) is not ServerState.RUNNING:
+        if state_of(server) is not ServerState.RUNNING:
             raise Conflict("server", native, f"the server is {server['status'].lower()}")
         if server["status"] == "ACTIVE":
             self._act(native, {"reboot": {"type": "SOFT"}})
@@ -127,6 +125,7 @@ class OpenStackCompute:
     def delete_server(self, native: str) -> None:
         with suppress(NotFound):
             known("server", native)
+            disks.keep_refs(self._client, self._one(native))
             ports = self._ports([native])
             self._client.delete("compute", f"/servers/{native}", "server", native)
             going = [port for port in ports.get(native, ()) if said(port).get("keep") == "0"]
@@ -136,7 +135,7 @@ class OpenStackCompute:
     def resize_server(self, native: str, flavor: str) -> None:
         server = self._one(native)
         wanted = self._flavor(flavor)
-        if _state(server) is not ServerState.STOPPED:
+        if state_of(server) is not ServerState.STOPPED:
             raise Conflict("server", native, f"the server is {server['status'].lower()}")
         if server["flavor"]["original_name"] != flavor:
             self._act(native, {"resize": {"flavorRef": wanted["id"], "OS-DCF:diskConfig": "AUTO"}})
@@ -155,15 +154,7 @@ class OpenStackCompute:
         return self._client.post("compute", f"/servers/{native}/action", body, "server", native)
 
     def _one(self, native: str) -> Item:
-        found: Item = self._client.get("compute", f"/servers/{known('server', native)}", "server", native)["server"]
-        return found
-
-    def _read(self, natives: Sequence[str] | None) -> list[Item]:
-        if natives is not None and len(natives) <= FEW:
-            return [one for native in natives if (one := found(partial(self._one, native)))]
-        servers = self._client.every("compute", "/servers/detail", "servers", sort_key="created_at", sort_dir="asc")
-        wanted = None if natives is None else set(natives)
-        return [one for one in servers if wanted is None or one["id"] in wanted]
+        return one(self._client, native)
 
     def _ports(self, servers: Sequence[str] | None) -> dict[str, list[Item]]:
         """The ports of servers, by server."""
@@ -176,7 +167,7 @@ class OpenStackCompute:
 
     def _by_ref(self, ref: str) -> Server | None:
         found = self._client.every("compute", "/servers/detail", "servers", tags=f"{notes.REF}={ref}")
-        live = [one for one in found if _state(one) is not ServerState.DELETING]
+        live = [one for one in found if state_of(one) is not ServerState.DELETING]
         return self._server(live[0], self._ports([live[0]["id"]])) if live else None
 
     def _server(self, item: Item, ports_of: dict[str, list[Item]]) -> Server:
@@ -189,7 +180,7 @@ class OpenStackCompute:
             native=item["id"],
             ref=next((tag.partition("=")[2] for tag in item.get("tags", ()) if tag.startswith(f"{notes.REF}=")), ""),
             name=item["name"],
-            state=_state(item),
+            state=state_of(item),
             zone=item["OS-EXT-AZ:availability_zone"] or said.get("isthmus:zone", ""),
             flavor=item["flavor"]["original_name"],
             image=image,
@@ -198,7 +189,7 @@ class OpenStackCompute:
             reason=(item.get("fault") or {}).get("message", ""),
             key=item["key_name"] or "",
             ports=tuple(own),
-            root_device=said.get("isthmus:root", "/dev/vda"),
+            root_device=disks.root_device(item),
         )
 
     def _body(self, spec: ServerSpec) -> dict[str, Any]:
@@ -208,8 +199,8 @@ class OpenStackCompute:
         if spec.kernel or spec.ramdisk:
             raise Unsupported("Nova boots the kernel and ramdisk that an image names: make an image with these.")
         flavor = self._flavor(spec.flavor)
-        self._client.get("image", f"/v2/images/{known('image', spec.image)}", "image", spec.image)
-        disks = list(_mappings(spec))
+        image = self._client.get("image", f"/v2/images/{known('image', spec.image)}", "image", spec.image)
+        mappings = list(_mappings(spec, blocks.root_snapshot(image)))
         root = next((disk for disk in spec.disks if disk.root), None)
         body: dict[str, Any] = {
             "name": spec.name or spec.ref,
@@ -220,13 +211,12 @@ class OpenStackCompute:
                 "isthmus:image": spec.image,
                 "isthmus:zone": spec.zone,
                 **({"isthmus:root": root.device} if root else {}),
-                **{f"isthmus:disk:{number}": _note(disk) for number, disk in enumerate(spec.disks) if not disk.local},
             },
         }
         if not root or root.local:
             body["imageRef"] = spec.image
-        if disks:
-            body["block_device_mapping_v2"] = disks
+        if mappings:
+            body["block_device_mapping_v2"] = mappings
         if spec.key:
             keys.demand(self._client, spec.key)
             body["key_name"] = spec.key
@@ -260,31 +250,42 @@ class OpenStackCompute:
         raise Invalid(f"there is no flavor {name}", "flavor")
 
 
-def _state(item: Item) -> ServerState:
+def one(client: Client, native: str) -> Item:
+    """A server as Nova says it. Raises NotFound."""
+    item: Item = client.get("compute", f"/servers/{known('server', native)}", "server", native)["server"]
+    return item
+
+
+def read(client: Client, natives: Sequence[str] | None) -> list[Item]:
+    """Those of these servers that exist, or all."""
+    if natives is not None and len(natives) <= FEW:
+        return [item for native in natives if (item := found(partial(one, client, native)))]
+    servers = client.every("compute", "/servers/detail", "servers", sort_key="created_at", sort_dir="asc")
+    wanted = None if natives is None else set(natives)
+    return [item for item in servers if wanted is None or item["id"] in wanted]
+
+
+def state_of(item: Item) -> ServerState:
     return TASKS.get(item["OS-EXT-STS:task_state"] or "") or STATES.get(item["status"], ServerState.ERROR)
 
 
-def _note(disk: DiskSpec) -> str:
-    return f"{disk.ref} {disk.device} {int(disk.delete_with_server)}"
-
-
-def _mappings(spec: ServerSpec) -> Iterator[Item]:
-    """What Nova makes of the disks; it makes the volumes itself, whose refs stand in the server's metadata."""
+def _mappings(spec: ServerSpec, root_snapshot: str) -> Iterator[Item]:
+    """What Nova makes of the disks; it makes the volumes itself, whose refs and devices stand in tags."""
     if len(spec.disks) > 1 and spec.disks[0].local:
         yield {"source_type": "image", "uuid": spec.image, "destination_type": "local", "boot_index": 0}
     for disk in spec.disks:
         if disk.local:
             continue
         source: dict[str, Any] = {"source_type": "blank"}
-        if disk.root:
+        if snapshot := root_snapshot if disk.root else disk.snapshot:
+            source = {"source_type": "snapshot", "uuid": snapshot}
+        elif disk.root:
             source = {"source_type": "image", "uuid": spec.image}
-        elif disk.snapshot:
-            source = {"source_type": "snapshot", "uuid": disk.snapshot}
         yield {
             **source,
             "destination_type": "volume",
             "boot_index": 0 if disk.root else -1,
-            "device_name": disk.device,
+            "tag": disks.tag_of(disk),
             "delete_on_termination": disk.delete_with_server,
             **({"volume_size": disk.size} if disk.size else {}),
         }

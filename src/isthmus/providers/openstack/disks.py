@@ -1,0 +1,90 @@
+"""Where volumes are, as they were asked for: Nova gives devices names of its own.
+
+A volume that was attached by itself has its place in its metadata. Nova makes the volumes of a launch, without metadata
+of ours: their place is in the tag of the device, until they leave their server.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from isthmus.providers import DiskSpec
+from isthmus.providers.openstack import notes
+from isthmus.providers.openstack.client import Client, Item, for_each
+
+AT = "isthmus:at"
+"""The metadata of a volume that says where it was attached."""
+ROOT_DEVICE = "/dev/vda"
+GENERAL_TYPES = frozenset({"", "standard", "gp2", "gp3"})
+"""EC2's types for all purposes: where Cinder has none of the name, its default type is one, too."""
+_ATTACHMENTS = "2.79"
+"""Nova's of Train: attachments have tags and say whether the volume goes with its server."""
+
+
+class Place(NamedTuple):
+    """Where a volume was attached, and when."""
+
+    server: str
+    delete_with_server: bool
+    since: datetime
+    device: str
+
+    def note(self) -> str:
+        return f"{self.server} {int(self.delete_with_server)} {self.since.isoformat()} {self.device}"
+
+
+class Held(NamedTuple):
+    """What Nova says of a volume on a server; `ref` is empty for one that was not launched with it by Isthmus."""
+
+    ref: str
+    device: str
+    delete_with_server: bool
+
+
+def place_of(volume: Item) -> Place | None:
+    """What a volume's own metadata says; it may be of an earlier time."""
+    parts = volume["metadata"].get(AT, "").split(" ", 3)
+    return Place(parts[0], parts[1] == "1", notes.moment(parts[2]), parts[3]) if len(parts) == 4 else None
+
+
+def tag_of(disk: DiskSpec) -> str:
+    """The tag of a disk in a launch. Nova takes 60 characters without slashes and commas."""
+    return f"{disk.ref} {quote(disk.device, safe='')}"
+
+
+def held(client: Client, server: str) -> dict[str, Held]:
+    """The volumes on a server."""
+    path = f"/servers/{server}/os-volume_attachments"
+    listed = client.get("compute", path, "server", server, version=_ATTACHMENTS)["volumeAttachments"]
+    return {one["volumeId"]: _held(one) for one in listed}
+
+
+def _held(attachment: Item) -> Held:
+    ref, _, device = (attachment.get("tag") or "").partition(" ")
+    if not device:
+        ref, device = "", attachment["device"] or ""
+    return Held(ref, unquote(device), bool(attachment["delete_on_termination"]))
+
+
+def root_device(server: Item) -> str:
+    return str(server["metadata"].get("isthmus:root", ROOT_DEVICE))
+
+
+def attached_to(server: Item) -> list[str]:
+    return [one["id"] for one in server.get("os-extended-volumes:volumes_attached") or ()]
+
+
+def keep_refs(client: Client, server: Item) -> None:
+    """Before a server goes: write into the volumes that stay what only their attachments tell."""
+    if not attached_to(server):
+        return
+    native = str(server["id"])
+    staying = {volume: one for volume, one in held(client, native).items() if one.ref and not one.delete_with_server}
+    for_each(lambda volume: write(client, volume, {notes.REF: staying[volume].ref}), list(staying))
+
+
+def write(client: Client, volume: str, said: dict[str, str]) -> None:
+    """Add to a volume's metadata."""
+    client.post("block-storage", f"/volumes/{volume}/metadata", {"metadata": said}, "volume", volume)

@@ -1,0 +1,327 @@
+"""Cinder's volumes, and where Nova attaches them.
+
+Sources: docs.openstack.org/api-ref/block-storage/v3 and docs.openstack.org/api-ref/compute. Volumes are detached
+through Nova alone: Cinder refuses it to users (CVE-2023-2088).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
+from isthmus.model import Attachment, AttachmentState, ServerState, Snapshot, Volume, VolumeState
+from isthmus.providers import Capability, SnapshotSpec, VolumeSpec
+from isthmus.providers.openstack import disks, notes, servers, snapshots
+from isthmus.providers.openstack.client import Client, Item, chosen, for_each, found, known, together
+
+if TYPE_CHECKING:
+    from isthmus.providers.openstack.cloud import OpenStack
+
+STATES = {
+    "creating": VolumeState.CREATING,
+    "downloading": VolumeState.CREATING,
+    "managing": VolumeState.CREATING,
+    "restoring-backup": VolumeState.CREATING,
+    "available": VolumeState.AVAILABLE,
+    "awaiting-transfer": VolumeState.AVAILABLE,
+    "backing-up": VolumeState.AVAILABLE,
+    "extending": VolumeState.AVAILABLE,
+    "maintenance": VolumeState.AVAILABLE,
+    "retyping": VolumeState.AVAILABLE,
+    "uploading": VolumeState.AVAILABLE,
+    "reserved": VolumeState.IN_USE,
+    "attaching": VolumeState.IN_USE,
+    "in-use": VolumeState.IN_USE,
+    "detaching": VolumeState.IN_USE,
+    "deleting": VolumeState.DELETING,
+    "deleted": VolumeState.DELETING,
+    "unmanaging": VolumeState.DELETING,
+}
+"""Cinder's statuses; all others are errors. A volume that is attached is in use whatever else is done with it."""
+ATTACHING = frozenset({"reserved", "attaching"})
+LINKS = {"detaching": AttachmentState.DETACHING}
+_PROJECT = "os-vol-tenant-attr:tenant_id"
+_ZONE, _TYPE = "isthmus:zone", "isthmus:type"
+"""The metadata of what was asked for where Cinder has no such zone or type."""
+_EXTEND_ATTACHED = "3.42"
+_KEEP_OR_NOT = "2.85"
+NO_SPEED = "IOPS are those of Cinder's volume types: ask for a type that the operator has made for them"
+
+
+class OpenStackVolumes:
+    def __init__(self, cloud: OpenStack, client: Client) -> None:
+        self._cloud = cloud
+        self._client = client
+
+    def list_volumes(self, natives: Collection[str] | None = None) -> Sequence[Volume]:
+        every = partial(self._client.every, "block-storage", "/volumes/detail", "volumes")
+        items = [item for item in chosen(natives, self._one, every) if self._ours(item)]
+        return self._nouns(sorted(items, key=lambda item: (item["created_at"], item["id"])))
+
+    def create_volume(self, spec: VolumeSpec) -> Volume:
+        if spec.encrypted:
+            raise Unsupported(self._cloud.lacks[Capability.ENCRYPTION])
+        if spec.iops:
+            raise Unsupported(NO_SPEED)
+        if not spec.ref:
+            raise Invalid("a volume needs a ref", "ref")
+        if spec.zone not in self._cloud.zones:
+            raise Invalid(f"there is no zone {spec.zone}", "zone")
+        with self._cloud.turn(spec.ref):
+            if before := self._by_ref(spec.ref):
+                return before
+            body = self._body(spec)
+            made = self._client.post("block-storage", "/volumes", {"volume": body}, "volume")["volume"]
+        [volume] = self._nouns([made])
+        return volume
+
+    def delete_volume(self, native: str) -> None:
+        item = found(partial(self._one, native))
+        if item is None or _state(item) is VolumeState.DELETING:
+            return
+        if _state(item) is VolumeState.IN_USE:
+            raise Conflict("volume", native, f"the volume {native} is attached", "in-use")
+        try:
+            self._client.delete("block-storage", f"/volumes/{native}", "volume", native)
+        except Invalid as refusal:
+            held = self._client.get("block-storage", "/snapshots", volume_id=native)["snapshots"]
+            raise Conflict("volume", native, str(refusal), "in-use" if held else "state") from refusal
+
+    def attach_volume(self, native: str, server: str, device: str) -> None:
+        item, host = together(partial(self._one, native), partial(servers.one, self._client, server))
+        self._check_attach(item, host, device)
+        with self._cloud.turn(server):
+            if device in self._devices(host):
+                raise Conflict("device", device, f"the server {server} has a disk on {device}", "in-use")
+            place = disks.Place(server, False, datetime.now(UTC), device)
+            disks.write(self._client, native, {disks.AT: place.note()})
+            body = {"volumeAttachment": {"volumeId": native}}
+            try:
+                self._client.post("compute", f"/servers/{server}/os-volume_attachments", body, "server", server)
+            except Invalid as refusal:
+                raise Conflict("volume", native, str(refusal)) from refusal
+
+    def detach_volume(self, native: str, server: str, *, force: bool = False) -> None:
+        """`force` does not wait for the end of attaching; Nova tries the guest's consent again by itself."""
+        item, host = together(partial(self._one, native), partial(servers.one, self._client, server))
+        [volume] = self._nouns([item])
+        link = _link(volume, server)
+        if link.state is AttachmentState.DETACHING:
+            return
+        if link.state is AttachmentState.ATTACHING and not force:
+            raise Conflict("volume", native, f"the volume {native} is being attached")
+        if link.device == disks.root_device(host):
+            if servers.state_of(host) is not ServerState.STOPPED:
+                raise Conflict("volume", native, "the root volume can leave a stopped server only")
+            raise Unsupported("Nova does not take the root volume off a server: make a snapshot, or an image.")
+        if volume.ref and not item["metadata"].get(notes.REF):
+            disks.write(self._client, native, {notes.REF: volume.ref})
+        self._client.delete("compute", f"/servers/{server}/os-volume_attachments/{native}", "volume", native)
+
+    def resize_volume(self, native: str, size: int) -> None:
+        item = self._one(native)
+        if size < item["size"]:
+            raise Invalid(f"the volume {native} has {item['size']} GiB and cannot shrink", "size")
+        if size == item["size"]:
+            return
+        if item["status"] not in ("available", "in-use"):
+            raise Conflict("volume", native, f"the volume {native} is {item['status']}")
+        version = _EXTEND_ATTACHED if item["status"] == "in-use" else ""
+        body = {"os-extend": {"new_size": size}}
+        try:
+            self._client.post("block-storage", f"/volumes/{native}/action", body, "volume", native, version=version)
+        except Invalid as refusal:
+            raise Conflict("volume", native, str(refusal)) from refusal
+
+    def retype_volume(self, native: str, type: str, iops: int) -> None:  # noqa: ARG002
+        raise Unsupported(self._cloud.lacks[Capability.VOLUME_RETYPE])
+
+    def set_delete_with_server(self, native: str, server: str, value: bool) -> None:
+        """Nova is told last if the volume is to go, first if it is to stay: a crash between loses no data."""
+        item, _ = together(partial(self._one, native), partial(servers.one, self._client, server))
+        [volume] = self._nouns([item])
+        link = _link(volume, server)
+        place = disks.Place(server, value, link.since, link.device)
+        steps = [
+            partial(disks.write, self._client, native, {disks.AT: place.note(), notes.REF: volume.ref}),
+            partial(self._tell_nova, native, server, value),
+        ]
+        for step in steps if value else reversed(steps):
+            step()
+
+    def _tell_nova(self, native: str, server: str, goes: bool) -> None:
+        body = {"volumeAttachment": {"volumeId": native, "delete_on_termination": goes}}
+        path = f"/servers/{server}/os-volume_attachments/{native}"
+        self._client.put("compute", path, body, "volume", native, version=_KEEP_OR_NOT)
+
+    def list_snapshots(self, natives: Collection[str] | None = None) -> Sequence[Snapshot]:
+        return snapshots.every(self._client, natives)
+
+    def create_snapshot(self, spec: SnapshotSpec) -> Snapshot:
+        if spec.source:
+            raise Unsupported(self._cloud.lacks[Capability.SNAPSHOT_COPY])
+        if not spec.ref:
+            raise Invalid("a snapshot needs a ref", "ref")
+        with self._cloud.turn(spec.ref):
+            volume = found(partial(self._one, spec.volume))
+            if volume and STATES.get(volume["status"]) not in (VolumeState.AVAILABLE, VolumeState.IN_USE):
+                raise Conflict("volume", spec.volume, f"the volume {spec.volume} is {volume['status']}")
+            return snapshots.take(self._client, spec.ref, spec.volume if volume else "", spec.description)
+
+    def delete_snapshot(self, native: str) -> None:
+        snapshots.delete(self._client, native)
+
+    def share_snapshot(self, native: str, *, public: bool, tenants: Sequence[str]) -> None:  # noqa: ARG002
+        raise Unsupported(self._cloud.lacks[Capability.SNAPSHOT_SHARE])
+
+    def _one(self, native: str) -> Item:
+        path = f"/volumes/{known('volume', native)}"
+        item: Item = self._client.get("block-storage", path, "volume", native)["volume"]
+        if not self._ours(item):
+            raise NotFound("volume", native)
+        return item
+
+    def _ours(self, item: Item) -> bool:
+        return bool(item.get(_PROJECT, self._client.project) == self._client.project)
+
+    def _by_ref(self, ref: str) -> Volume | None:
+        metadata = str({notes.REF: ref})
+        listed = self._client.every("block-storage", "/volumes/detail", "volumes", metadata=metadata)
+        live = [one for one in listed if one["metadata"].get(notes.REF) == ref and self._ours(one)]
+        made = self._nouns([one for one in live if _state(one) is not VolumeState.DELETING][:1])
+        return made[0] if made else None
+
+    def _body(self, spec: VolumeSpec) -> Mapping[str, Any]:
+        body: dict[str, Any] = {"name": spec.name, "size": spec.size, "metadata": {notes.REF: spec.ref}}
+        if spec.source:
+            origin = self._source(spec)
+            body["source_volid"] = spec.source
+        elif spec.snapshot:
+            origin = snapshots.usable(self._client, spec.snapshot)
+            body["snapshot_id"] = spec.snapshot
+        else:
+            origin = {"size": 1}
+        body["size"] = spec.size if spec.size or not origin.get("id") else origin["size"]
+        if body["size"] < origin["size"]:
+            raise Invalid(f"a size of {spec.size} GiB is less than {origin['size']} GiB", "size")
+        zones, types = together(self._zones, self._types)
+        body.update({"availability_zone": spec.zone} if spec.zone in zones else {})
+        body["metadata"].update({} if spec.zone in zones else {_ZONE: spec.zone})
+        if spec.type in types:
+            body["volume_type"] = spec.type
+        elif spec.type in disks.GENERAL_TYPES:
+            body["metadata"].update({_TYPE: spec.type} if spec.type else {})
+        else:
+            raise Unsupported(f"Cinder has no volume type {spec.type}: the operator can make one of this name.")
+        return body
+
+    def _source(self, spec: VolumeSpec) -> Item:
+        source = self._one(spec.source)
+        if STATES.get(source["status"]) not in (VolumeState.AVAILABLE, VolumeState.IN_USE):
+            raise Conflict("volume", spec.source, f"the volume {spec.source} is {source['status']}")
+        if self._zone(source) != spec.zone:
+            raise Invalid(f"the volume {spec.source} is not in the zone {spec.zone}", "zone")
+        return source
+
+    def _zones(self) -> set[str]:
+        listed = self._client.get("block-storage", "/os-availability-zone")["availabilityZoneInfo"]
+        return {one["zoneName"] for one in listed}
+
+    def _types(self) -> set[str]:
+        return {one["name"] for one in self._client.every("block-storage", "/types", "volume_types")}
+
+    def _zone(self, item: Item) -> str:
+        zone = item["metadata"].get(_ZONE) or item["availability_zone"]
+        return str(zone if zone in self._cloud.zones else self._cloud.zones[0])
+
+    def _check_attach(self, item: Item, host: Item, device: str) -> None:
+        native, server = item["id"], host["id"]
+        if not device:
+            raise Invalid("a volume is attached under the name of a device", "device")
+        if _state(item) is VolumeState.IN_USE:
+            raise Conflict("volume", native, f"the volume {native} is attached", "in-use")
+        if item["status"] != "available":
+            raise Conflict("volume", native, f"the volume {native} is {item['status']}")
+        if servers.state_of(host) not in (ServerState.RUNNING, ServerState.STOPPED):
+            raise Conflict("server", server, f"the server {server} is {host['status'].lower()}")
+        if self._zone(item) != host["OS-EXT-AZ:availability_zone"]:
+            raise Invalid(f"the volume {native} is not in the server's zone", "zone")
+
+    def _devices(self, host: Item) -> set[str]:
+        """The names, as they were asked for, of all disks of a server."""
+        own = {disks.root_device(host)} if host["image"] else set()
+        volumes = self.list_volumes(disks.attached_to(host))
+        return own | {link.device for one in volumes for link in one.attachments if link.server == host["id"]}
+
+    def _nouns(self, items: Sequence[Item]) -> list[Volume]:
+        """Of volumes that do not tell by themselves where they are Nova is asked, once for each attachment."""
+        known = self._cloud.held
+        unknown = {
+            link["server_id"]
+            for item in items
+            for link in item["attachments"]
+            if not _at(item, link) and _key(item, link) not in known
+        }
+        answers = for_each(lambda server: found(partial(disks.held, self._client, server)), sorted(unknown))
+        told = {server: answer or {} for server, answer in zip(sorted(unknown), answers, strict=True)}
+        for item in items:
+            for link in item["attachments"]:
+                if one := told.get(link["server_id"], {}).get(item["id"]):
+                    known[_key(item, link)] = one
+        return [self._noun(item) for item in items]
+
+    def _noun(self, item: Item) -> Volume:
+        held = [self._cloud.held.get(_key(item, link)) for link in item["attachments"]]
+        return Volume(
+            native=item["id"],
+            ref=item["metadata"].get(notes.REF) or next((one.ref for one in held if one), ""),
+            name=item["name"] or "",
+            state=_state(item),
+            zone=self._zone(item),
+            size=item["size"],
+            type=item["metadata"].get(_TYPE) or item["volume_type"] or "",
+            created=notes.moment(item["created_at"]),
+            snapshot=item["snapshot_id"] or "",
+            encrypted=bool(item["encrypted"]),
+            attachments=tuple(_links(item, held)),
+        )
+
+
+def _state(item: Item) -> VolumeState:
+    state = STATES.get(item["status"], VolumeState.ERROR)
+    return VolumeState.IN_USE if item["attachments"] and state is VolumeState.AVAILABLE else state
+
+
+def _at(item: Item, link: Item) -> disks.Place | None:
+    """What a volume's own metadata says of an attachment."""
+    place = disks.place_of(item)
+    return place if place and place.server == link["server_id"] else None
+
+
+def _key(item: Item, link: Item) -> tuple[str, str]:
+    return link["attachment_id"], item["id"]
+
+
+def _links(item: Item, held: Sequence[disks.Held | None]) -> Iterator[Attachment]:
+    state = LINKS.get(item["status"], AttachmentState.ATTACHED)
+    if item["status"] in ATTACHING and not item["attachments"] and (at := disks.place_of(item)):
+        yield Attachment(at.server, at.device, AttachmentState.ATTACHING, at.since, at.delete_with_server)
+    for link, told in zip(item["attachments"], held, strict=True):
+        server, since = link["server_id"], notes.moment(link.get("attached_at"))
+        if at := _at(item, link):
+            yield Attachment(server, at.device, state, at.since, at.delete_with_server)
+        elif told:
+            yield Attachment(server, told.device, state, since, told.delete_with_server)
+        else:
+            yield Attachment(server, link["device"] or "", state, since)
+
+
+def _link(volume: Volume, server: str) -> Attachment:
+    """Raises Conflict for a volume that is not on the server."""
+    for link in volume.attachments:
+        if link.server == server:
+            return link
+    raise Conflict("volume", volume.native, f"the volume {volume.native} is not attached to the server {server}")
