@@ -20,7 +20,7 @@ from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.openstack.addresses import OpenStackAddresses
 from isthmus.providers.openstack.client import Client
-from isthmus.providers.openstack.disks import Held
+from isthmus.providers.openstack.disks import NO_ENCRYPTION, Held
 from isthmus.providers.openstack.firewalls import OpenStackFirewalls
 from isthmus.providers.openstack.images import OpenStackImages
 from isthmus.providers.openstack.keys import OpenStackKeys
@@ -41,7 +41,7 @@ LACKS = MappingProxyType(
         Capability.ACLS: NO_ACLS,
         Capability.DHCP: NO_DHCP,
         Capability.PEERING: NO_PEERING,
-        Capability.ENCRYPTION: "encryption is a property of Cinder's volume types: choose such a type",
+        Capability.ENCRYPTION: NO_ENCRYPTION,
         Capability.MULTI_ATTACH: "attach one volume to each server",
     }
 )

@@ -19,6 +19,8 @@ AT = "isthmus:at"
 ROOT_DEVICE = "/dev/vda"
 GENERAL_TYPES = frozenset({"", "standard", "gp2", "gp3"})
 """EC2's types for all purposes: where Cinder has none of the name, its default type is one, too."""
+NO_SPEED = "IOPS are those of Cinder's volume types: ask for a type that the operator has made for them"
+NO_ENCRYPTION = "encryption is a property of Cinder's volume types: choose such a type"
 _ATTACHMENTS = "2.79"
 """Nova's of Train: attachments have tags and say whether the volume goes with its server."""
 

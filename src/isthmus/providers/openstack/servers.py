@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsupported
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
-from isthmus.providers.openstack import blocks, disks, firewalls, keys, networks, notes, ports
+from isthmus.providers.openstack import disks, firewalls, keys, launches, networks, notes, ports
 from isthmus.providers.openstack.client import FEW, Client, Item, for_each, found, known, together
 from isthmus.providers.openstack.neutron import delete, listed, said
 
@@ -92,7 +92,9 @@ class OpenStackCompute:
             own, fresh = self._interfaces(spec)
             body["server"]["networks"] = [{"port": port} for port in own]
             try:
-                made = self._client.post("compute", "/servers", body, "server")["server"]
+                made = self._client.post("compute", "/servers", body, "server", version=launches.version(spec))[
+                    "server"
+                ]
             except Unavailable:
                 raise
             except Fault:
@@ -200,7 +202,7 @@ class OpenStackCompute:
             raise Unsupported("Nova boots the kernel and ramdisk that an image names: make an image with these.")
         flavor = self._flavor(spec.flavor)
         image = self._client.get("image", f"/v2/images/{known('image', spec.image)}", "image", spec.image)
-        mappings = list(_mappings(spec, blocks.root_snapshot(image)))
+        mappings = launches.mappings(self._client, spec, image)
         root = next((disk for disk in spec.disks if disk.root), None)
         body: dict[str, Any] = {
             "name": spec.name or spec.ref,
@@ -267,25 +269,3 @@ def read(client: Client, natives: Sequence[str] | None) -> list[Item]:
 
 def state_of(item: Item) -> ServerState:
     return TASKS.get(item["OS-EXT-STS:task_state"] or "") or STATES.get(item["status"], ServerState.ERROR)
-
-
-def _mappings(spec: ServerSpec, root_snapshot: str) -> Iterator[Item]:
-    """What Nova makes of the disks; it makes the volumes itself, whose refs and devices stand in tags."""
-    if len(spec.disks) > 1 and spec.disks[0].local:
-        yield {"source_type": "image", "uuid": spec.image, "destination_type": "local", "boot_index": 0}
-    for disk in spec.disks:
-        if disk.local:
-            continue
-        source: dict[str, Any] = {"source_type": "blank"}
-        if snapshot := root_snapshot if disk.root else disk.snapshot:
-            source = {"source_type": "snapshot", "uuid": snapshot}
-        elif disk.root:
-            source = {"source_type": "image", "uuid": spec.image}
-        yield {
-            **source,
-            "destination_type": "volume",
-            "boot_index": 0 if disk.root else -1,
-            "tag": disks.tag_of(disk),
-            "delete_on_termination": disk.delete_with_server,
-            **({"volume_size": disk.size} if disk.size else {}),
-        }

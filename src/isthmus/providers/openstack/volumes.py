@@ -48,7 +48,6 @@ _ZONE, _TYPE = "isthmus:zone", "isthmus:type"
 """The metadata of what was asked for where Cinder has no such zone or type."""
 _EXTEND_ATTACHED = "3.42"
 _KEEP_OR_NOT = "2.85"
-NO_SPEED = "IOPS are those of Cinder's volume types: ask for a type that the operator has made for them"
 
 
 class OpenStackVolumes:
@@ -63,9 +62,9 @@ class OpenStackVolumes:
 
     def create_volume(self, spec: VolumeSpec) -> Volume:
         if spec.encrypted:
-            raise Unsupported(self._cloud.lacks[Capability.ENCRYPTION])
+            raise Unsupported(disks.NO_ENCRYPTION)
         if spec.iops:
-            raise Unsupported(NO_SPEED)
+            raise Unsupported(disks.NO_SPEED)
         if not spec.ref:
             raise Invalid("a volume needs a ref", "ref")
         if spec.zone not in self._cloud.zones:
