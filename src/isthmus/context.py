@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from isthmus.errors import Unsupported
 from isthmus.quotas import QUOTAS
+from isthmus.steady import Steady
 
 if TYPE_CHECKING:
     from isthmus.providers import Cloud, Session
@@ -61,6 +62,11 @@ class World:
     """The ranges of addresses of services that networks may have endpoints for."""
     memo: dict[object, object] = field(default_factory=dict)
     """Joined listings, each kept while its sources stand; see core/registry.py."""
+
+    @cached_property
+    def remote(self) -> bool:
+        """Whether some cloud is."""
+        return any(cloud.remote for cloud in self.clouds.values())
 
     def place_of(self, cloud: str, native: str) -> Place:
         """The place of a cloud's own zone; the cloud's first place for a zone that is not configured."""
@@ -136,7 +142,9 @@ class Context:
     def session(self, cloud: str) -> Session:
         """The tenant's own view of a cloud."""
         if cloud not in self._sessions:
-            self._sessions[cloud] = self.world.clouds[cloud].session(self.tenant(cloud))
+            made = self.world.clouds[cloud].session(self.tenant(cloud))
+            steady = cast("Session", Steady(made)) if self.world.clouds[cloud].remote else made
+            self._sessions.setdefault(cloud, steady)
         return self._sessions[cloud]
 
     def tenant(self, cloud: str) -> str:

@@ -13,7 +13,7 @@ from isthmus.context import Context
 from isthmus.core import addresses, firewalls, volumes
 from isthmus.core.ids import Kind, minted
 from isthmus.core.nouns import load_server
-from isthmus.core.registry import NO_TAGS, Found, Index, Native, Noun, differences, fan_out, identify, same
+from isthmus.core.registry import NO_TAGS, Found, Index, Native, Noun, all_of, differences, fan_out, identify, same
 from isthmus.errors import NotFound
 from isthmus.model import Address, Firewall, Port, Server, ServerState, Volume
 from isthmus.providers import Session
@@ -190,10 +190,14 @@ def find(cx: Context, ids: Collection[str] | None = None) -> Iterator[Instance]:
 
     Raises NotFound for an id that is not the account's.
     """
-    everything = index(cx)
+    everything = some(cx, ids) if ids else index(cx)
     ordered, keys = everything.ordered, everything.keys
     if ids or cx.only is not None:
-        chosen = pick(cx, ids) if ids else [everything.by_id[one] for one in (cx.only or ()) if one in everything.by_id]
+        chosen = (
+            _pick(everything, ids)
+            if ids
+            else [everything.by_id[one] for one in (cx.only or ()) if one in everything.by_id]
+        )
         ordered = sorted(chosen, key=lambda one: one.key)
         keys = [one.key for one in ordered]
     start = bisect_right(keys, cx.after) if cx.after else 0
@@ -203,11 +207,43 @@ def find(cx: Context, ids: Collection[str] | None = None) -> Iterator[Instance]:
 
 def pick(cx: Context, ids: Collection[str]) -> list[Instance]:
     """These instances, in the order asked; NotFound names the first that is not the account's."""
-    by_id = index(cx).by_id
+    return _pick(some(cx, ids), ids)
+
+
+def _pick(everything: Instances, ids: Collection[str]) -> list[Instance]:
     for one in ids:
-        if one not in by_id:
+        if one not in everything.by_id:
             raise NotFound(Kind.SERVER, one)
-    return [by_id[one] for one in dict.fromkeys(ids)]
+    return [everything.by_id[one] for one in dict.fromkeys(ids)]
+
+
+def some(cx: Context, ids: Collection[str]) -> Instances:
+    """At least these instances, as far as they are the account's: remote clouds are asked for no others.
+
+    Only what is on record is known by its native id; for anything else all must be looked at.
+    """
+    if not cx.world.remote:
+        return index(cx)
+    view = cx.view()
+    records = [view.records.get(one) for one in ids]
+    natives: dict[str, list[str]] = {}
+    for record in records:
+        if record is None or record.kind != Kind.SERVER or not record.native:
+            return index(cx)
+        natives.setdefault(record.cloud, []).append(record.native)
+
+    def servers(cx: Context) -> list[tuple[str, Sequence[Server]]]:
+        return [
+            (cloud, compute.list_servers(which))
+            for cloud, which in natives.items()
+            if (compute := cx.session(cloud).compute)
+        ]
+
+    listed, *parts = all_of(cx, servers, volumes.index, addresses.index, firewalls.index)
+    sources = _Sources(view, tuple(one for _, one in listed), *parts)
+    join = _Join(cx, sources, _Hung(_grouped(sources.volumes, _attached), _grouped(sources.addresses, _public)))
+    live = [one for cloud, found in listed for one in join.these(cloud, found) if not _taken_back(one)]
+    return Instances(live, join.ended(set(ids) - {one.id for one in live}), join.hung, sources)
 
 
 def index(cx: Context) -> Instances:
@@ -217,8 +253,7 @@ def index(cx: Context) -> Instances:
     in between is looked up again, so nothing is ever told wrongly. After a change only what changed is joined again.
     """
     view = cx.view()
-    listed = fan_out(cx, _servers)
-    parts = (volumes.index(cx), addresses.index(cx), firewalls.index(cx))
+    listed, *parts = all_of(cx, lambda cx: fan_out(cx, _servers), volumes.index, addresses.index, firewalls.index)
     view = cx.view() if _news(view, listed) else view
     sources = _Sources(view, tuple(servers for _, servers in listed), *parts)
     memo = cx.world.memo.get((cx.account, "instances"))

@@ -39,6 +39,7 @@ Native = tuple[str, str]
 """A cloud and what something is called there."""
 
 _executor = ThreadPoolExecutor(max_workers=32, thread_name_prefix="fan-out")
+_readers = ThreadPoolExecutor(max_workers=64, thread_name_prefix="read")
 NO_TAGS: Mapping[str, str] = {}
 
 
@@ -99,6 +100,13 @@ class Index(Generic[T]):
         made: Index[T] = Index((), sources, self.trail.step(dropped | now.keys()))
         made.by_id, made.by_native = by_id, by_native
         return made
+
+
+def all_of(cx: Context, *reads: Callable[[Context], Any]) -> list[Any]:
+    """Read several kinds, at the same time if that is asked of some cloud over a wire."""
+    if not cx.world.remote:
+        return [read(cx) for read in reads]
+    return [one.result() for one in [_readers.submit(read, cx) for read in reads]]
 
 
 def fan_out(cx: Context, read: Callable[[Session], R]) -> list[tuple[str, R]]:
@@ -255,3 +263,12 @@ def family(given: F | None, name: str) -> F:
 def gather(act: Callable[[F], R], things: Sequence[F]) -> list[R]:
     """Do one thing for each, at the same time if there are several."""
     return [act(things[0])] if len(things) == 1 else list(_executor.map(act, things))
+
+
+def each(cx: Context, act: Callable[[F], object], things: Sequence[F]) -> None:
+    """Act on each: one after another, or at the same time if that is asked of some cloud over a wire."""
+    if cx.world.remote and len(things) > 1:
+        gather(act, things)
+        return
+    for one in things:
+        act(one)

@@ -10,9 +10,9 @@ from typing import Any
 from isthmus.context import Context
 from isthmus.core import ports, publics
 from isthmus.core.ids import Kind
-from isthmus.core.instances import Instance, index, pick
+from isthmus.core.instances import Instance, pick, some
 from isthmus.core.nouns import dump_server
-from isthmus.core.registry import family
+from isthmus.core.registry import each, family
 from isthmus.errors import Conflict, Denied, Invalid, Unsupported
 from isthmus.model import Console, Flavor, ServerState
 from isthmus.providers import Compute, Session
@@ -80,14 +80,17 @@ def delete(cx: Context, ids: Collection[str]) -> list[Change]:
         if one.launch.termination_protected and one.server.state in _LIVE:
             reason = "Modify its 'disableApiTermination' instance attribute and try again."
             raise Denied(f"The instance '{one.id}' may not be terminated. {reason}")
-    for one in wanted:
-        if one.server.state is not ServerState.DELETED:
-            compute(cx.session(one.cloud)).delete_server(one.server.native)
-            _mark(cx, one)
-            if one.launch.public:
-                publics.release(cx, one.id)
-    after = index(cx).by_id
+    live = [one for one in wanted if one.server.state is not ServerState.DELETED]
+    each(cx, lambda one: _delete(cx, one), live)
+    after = some(cx, ids).by_id
     return [(one, after.get(one.id, one)) for one in wanted]
+
+
+def _delete(cx: Context, one: Instance) -> None:
+    compute(cx.session(one.cloud)).delete_server(one.server.native)
+    _mark(cx, one)
+    if one.launch.public:
+        publics.release(cx, one.id)
 
 
 def _mark(cx: Context, one: Instance) -> None:
@@ -194,8 +197,7 @@ def _each(cx: Context, ids: Collection[str], step: _Step, act: Callable[[Compute
         if one.server.state not in step.on | step.done:
             reason = f"The instance '{one.id}' is not in a state from which it can be {step.word}."
             raise Conflict(Kind.SERVER, one.id, reason)
-    for one in before:
-        if one.server.state in step.on:
-            act(compute(cx.session(one.cloud)), one)
-    after = index(cx).by_id
+    on = [one for one in before if one.server.state in step.on]
+    each(cx, lambda one: act(compute(cx.session(one.cloud)), one), on)
+    after = some(cx, ids).by_id
     return [(one, after.get(one.id, one)) for one in before]

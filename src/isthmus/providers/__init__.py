@@ -394,6 +394,11 @@ class Cloud(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def remote(self) -> bool:
+        """Whether a listing is a question over a wire: then as little as can be is asked, all at the same time."""
+        ...
+
+    @property
     def lacks(self) -> Mapping[Capability, str]:
         """What the cloud cannot do, each with the reason and what would help."""
         ...

@@ -107,6 +107,10 @@ class Local:
         return self._name
 
     @property
+    def remote(self) -> bool:
+        return False
+
+    @property
     def lacks(self) -> Mapping[Capability, str]:
         lacking = dict(LACKS)
         for program, capabilities in ((QEMU, NEED_QEMU), (QEMU_IMG, NEED_DISKS)):

@@ -71,6 +71,10 @@ class Memory:
         return self._name
 
     @property
+    def remote(self) -> bool:
+        return False
+
+    @property
     def lacks(self) -> Mapping[Capability, str]:
         return LACKS
 

@@ -90,6 +90,10 @@ class OpenStack:
         return self._name
 
     @property
+    def remote(self) -> bool:
+        return True
+
+    @property
     def lacks(self) -> Mapping[Capability, str]:
         return LACKS
 
