@@ -120,6 +120,8 @@ class Context:
     """Where the page begins: listings that can, start behind this key."""
     only: frozenset[str] | None = None
     """The ids of a listing's things that may pass its filters: it need not look at others. None: any may."""
+    sessions: Mapping[str, Session] = field(default_factory=dict)
+    """Those that clouds gave for the request's own signature."""
     hints: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Of a listing's filters those for exact values, by name: what has none of these is left out of the answer anyway,
     so that a listing need not look at it."""
@@ -142,10 +144,15 @@ class Context:
     def session(self, cloud: str) -> Session:
         """The tenant's own view of a cloud."""
         if cloud not in self._sessions:
-            made = self.world.clouds[cloud].session(self.tenant(cloud))
+            made = self.sessions.get(cloud) or self._sign_in(cloud)
             steady = cast("Session", Steady(made)) if self.world.clouds[cloud].remote else made
             self._sessions.setdefault(cloud, steady)
         return self._sessions[cloud]
+
+    def _sign_in(self, cloud: str) -> Session:
+        known = self.world.store.tenant(self.account, cloud)
+        opened = self.world.clouds[cloud]
+        return opened.session(known.tenant, known.settings) if known else opened.session(self.account)
 
     def tenant(self, cloud: str) -> str:
         """The cloud's id of this account's tenant; by default the account's own number."""

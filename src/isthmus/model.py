@@ -7,8 +7,8 @@ times are aware and in UTC. `owner` is a native tenant id; empty means the cloud
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -409,15 +409,19 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A request as it came, for a cloud that judges signatures by itself. `params` are those of query and form."""
+    """What a request was signed over, for a cloud that knows signers by itself."""
 
     access_key: str
     signature: str
     method: str
     host: str
+    """As it was sent, with the port."""
     path: str
-    params: Mapping[str, str]
+    params: tuple[tuple[str, str], ...]
+    """The signed ones: of the query, and for the signature's version 2 of the form. Without the signature."""
     headers: Mapping[str, str]
-    """By names in small letters."""
+    """The signed ones by names in small letters, and `authorization` and `x-amz-date` of a signature in a header."""
     body_hash: str
-    """SHA-256 of the body, in hexadecimal."""
+    """SHA-256 of the body, in hexadecimal, or what stands for it; empty for the signature's version 2."""
+    verify: Callable[[str], bool] = field(repr=False, compare=False)
+    """Whether the request was signed with this secret."""

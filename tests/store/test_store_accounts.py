@@ -162,3 +162,47 @@ def test_a_tenant_leads_back_to_its_account(store):
     assert plain == store.account_of("cloud", plain)
     assert "" == store.account_of("cloud", mapped)
     assert "" == store.account_of("cloud", "nobody")
+
+
+def test_a_tenant_gets_one_account_of_its_own(store: Store) -> None:
+    made = store.account_for("cloud", "project-1", "blue")
+
+    assert made == store.account_for("cloud", "project-1", "renamed meanwhile")
+    assert ("project-1", made) == (store.tenant_of(made, "cloud"), store.account_of("cloud", "project-1"))
+    assert [(made, "blue")] == [(one.id, one.name) for one in store.accounts()]
+    assert made not in (store.account_for("other", "project-1", "blue"), store.account_for("cloud", "project-2", "b"))
+
+
+def test_a_tenant_that_an_account_was_said_to_be_gets_no_other(store: Store, account: str) -> None:
+    store.set_tenant(account, "cloud", "project-1")
+
+    assert account == store.account_for("cloud", "project-1", "blue")
+    assert [account] == [one.id for one in store.accounts()]
+
+
+def test_a_tenant_has_no_second_account(store: Store, account: str) -> None:
+    made = store.account_for("cloud", "project-1", "blue")
+
+    with pytest.raises(StoreError, match=f"is the account {made} already"):
+        store.set_tenant(account, "cloud", "project-1")
+
+    assert store.tenant(account, "cloud") is None
+    store.set_tenant(made, "cloud", "project-1", {"password": "p"})
+    found = store.tenant(made, "cloud")
+    assert found
+    assert found.settings == {"password": "p"}
+
+
+def test_a_tenant_gets_one_account_though_many_ask_at_once(opened: Opener) -> None:
+    stores = [opened() for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda turn: stores[turn % 4].account_for("cloud", "project-1", "blue"), range(16)))
+
+    assert [*made] == [one.id for one in stores[0].accounts()]
+
+
+@pytest.mark.parametrize(("name", "shown"), [("a\nb\0", "a?b?"), ("n" * 500, "n" * 128), ("", "project-1")])
+def test_an_account_is_named_in_what_can_be_shown(store: Store, name: str, shown: str) -> None:
+    store.account_for("cloud", "project-1", name)
+
+    assert [shown] == [one.name for one in store.accounts()]

@@ -6,7 +6,8 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from isthmus.aws.auth import Claim, claim
 from isthmus.aws.ec2 import ec2
@@ -15,7 +16,7 @@ from isthmus.aws.request import Pairs, Request
 from isthmus.aws.service import Service
 from isthmus.aws.sts import sts
 from isthmus.context import Context, World
-from isthmus.errors import Broken
+from isthmus.errors import Broken, Unavailable
 
 _log = logging.getLogger(__name__)
 SERVICES: Mapping[str, Service] = {"ec2": ec2, "sts": sts}
@@ -52,6 +53,7 @@ _TEXTS = {
     "Check your AWS Secret Access Key and signing method.",
 }
 _BROKEN = AwsError("Unavailable", "The service cannot reach its records now. Please try again.")
+_AWAY = AwsError("Unavailable", "The service cannot find out now whose the access key is. Please try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,14 @@ class Response:
     code: str = ""
     """The error code; empty if all went well."""
     headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signed, and their sessions of clouds that know them by themselves."""
+
+    account: str
+    sessions: Mapping[str, Any] = field(default_factory=dict)
 
 
 def new_request_id() -> str:
@@ -89,9 +99,10 @@ class Front:
             service = _route("", action, version)
             claimed = claim(request)
             service = _route(claimed.scope.service if claimed.scope else "", action, version)
-            account = self._authenticate(claimed, service)
+            signer = self._authenticate(claimed, service)
+            account = signer.account
             _demand_served(claimed)
-            context = self._context(request, claimed, account, request_id, _checked(service, request, action, version))
+            context = self._context(request, claimed, signer, request_id, _checked(service, request, action, version))
             body = service.call(context, action, pairs)
         except AwsError as error:
             return self.refuse(error, request_id, service, account, action)
@@ -109,23 +120,47 @@ class Front:
         known = action if action in service.codec.operations else ""
         return Response(error.status, body, request_id, account, service.name, known, error.code)
 
-    def _authenticate(self, claimed: Claim, service: Service) -> str:
-        """The account that signed. A wrong key and a wrong signature take as long and, for EC2, say the same."""
+    def _authenticate(self, claimed: Claim, service: Service) -> Signer:
+        """Who signed. A wrong key and a wrong signature take as long and, for EC2, say the same."""
         no_key, no_match = _REFUSALS[service.name]
         credential = self._world.store.credential(claimed.access_key)
         matches = claimed.verify(credential.secret if credential else "no such key")
-        if credential is None:
-            raise AwsError(no_key, _TEXTS[no_key])
-        if not matches:
+        known = Signer(credential.account) if credential and matches else None
+        signer = known or self._admitted(claimed)
+        if credential is not None and not matches:
             raise AwsError(no_match, _TEXTS[no_match])
+        if signer is None:
+            raise AwsError(no_key, _TEXTS[no_key])
         if claimed.token:
             raise AwsError(no_key, "Access keys have no sessions here: send no security token.")
         claimed.check_time(self._world.clock())
-        return credential.account
+        return signer
 
-    def _context(self, request: Request, claimed: Claim, account: str, request_id: str, version: str) -> Context:
+    def _admitted(self, claimed: Claim) -> Signer | None:
+        """Who signed, by the clouds that give out credentials. Raises AwsError if one that may know is away."""
+        clouds = {name: cloud for name, cloud in self._world.clouds.items() if cloud.admits}
+        if not clouds:
+            return None
+        claimed.check_time(self._world.clock())
+        signed, away = claimed.signed(), None
+        for name, cloud in clouds.items():
+            try:
+                if found := cloud.admit(signed):
+                    account = self._world.store.account_for(name, found.tenant, found.name)
+                    return Signer(account, {name: found.session})
+            except Broken:
+                raise
+            except Unavailable as fault:
+                _log.warning("the cloud %s does not say who signs: %s", name, fault)
+                away = fault
+        if away:
+            raise _AWAY from away
+        return None
+
+    def _context(self, request: Request, claimed: Claim, signer: Signer, request_id: str, version: str) -> Context:
         return Context(
-            account=account,
+            account=signer.account,
+            sessions=signer.sessions,
             world=self._world,
             request_id=request_id,
             access_key=claimed.access_key,

@@ -407,6 +407,11 @@ class Cloud(Protocol):
         """A tenant's session; `secrets` are what the operator keeps for the tenant to sign in with."""
         ...
 
+    @property
+    def admits(self) -> bool:
+        """Whether the cloud gives out credentials by itself, with which requests may be signed."""
+        ...
+
     def admit(self, request: SignedRequest) -> Admission | None:
         """Who signed a request, if it was rightly and with a credential that the cloud itself gave out."""
         ...

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 
 from isthmus.store.database import Database
 from isthmus.store.errors import StoreError
@@ -22,6 +22,7 @@ from isthmus.store.tables import accounts, credentials, settings, tenants
 
 _REMEMBERED_SECONDS = 1.0
 _REMEMBERED_COUNT = 10_000
+_LONGEST_NAME = 128
 _KEY_LETTERS = string.ascii_uppercase + "234567"
 _SECRET_LETTERS = string.ascii_letters + string.digits + "+/"
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_.@:-]{1,128}")
@@ -99,15 +100,13 @@ class Accounts:
         self._database = database
         self._vault = vault
         self._credentials: Remembered[Credential] = Remembered()
-        self._tenants: Remembered[str] = Remembered()
+        self._tenants: Remembered[Tenant] = Remembered()
+        self._owners: Remembered[str] = Remembered()
         self._settings: dict[str, bytes] = {}
 
     def create_account(self, name: str) -> Account:
-        made = Account(f"{secrets.randbelow(9 * 10**11) + 10**11}", _stored(name), datetime.now(UTC))
         with self._database.writing() as connection:
-            values = {"id": made.id, "name": made.name, "created": made.created}
-            connection.execute(accounts.insert(), values)
-        return made
+            return _new_account(connection, _stored(name))
 
     def accounts(self) -> Sequence[Account]:
         with self._database.reading() as connection:
@@ -181,9 +180,11 @@ class Accounts:
         return found
 
     def set_tenant(self, account: str, cloud: str, tenant: str, given: Mapping[str, Any] | None = None) -> None:
-        """Says which tenant of a cloud an account is. Raises StoreError for an unknown account."""
+        """Says which tenant of a cloud an account is. StoreError: no such account, or another one is this tenant."""
         if not self.account(account):
             raise StoreError(f"There is no account {account}.")
+        if (other := self._owner(_stored(cloud), _stored(tenant))) and other != account:
+            raise StoreError(f"The tenant {tenant} of the cloud {cloud} is the account {other} already.")
         text = json.dumps(dict(given or {})).encode()
         insert = self._database.insert(tenants)
         statement = insert.on_conflict_do_update(
@@ -195,35 +196,63 @@ class Accounts:
             row = {"account": account, "cloud": cloud, "tenant": tenant, "settings": locked}
             connection.execute(statement, row)
         self._tenants.forget((account, cloud))
+        self._owners.forget((cloud, tenant))
 
     def tenant(self, account: str, cloud: str) -> Tenant | None:
+        """The account's tenant on a cloud, if it was said; remembered for a second."""
+        found = self._tenants.get((account, cloud))
+        if found is None:
+            mark = self._tenants.mark()
+            found = self._tenant(_stored(account), _stored(cloud))
+            self._tenants.keep((account, cloud), found, mark)
+        return found if found.tenant else None
+
+    def _tenant(self, account: str, cloud: str) -> Tenant:
         query = select(tenants.c.tenant, tenants.c.settings)
-        query = query.where(tenants.c.account == _stored(account), tenants.c.cloud == _stored(cloud))
+        query = query.where(tenants.c.account == account, tenants.c.cloud == cloud)
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            return None
+            return Tenant(account, cloud, "", {})
         text = self._vault.unlock(bytes(row.settings), f"tenant {account} {cloud}")
         return Tenant(account, cloud, row.tenant, json.loads(text))
 
     def tenant_of(self, account: str, cloud: str) -> str:
         """The native id of the account's tenant, or empty; remembered for a second."""
-        if (known := self._tenants.get((account, cloud))) is not None:
+        found = self.tenant(account, cloud)
+        return found.tenant if found else ""
+
+    def account_for(self, cloud: str, tenant: str, name: str) -> str:
+        """The account of a cloud's tenant, made and named so at the first call; remembered for a second."""
+        if known := self._owners.get((cloud, tenant)):
             return known
-        mark = self._tenants.mark()
-        query = select(tenants.c.tenant).where(tenants.c.account == account, tenants.c.cloud == cloud)
-        with self._database.reading() as connection:
-            found = connection.scalar(query) or ""
-        self._tenants.keep((account, cloud), found, mark)
+        mark = self._owners.mark()
+        found = self._owner(_stored(cloud), _stored(tenant)) or self._own(cloud, tenant, name)
+        self._owners.keep((cloud, tenant), found, mark)
         return found
+
+    def _own(self, cloud: str, tenant: str, name: str) -> str:
+        """A new account for a tenant; of several processes that try, one makes it."""
+        shown = "".join(letter if letter.isprintable() else "?" for letter in name)[:_LONGEST_NAME]
+        with self._database.writing() as connection:
+            made = _new_account(connection, shown or tenant).id
+            locked = self._vault.lock(b"{}", f"tenant {made} {cloud}")
+            row = {"account": made, "cloud": cloud, "tenant": tenant, "settings": locked}
+            insert = self._database.insert(tenants).on_conflict_do_nothing()
+            if connection.scalar(insert.returning(tenants.c.account), row) is None:
+                connection.execute(delete(accounts).where(accounts.c.id == made))
+                made = ""
+        return made or self._owner(cloud, tenant)
+
+    def _owner(self, cloud: str, tenant: str) -> str:
+        query = select(tenants.c.account).where(tenants.c.cloud == cloud, tenants.c.tenant == tenant)
+        with self._database.reading() as connection:
+            return connection.scalar(query) or ""
 
     def account_of(self, cloud: str, tenant: str) -> str:
         """The account of a cloud's tenant, or empty. One that was given no tenant is its own by its number."""
-        query = select(tenants.c.account).where(tenants.c.cloud == _stored(cloud), tenants.c.tenant == _stored(tenant))
-        with self._database.reading() as connection:
-            found = connection.scalar(query.order_by(tenants.c.account).limit(1))
-        if found:
-            return str(found)
+        if found := self._owner(_stored(cloud), _stored(tenant)):
+            return found
         return tenant if self.account(tenant) and not self.tenant_of(tenant, cloud) else ""
 
     def setting(self, name: str) -> bytes:
@@ -243,6 +272,12 @@ class Accounts:
                 connection.execute(insert, {"name": f"setting {name}", "value": value})
                 found = connection.scalar(query)
         return bytes(found or b"")
+
+
+def _new_account(connection: Connection, name: str) -> Account:
+    made = Account(f"{secrets.randbelow(9 * 10**11) + 10**11}", name, datetime.now(UTC))
+    connection.execute(accounts.insert(), {"id": made.id, "name": made.name, "created": made.created})
+    return made
 
 
 def _stored(word: str) -> str:

@@ -152,7 +152,10 @@ class Store:
         return self._accounts.credential(access_key)
 
     def set_tenant(self, account: str, cloud: str, tenant: str, settings: Mapping[str, Any] | None = None) -> None:
-        """Says which tenant of a cloud an account is; `settings` are encrypted. StoreError: no such account."""
+        """Says which tenant of a cloud an account is; `settings` are encrypted.
+
+        StoreError: there is no such account, or the tenant is another account's.
+        """
         self._accounts.set_tenant(account, cloud, tenant, settings)
 
     def tenant(self, account: str, cloud: str) -> Tenant | None:
@@ -161,6 +164,10 @@ class Store:
     def tenant_of(self, account: str, cloud: str) -> str:
         """The native id of the account's tenant on a cloud, or empty."""
         return self._accounts.tenant_of(account, cloud)
+
+    def account_for(self, cloud: str, tenant: str, name: str) -> str:
+        """The account of a cloud's tenant; at the first call it is made, with the tenant's name."""
+        return self._accounts.account_for(cloud, tenant, name)
 
     def account_of(self, cloud: str, tenant: str) -> str:
         """The account of a cloud's tenant, or empty."""

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision under migrations/versions."""
 
 
@@ -73,6 +73,7 @@ tenants = Table(
     Column("cloud", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("settings", LargeBinary, nullable=False),
+    Index("tenants_owned", "cloud", "tenant", unique=True),
 )
 
 settings = Table(

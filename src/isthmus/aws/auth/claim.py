@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from isthmus.aws.auth.keys import signing_key
 from isthmus.aws.errors import AwsError
+from isthmus.model import SignedRequest
 
 SKEW = timedelta(minutes=15)
 """How far a sender's clock may be off, either way: AWS's "common errors" page."""
@@ -37,6 +38,8 @@ class Claim:
     strings: Callable[[], Iterator[bytes]] = field(repr=False)
     """The strings to sign that are as good as one another: with the host's port, and without. Made when asked for."""
     signature: str = field(repr=False)
+    form: Callable[[Callable[[str], bool]], SignedRequest] = field(repr=False)
+    """What was signed, given how to verify it. Made when asked for."""
 
     def verify(self, secret: str) -> bool:
         """Whether the signature was made with this secret, in constant time for all that are wrong."""
@@ -48,6 +51,10 @@ class Claim:
         return any(
             hmac.compare_digest(said, digest.hex().encode() if scope else base64.b64encode(digest)) for digest in made
         )
+
+    def signed(self) -> SignedRequest:
+        """For a cloud that knows signers by itself."""
+        return self.form(self.verify)
 
     def check_time(self, now: datetime) -> None:
         """Raises AwsError RequestExpired for a request that is too old, or from the future."""

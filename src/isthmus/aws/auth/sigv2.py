@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from isthmus.aws.auth.parts import hosts, incomplete, single
 from isthmus.aws.errors import AwsError
 from isthmus.aws.request import Pairs, Request
 from isthmus.aws.time import parse_iso8601
+from isthmus.model import SignedRequest
 
 _METHODS = MappingProxyType({"hmacsha256": "HmacSHA256", "hmacsha1": "HmacSHA1"})
 
@@ -26,21 +27,30 @@ def in_params(request: Request, pairs: Pairs) -> Claim:
         raise incomplete("The SignatureMethod must be HmacSHA256 or HmacSHA1.")
     signed_at, expires = _times(pairs)
     tail = f"{request.path or '/'}\n{_canonical(pairs)}"
-    names = hosts(request.headers.get("host", "").lower())
+    host, access_key = request.headers.get("host", "").lower(), single(pairs, "AWSAccessKeyId")
+    signature = single(pairs, "Signature")
     return Claim(
-        access_key=single(pairs, "AWSAccessKeyId"),
+        access_key=access_key,
         algorithm=algorithm,
         scope=None,
         signed_at=signed_at,
         expires=expires,
         token=single(pairs, "SecurityToken", ""),
-        strings=partial(_strings, request, names, tail),
-        signature=single(pairs, "Signature"),
+        strings=partial(_strings, request, hosts(host), tail),
+        signature=signature,
+        form=partial(_form, request, pairs, host, access_key, signature),
     )
 
 
 def _strings(request: Request, names: Sequence[str], tail: str) -> Iterator[bytes]:
     return (f"{request.method}\n{host}\n{tail}".encode("utf-8", "surrogatepass") for host in names)
+
+
+def _form(
+    request: Request, pairs: Pairs, host: str, access_key: str, signature: str, verify: Callable[[str], bool]
+) -> SignedRequest:
+    params = tuple(pair for pair in pairs if pair[0] != "Signature")
+    return SignedRequest(access_key, signature, request.method, host, request.path or "/", params, {}, "", verify)
 
 
 def _canonical(pairs: Pairs) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -14,6 +14,7 @@ from isthmus.aws.auth.claim import Claim, Scope
 from isthmus.aws.auth.parts import hosts, incomplete, single
 from isthmus.aws.errors import AwsError
 from isthmus.aws.request import Request
+from isthmus.model import SignedRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _MOST_SECONDS = 604_800
@@ -31,6 +32,9 @@ def in_header(request: Request) -> Claim:
     stamp, signed_at = _header_time(request)
     names = _signed_names(request, fields["SignedHeaders"])
     access_key, scope = _credential(fields["Credential"], stamp)
+    signature, payload = fields["Signature"], _body_hash(request)
+    said = f"{ALGORITHM} Credential={fields['Credential']}, SignedHeaders={';'.join(names)}, Signature={signature}"
+    added = {"authorization": said, "x-amz-date": stamp}
     return Claim(
         access_key=access_key,
         algorithm=ALGORITHM,
@@ -38,8 +42,9 @@ def in_header(request: Request) -> Claim:
         signed_at=signed_at,
         expires=None,
         token=request.headers.get("x-amz-security-token", ""),
-        strings=partial(_strings, request, names, stamp, scope, _body_hash(request)),
-        signature=fields["Signature"],
+        strings=partial(_strings, request, names, stamp, scope, payload),
+        signature=signature,
+        form=partial(_form, request, names, added, payload, access_key, signature),
     )
 
 
@@ -52,6 +57,7 @@ def in_query(request: Request) -> Claim:
     signed_at = _basic_time(stamp)
     names = _signed_names(request, single(pairs, "X-Amz-SignedHeaders"))
     access_key, scope = _credential(single(pairs, "X-Amz-Credential"), stamp)
+    signature, payload = single(pairs, "X-Amz-Signature"), _presigned_hash(request, names)
     return Claim(
         access_key=access_key,
         algorithm=ALGORITHM,
@@ -59,8 +65,9 @@ def in_query(request: Request) -> Claim:
         signed_at=signed_at,
         expires=_expires(signed_at, single(pairs, "X-Amz-Expires")),
         token=single(pairs, "X-Amz-Security-Token", ""),
-        strings=partial(_strings, request, names, stamp, scope, _presigned_hash(request, names)),
-        signature=single(pairs, "X-Amz-Signature"),
+        strings=partial(_strings, request, names, stamp, scope, payload),
+        signature=signature,
+        form=partial(_form, request, names, {}, payload, access_key, signature),
     )
 
 
@@ -139,6 +146,21 @@ def _presigned_hash(request: Request, names: Sequence[str]) -> str:
     said = request.headers.get("x-amz-content-sha256", "") if "x-amz-content-sha256" in names else ""
     said = said or single(request.query_params, "X-Amz-Content-Sha256", "")
     return said if said == "UNSIGNED-PAYLOAD" and not request.body else _body_hash(request)
+
+
+def _form(
+    request: Request,
+    names: Sequence[str],
+    added: Mapping[str, str],
+    payload: str,
+    access_key: str,
+    signature: str,
+    verify: Callable[[str], bool],
+) -> SignedRequest:
+    params = tuple(pair for pair in request.query_params if pair[0] != "X-Amz-Signature")
+    headers = {name: _trimmed(request.headers.get(name, "")) for name in names} | dict(added)
+    host, path = request.headers.get("host", ""), _path(request.path)
+    return SignedRequest(access_key, signature, request.method, host, path, params, headers, payload, verify)
 
 
 def _strings(request: Request, names: Sequence[str], stamp: str, scope: Scope, payload: str) -> Iterator[bytes]:

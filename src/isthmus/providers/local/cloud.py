@@ -127,6 +127,10 @@ class Local:
             raise Invalid("the name of a tenant has 1 to 255 visible ASCII characters", "tenant")
         return LocalSession(self, tenant)
 
+    @property
+    def admits(self) -> bool:
+        return False
+
     def admit(self, request: SignedRequest) -> None:
         """It gives out no credentials."""
 

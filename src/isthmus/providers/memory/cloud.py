@@ -94,6 +94,10 @@ class Memory:
             metrics=MemoryMetrics(world, mine),
         )
 
+    @property
+    def admits(self) -> bool:
+        return False
+
     def admit(self, request: SignedRequest) -> None:
         """It gives out no credentials."""
 

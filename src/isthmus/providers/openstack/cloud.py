@@ -20,6 +20,7 @@ from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.openstack.addresses import OpenStackAddresses
 from isthmus.providers.openstack.client import Client
+from isthmus.providers.openstack.credentials import Credentials
 from isthmus.providers.openstack.disks import NO_ENCRYPTION, Held
 from isthmus.providers.openstack.firewalls import OpenStackFirewalls
 from isthmus.providers.openstack.images import OpenStackImages
@@ -64,6 +65,8 @@ class Options:
     """The name or id of the network with public addresses; empty: the only one there is."""
     flavors: Mapping[str, str] = field(default_factory=dict)
     """Names of instance types, each with that of a Nova flavor."""
+    credentials: str = "validate"
+    """Who judges signatures of Keystone's own EC2 credentials: Keystone, or with `fetch` we, by secrets it tells."""
 
 
 class OpenStack:
@@ -82,6 +85,8 @@ class OpenStack:
         self._turns = [threading.Lock() for _ in range(_TURNS)]
         self.held: dict[tuple[str, str], Held] = {}
         """What Nova has said of volumes on servers, by attachment and volume: it does not change."""
+        fetch = options.credentials == "fetch"
+        self._credentials = Credentials(self._service.session, self.auth_url, self.sign_in, self._signings, fetch=fetch)
         self._discovered: dict[str, Any] = {}
         """What the services say of their versions: asked once for all tenants."""
 
@@ -132,16 +137,25 @@ class OpenStack:
             return found
         raise Unavailable("Nobody of this tenant has signed in lately, and no application credential is kept for it.")
 
-    def admit(self, request: SignedRequest) -> Admission | None:  # noqa: ARG002
-        """Keystone's own EC2 credentials are not taken yet."""
-        return None
+    @property
+    def admits(self) -> bool:
+        return True
+
+    def admit(self, request: SignedRequest) -> Admission | None:
+        found = self._credentials.admit(request)
+        if found is None:
+            return None
+        signed, granted = found
+        session = OpenStackSession(self, Client(granted.project, signed.adapter))
+        return Admission(granted.project, granted.name, session)
 
     def health(self) -> Health:
+        details = {"auth_url": self.auth_url, "credentials": self.options.credentials}
         try:
-            self._service.session.get_token()
-        except exceptions.ClientException as error:
-            return Health({"auth_url": self.auth_url}, (f"Keystone does not take the service's login: {error}",))
-        return Health({"auth_url": self.auth_url})
+            wrong = self._credentials.missing()
+        except Unavailable as fault:
+            wrong = str(fault)
+        return Health(details, (wrong,) if wrong else ())
 
     def mend(self) -> None:
         """Nothing is done without a tenant's own rights: sessions mend what they find half done."""

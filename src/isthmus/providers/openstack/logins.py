@@ -28,18 +28,37 @@ class Granted(BaseIdentityPlugin):
 
     def __init__(self, auth_url: str, body: Mapping[str, Any], token: str) -> None:
         super().__init__(auth_url, reauthenticate=False)
-        self.auth_ref = access.create(body=dict(body), auth_token=token)
+        self.auth_ref = self._access = access.create(body=dict(body), auth_token=token)
+        self._refused = False
+
+    @property
+    def project(self) -> str:
+        """Empty for a token without one."""
+        return str(self._access.project_id or "")
+
+    @property
+    def name(self) -> str:
+        return str(self._access.project_name or "")
+
+    @property
+    def user(self) -> str:
+        return str(self._access.user_id or "")
+
+    @property
+    def roles(self) -> frozenset[str]:
+        return frozenset(self._access.role_ids or ())
 
     def get_auth_ref(self, session: Session) -> Any:  # noqa: ARG002
         raise exceptions.AuthorizationFailure("The token is no longer good.")
 
     def invalidate(self) -> bool:
-        """There is no other token to try."""
+        """Called when a service refuses the token: there is no other one to try until somebody signs again."""
+        self._refused = True
         return False
 
     @property
     def good(self) -> bool:
-        return self.auth_ref is not None and not self.auth_ref.will_expire_soon(60)
+        return not self._refused and not self._access.will_expire_soon(60)
 
 
 def by_secrets(auth_url: str, secrets: Mapping[str, Any]) -> BaseIdentityPlugin:
@@ -73,9 +92,13 @@ class Signed:
         self._adapters: dict[str, Adapter] = {}
 
     @property
+    def granted(self) -> Granted | None:
+        """The login, if it is a token that was granted for a signature."""
+        return self._session.auth if isinstance(self._session.auth, Granted) else None
+
+    @property
     def good(self) -> bool:
-        auth = self._session.auth
-        return auth.good if isinstance(auth, Granted) else True
+        return self.granted.good if self.granted else True
 
     def project(self) -> str:
         return str(self._session.get_project_id() or "")
