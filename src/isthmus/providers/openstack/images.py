@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, Unsupported
-from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Volume
+from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Snapshot, Volume
 from isthmus.providers import Capability, ImageSpec, ImportSpec
 from isthmus.providers.openstack import blocks, disks, notes, servers, snapshots
 from isthmus.providers.openstack.client import Client, Item, chosen, for_each, found, known, together
@@ -226,15 +226,16 @@ class OpenStackImages:
         sized = [_of_volume(device, volume, wanted.get(device)) for device, volume in kept.items()]
         added = [self._sized(disk) for disk in spec.disks if disk.device not in kept]
         text = f"Made for the image {spec.name}"
-        made = for_each(
-            lambda pair: snapshots.take(self._client, pair[0], pair[1].native, text),
-            list(zip(refs, kept.values(), strict=True)),
-        )
+        pairs = list(zip(refs, kept.values(), strict=True))
+        made = for_each(lambda pair: self._snapshot(pair[0], pair[1].native, text), pairs)
         taken = [replace(disk, snapshot=one.native) for disk, one in zip(sized, made, strict=True)]
         volumes = sorted((*taken, *added), key=lambda disk: (disk.device != root, disk.device))
         if volumes and volumes[0].device == root:
             return self._of_snapshots(replace(spec, root_device=spec.root_device or root), volumes)
         return self._of_own_disk(spec, host, volumes)
+
+    def _snapshot(self, ref: str, volume: str, text: str) -> Snapshot:
+        return snapshots.by_ref(self._client, ref) or snapshots.take(self._client, ref, volume, text)
 
     def _kept(self, spec: ImageSpec, host: Item, wanted: Mapping[str, ImageDisk]) -> dict[str, Volume]:
         """The volumes of a server by device, but for those that are left out or replaced."""

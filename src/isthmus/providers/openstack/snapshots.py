@@ -48,12 +48,16 @@ def usable(client: Client, native: str) -> Item:
     return item
 
 
-def take(client: Client, ref: str, volume: str, description: str) -> Snapshot:
-    """A snapshot of one of the tenant's volumes, attached or not; the one that has the ref if there is one."""
+def by_ref(client: Client, ref: str) -> Snapshot | None:
     listed = client.every("block-storage", "/snapshots/detail", "snapshots", metadata=str({notes.REF: ref}))
     for item in listed:
         if item["metadata"].get(notes.REF) == ref and _ours(client, item) and item["status"] not in GONE:
             return _snapshot(client, item)
+    return None
+
+
+def take(client: Client, ref: str, volume: str, description: str) -> Snapshot:
+    """A snapshot of one of the tenant's volumes, attached or not."""
     body = {"volume_id": volume, "description": description, "force": True, "metadata": {notes.REF: ref}}
     try:
         made = client.post("block-storage", "/snapshots", {"snapshot": body}, "volume", volume)["snapshot"]

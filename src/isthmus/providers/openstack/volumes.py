@@ -41,6 +41,7 @@ STATES = {
     "unmanaging": VolumeState.DELETING,
 }
 """Cinder's statuses; all others are errors. A volume that is attached is in use whatever else is done with it."""
+HOLD_DATA = (VolumeState.AVAILABLE, VolumeState.IN_USE)
 ATTACHING = frozenset({"reserved", "attaching"})
 LINKS = {"detaching": AttachmentState.DETACHING}
 _PROJECT = "os-vol-tenant-attr:tenant_id"
@@ -165,10 +166,12 @@ class OpenStackVolumes:
         if not spec.ref:
             raise Invalid("a snapshot needs a ref", "ref")
         with self._cloud.turn(spec.ref):
-            volume = found(partial(self._one, spec.volume))
-            if volume and STATES.get(volume["status"]) not in (VolumeState.AVAILABLE, VolumeState.IN_USE):
+            if before := snapshots.by_ref(self._client, spec.ref):
+                return before
+            volume = self._one(spec.volume)
+            if STATES.get(volume["status"]) not in HOLD_DATA:
                 raise Conflict("volume", spec.volume, f"the volume {spec.volume} is {volume['status']}")
-            return snapshots.take(self._client, spec.ref, spec.volume if volume else "", spec.description)
+            return snapshots.take(self._client, spec.ref, spec.volume, spec.description)
 
     def delete_snapshot(self, native: str) -> None:
         snapshots.delete(self._client, native)
@@ -219,7 +222,7 @@ class OpenStackVolumes:
 
     def _source(self, spec: VolumeSpec) -> Item:
         source = self._one(spec.source)
-        if STATES.get(source["status"]) not in (VolumeState.AVAILABLE, VolumeState.IN_USE):
+        if STATES.get(source["status"]) not in HOLD_DATA:
             raise Conflict("volume", spec.source, f"the volume {spec.source} is {source['status']}")
         if self._zone(source) != spec.zone:
             raise Invalid(f"the volume {spec.source} is not in the zone {spec.zone}", "zone")
