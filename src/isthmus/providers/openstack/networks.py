@@ -14,7 +14,7 @@ from isthmus.providers import NetworkSpec, SubnetSpec
 from isthmus.providers.openstack import firewalls, landscape, notes, routers
 from isthmus.providers.openstack.client import Client, Item
 from isthmus.providers.openstack.landscape import RANGE, Landscape, hosts, is_own
-from isthmus.providers.openstack.neutron import create, delete, listed, note, own, retag, said
+from isthmus.providers.openstack.neutron import create, delete, note, own, retag, said
 from isthmus.providers.openstack.wiring import retell, wire, wiring_of
 
 if TYPE_CHECKING:
@@ -228,8 +228,3 @@ def _default_subnet(client: Client, zones: Sequence[str], zone: str) -> Item:
 def zone_of(subnet: Item, zones: Sequence[str]) -> str:
     """A subnet that was made by other means is in the first zone."""
     return said(subnet).get("zone") or zones[0]
-
-
-def beside(client: Client, subnet: Item) -> list[Item]:
-    """All subnets of IPv4 in the network of one."""
-    return listed(client, "subnet", network_id=subnet["network_id"], ip_version=4)

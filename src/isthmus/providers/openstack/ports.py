@@ -2,6 +2,7 @@
 
 What is noted of one: `ref`; `first`, its first address; `index` and `since`, how it was attached; and `keep`: `1` for
 one that stays when its server goes, `0` for one that Isthmus deletes then. One without is Nova's own, and goes with it.
+`claim` is there while a launch has named a port and Nova has not taken it yet.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from itertools import count as numbers
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 ANY = "0.0.0.0/0"
 """Among the pairs of addresses that a port may use besides its own: whatever it likes."""
+CLAIM_SECONDS = 120
+"""How long after a launch a port is taken for its server's, though Nova has not taken it."""
 DETACHING_SECONDS, PAUSE_SECONDS = 30, 0.3
 """How long Nova may take to take a port off a server, and how long lies between two looks."""
 
@@ -63,15 +66,13 @@ class OpenStackPorts:
             item = self._own(native)
         except NotFound:
             return
-        if item["device_id"]:
-            raise Conflict("port", native, f"the port {native} is on a server", code="in-use")
+        _demand_free(item)
         delete(self._client, "port", native)
 
     def attach_port(self, native: str, server: str, index: int) -> None:
         item = self._own(native)
         with self._cloud.turn(server):
-            if item["device_id"]:
-                raise Conflict("port", native, f"the port {native} is on a server", code="in-use")
+            _demand_free(item)
             self._demand_place(item, server, index)
             note(self._client, "port", item, index=str(index), since=_now(), keep="1")
             body = {"interfaceAttachment": {"port_id": native}}
@@ -91,7 +92,7 @@ class OpenStackPorts:
         while time.monotonic() < until and any(one["id"] == native for one in self._on(server)):
             time.sleep(PAUSE_SECONDS)
         if said(item).get("keep"):
-            note(self._client, "port", item, index="", since="", keep="1")
+            note(self._client, "port", item, index="", since="", claim="", keep="1")
 
     def add_addresses(self, native: str, addresses: Sequence[str], count: int = 0) -> None:
         with self._cloud.turn(native):
@@ -231,15 +232,28 @@ def claim(client: Client, natives: Sequence[str], indexes: Sequence[int]) -> Non
     for native in natives:
         if native not in there:
             raise NotFound("port", native[:64])
-        if there[native]["device_id"]:
-            raise Conflict("port", native, f"the port {native} is on a server", code="in-use")
+        _demand_free(there[native])
     since, places = _now(), indexes or range(len(natives))
 
     def write(one: tuple[str, int]) -> None:
         item = there[one[0]]
-        note(client, "port", item, index=str(one[1]), since=since, keep=said(item).get("keep") or "1")
+        note(client, "port", item, index=str(one[1]), since=since, claim="1", keep=said(item).get("keep") or "1")
 
-    for_each(write, list(zip(natives, places, strict=True)))
+    for_each(write, list(zip(natives, places, strict=False)))
+
+
+def let_go(client: Client, natives: Sequence[str]) -> None:
+    """Ports that were claimed are anybody's again."""
+    claimed = [one for one in listed(client, "port", id=natives) if said(one).get("claim")] if natives else []
+    for_each(lambda one: note(client, "port", one, index="", since="", claim=""), claimed)
+
+
+def _demand_free(item: Item) -> None:
+    """Raises Conflict (`in-use`) for a port that a server has or is about to."""
+    noted = said(item)
+    young = datetime.now(UTC) - notes.moment(noted.get("since")) < timedelta(seconds=CLAIM_SECONDS)
+    if item["device_id"] or ("claim" in noted and young):
+        raise Conflict("port", item["id"], f"the port {item['id']} is on a server", code="in-use")
 
 
 def _usable(item: Item) -> bool:

@@ -50,6 +50,8 @@ TASKS = {
     "soft-deleting": ServerState.DELETING,
 }
 """What a server is doing counts for more than what it is."""
+PORTS, MOST_PORTS = "isthmus:ports", 6
+"""The key in a server's metadata of the ports that it is to have, and how many there is room for."""
 CONSOLE_LINES = 1000
 CONSOLE_BYTES = 64 * 1024
 
@@ -80,6 +82,7 @@ class OpenStackCompute:
         which = None if natives is None else list(dict.fromkeys(natives))
         devices = which if which and len(which) <= FEW else None
         servers, ports = together(partial(read, self._client, which), partial(self._ports, devices))
+        self._add_coming(servers, ports)
         return [self._server(one, ports) for one in servers]
 
     def create_server(self, spec: ServerSpec) -> Server:
@@ -91,6 +94,7 @@ class OpenStackCompute:
             body = self._body(spec)
             own, fresh = self._interfaces(spec)
             body["server"]["networks"] = [{"port": port} for port in own]
+            body["server"]["metadata"][PORTS] = " ".join(own[:MOST_PORTS])
             try:
                 made = self._client.post("compute", "/servers", body, "server", version=launches.version(spec))[
                     "server"
@@ -100,6 +104,8 @@ class OpenStackCompute:
             except Fault:
                 if fresh:
                     for_each(lambda port: delete(self._client, "port", port), own)
+                else:
+                    ports.let_go(self._client, own)
                 raise
         [server] = self.list_servers([made["id"]])
         return server
@@ -127,12 +133,14 @@ class OpenStackCompute:
     def delete_server(self, native: str) -> None:
         with suppress(NotFound):
             known("server", native)
-            disks.keep_refs(self._client, self._one(native))
-            ports = self._ports([native])
+            server = self._one(native)
+            disks.keep_refs(self._client, server)
+            having = self._ports([native])
+            self._add_coming([server], having)
             self._client.delete("compute", f"/servers/{native}", "server", native)
-            going = [port for port in ports.get(native, ()) if said(port).get("keep") == "0"]
-            if going:
-                for_each(lambda port: delete(self._client, "port", port["id"]), going)
+            own = having.get(native, ())
+            for_each(lambda port: delete(self._client, "port", port["id"]), [one for one in own if _goes(one)])
+            ports.let_go(self._client, [one["id"] for one in own if not _goes(one)])
 
     def resize_server(self, native: str, flavor: str) -> None:
         server = self._one(native)
@@ -167,10 +175,25 @@ class OpenStackCompute:
                 made[port["device_id"]].append(port)
         return made
 
+    def _add_coming(self, servers: Sequence[Item], ports: dict[str, list[Item]]) -> None:
+        """Nova takes a new server's ports one by one: those that it has not taken stand in the server's metadata."""
+        new = {server["id"]: server for server in servers if server["status"] == "BUILD"}
+        there = {port["id"] for native in new for port in ports.get(native, ())}
+        named = {port: native for native, server in new.items() for port in server["metadata"].get(PORTS, "").split()}
+        missing = [port for port in named if port not in there]
+        for port in listed(self._client, "port", id=missing) if missing else ():
+            if not port["device_id"]:
+                native = named[port["id"]]
+                ports.setdefault(native, []).append({**port, "device_id": native, "device_owner": "compute:"})
+
     def _by_ref(self, ref: str) -> Server | None:
         found = self._client.every("compute", "/servers/detail", "servers", tags=f"{notes.REF}={ref}")
         live = [one for one in found if state_of(one) is not ServerState.DELETING]
-        return self._server(live[0], self._ports([live[0]["id"]])) if live else None
+        if not live:
+            return None
+        ports = self._ports([live[0]["id"]])
+        self._add_coming(live[:1], ports)
+        return self._server(live[0], ports)
 
     def _server(self, item: Item, ports_of: dict[str, list[Item]]) -> Server:
         said = item["metadata"]
@@ -250,6 +273,11 @@ class OpenStackCompute:
             if one["name"] == name:
                 return one
         raise Invalid(f"there is no flavor {name}", "flavor")
+
+
+def _goes(port: Item) -> bool:
+    """Whether Isthmus deletes a port with its server."""
+    return said(port).get("keep") == "0"
 
 
 def one(client: Client, native: str) -> Item:
