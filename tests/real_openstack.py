@@ -67,7 +67,7 @@ class SignedIn:
                 "project_id": project,
             }
 
-    def session(self, tenant: str) -> Any:
+    def session(self, tenant: str, _: object = None) -> Any:
         return self._cloud.session(tenant, self._secrets.get(tenant, {}))
 
     def __getattr__(self, name: str) -> Any:

@@ -145,7 +145,7 @@ class Context:
         """The tenant's own view of a cloud."""
         if cloud not in self._sessions:
             made = self.sessions.get(cloud) or self._sign_in(cloud)
-            steady = cast("Session", Steady(made)) if self.world.clouds[cloud].remote else made
+            steady = cast("Session", Steady(made.once())) if self.world.clouds[cloud].remote else made
             self._sessions.setdefault(cloud, steady)
         return self._sessions[cloud]
 

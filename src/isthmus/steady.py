@@ -21,13 +21,14 @@ class Steady:
 
     def listing(self, what: tuple[object, ...], read: Callable[[], Any]) -> Any:
         """Two who ask for the same thing at the same time ask for it once."""
+        kept = self._read
         with self._locks.setdefault(what, threading.Lock()):
-            if what not in self._read:
-                self._read[what] = read()
-            return self._read[what]
+            if what not in kept:
+                kept[what] = read()
+            return kept[what]
 
     def forget(self) -> None:
-        self._read.clear()
+        self._read = {}
 
 
 class _Family:

@@ -3,12 +3,17 @@ with an `__init__.py` it would be what `import openstack` finds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import real_openstack
+from house import House
 from real_openstack import Keys
+
+from isthmus.context import Place, World
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,3 +43,64 @@ def alt() -> Keys:
 def gateway() -> Any:
     """A keystoneauth session of the service's own user."""
     return real_openstack.region("gateway").get_session()
+
+
+class Calls:
+    """Notes what is asked of the cloud's services."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def __call__(self, send: Any) -> Any:
+        def counted(client: Any, method: str, service: str, path: str, *given: Any, **named: Any) -> Any:
+            self.made.append(f"{method} {service} {path}")
+            return send(client, method, service, path, *given, **named)
+
+        return counted
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    from isthmus.providers.openstack.client import Client
+
+    made = Calls()
+    monkeypatch.setattr(Client, "_ask", made(Client._ask))
+    return made
+
+
+class Isthmus(House):
+    """An Isthmus over the real OpenStack, with an account each for the projects of `demo` and `alt`."""
+
+    def __init__(self, url: str) -> None:
+        from isthmus.providers.openstack import OpenStack, Options
+
+        self.real = real_openstack.SignedIn(
+            OpenStack("openstack", ("nova",), Options(cloud="gateway", clouds_yaml=str(real_openstack.CLOUDS_YAML)))
+        )
+        super().__init__(url)
+        self.alt = self.new_account("alt")
+        for account, name in ((self.account, "demo"), (self.alt, "alt")):
+            self.store.set_tenant(account[0], "openstack", real_openstack.seeded(name).tenant_id)
+
+    def new_world(self, **limits: Any) -> World:
+        places = {"us-east-1a": Place("us-east-1a", "openstack", "nova")}
+        return replace(super().new_world(**limits), places=places, clouds={"openstack": self.real})
+
+
+@pytest.fixture(scope="session")
+def isthmus(_up: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isthmus]:
+    house = Isthmus(f"sqlite:///{tmp_path_factory.mktemp('openstack')}/isthmus.db")
+    yield house
+    house.store.close()
+
+
+@pytest.fixture(scope="session")
+def ec2(isthmus: Isthmus) -> Any:
+    """A client of the project `demo`."""
+    return isthmus.client()
+
+
+@pytest.fixture(scope="session")
+def their_ec2(isthmus: Isthmus) -> Any:
+    """A client of the project `alt`."""
+    return isthmus.client(account=isthmus.alt)

@@ -222,28 +222,40 @@ def some(cx: Context, ids: Collection[str]) -> Instances:
 
     Only what is on record is known by its native id; for anything else all must be looked at.
     """
-    if not cx.world.remote:
-        return index(cx)
     view = cx.view()
-    records = [view.records.get(one) for one in ids]
-    natives: dict[str, list[str]] = {}
-    for record in records:
-        if record is None or record.kind != Kind.SERVER or not record.native:
-            return index(cx)
-        natives.setdefault(record.cloud, []).append(record.native)
-
-    def servers(cx: Context) -> list[tuple[str, Sequence[Server]]]:
-        return [
-            (cloud, compute.list_servers(which))
-            for cloud, which in natives.items()
-            if (compute := cx.session(cloud).compute)
-        ]
-
-    listed, *parts = all_of(cx, servers, volumes.index, addresses.index, firewalls.index)
+    natives = _natives(cx, view, ids)
+    if natives is None:
+        return index(cx)
+    listed, *parts = all_of(cx, *reads(cx, ids))
     sources = _Sources(view, tuple(one for _, one in listed), *parts)
     join = _Join(cx, sources, _Hung(_grouped(sources.volumes, _attached), _grouped(sources.addresses, _public)))
     live = [one for cloud, found in listed for one in join.these(cloud, found) if not _taken_back(one)]
     return Instances(live, join.ended(set(ids) - {one.id for one in live}), join.hung, sources)
+
+
+def reads(cx: Context, ids: Collection[str] | None = None) -> list[Callable[[Context], Any]]:
+    """What instances are joined of, to be read at the same time: servers by their clouds, then what hangs on them."""
+    natives = _natives(cx, cx.view(), ids) if ids else None
+
+    def servers(cx: Context) -> list[tuple[str, Sequence[Server]]]:
+        if natives is None:
+            return fan_out(cx, _servers)
+        asked = ((cloud, which, cx.session(cloud).compute) for cloud, which in natives.items())
+        return [(cloud, compute.list_servers(which)) for cloud, which, compute in asked if compute]
+
+    return [servers, volumes.index, addresses.index, firewalls.index]
+
+
+def _natives(cx: Context, view: View, ids: Collection[str]) -> Mapping[str, list[str]] | None:
+    """The native ids of these by their clouds; None where all are to be looked at."""
+    if not cx.world.remote:
+        return None
+    found: dict[str, list[str]] = {}
+    for record in map(view.records.get, ids):
+        if record is None or record.kind != Kind.SERVER or not record.native:
+            return None
+        found.setdefault(record.cloud, []).append(record.native)
+    return found
 
 
 def index(cx: Context) -> Instances:
@@ -253,7 +265,7 @@ def index(cx: Context) -> Instances:
     in between is looked up again, so nothing is ever told wrongly. After a change only what changed is joined again.
     """
     view = cx.view()
-    listed, *parts = all_of(cx, lambda cx: fan_out(cx, _servers), volumes.index, addresses.index, firewalls.index)
+    listed, *parts = all_of(cx, *reads(cx))
     view = cx.view() if _news(view, listed) else view
     sources = _Sources(view, tuple(servers for _, servers in listed), *parts)
     memo = cx.world.memo.get((cx.account, "instances"))

@@ -9,6 +9,14 @@ from isthmus.core.servers import compute
 from isthmus.model import Flavor
 
 
+def _flavors(cx: Context) -> list[object]:
+    return [api.list_flavors() if api else () for api in (cx.session(cloud).compute for cloud in cx.world.clouds)]
+
+
+NAMED = (images.index, networks.networks, networks.subnets, _flavors)
+"""What all names are made of, to be read at the same time."""
+
+
 class Names:
     def __init__(self, cx: Context) -> None:
         self._cx = cx
@@ -55,11 +63,7 @@ class Names:
     @property
     def sources(self) -> tuple[object, ...]:
         """What all names are made of: while these objects stand, so do the names."""
-        return (self._images, self._networks, self._subnets, *map(self._listed, self._cx.world.clouds))
-
-    def _listed(self, cloud: str) -> object:
-        api = self._cx.session(cloud).compute
-        return api.list_flavors() if api else ()
+        return (self._images, self._networks, self._subnets, *_flavors(self._cx))
 
     def _flavor(self, cloud: str, native: str) -> Flavor | None:
         if cloud not in self._flavors:

@@ -109,6 +109,12 @@ def all_of(cx: Context, *reads: Callable[[Context], Any]) -> list[Any]:
     return [one.result() for one in [_readers.submit(read, cx) for read in reads]]
 
 
+def warm(cx: Context, *reads: Callable[[Context], Any]) -> None:
+    """Read at the same time what will be looked at in turn, where some cloud is asked over a wire."""
+    if cx.world.remote:
+        all_of(cx, *reads)
+
+
 def fan_out(cx: Context, read: Callable[[Session], R]) -> list[tuple[str, R]]:
     """Ask every configured cloud, at the same time if there are several."""
     names = list(cx.world.clouds)

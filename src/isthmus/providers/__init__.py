@@ -349,6 +349,10 @@ class Metrics(Protocol):
 class Session(Protocol):
     """One tenant's view of a cloud. A family that the cloud lacks is None."""
 
+    def once(self) -> Session:
+        """The same for one request, in which a remote cloud is asked nothing twice until something is changed."""
+        ...
+
     @property
     def compute(self) -> Compute | None: ...
     @property

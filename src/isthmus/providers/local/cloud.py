@@ -70,6 +70,9 @@ class LocalSession:
         self.keys = LocalKeys(base, tenant)
         self.metrics = LocalMetrics(base, tenant)
 
+    def once(self) -> LocalSession:
+        return self
+
 
 class Local:
     """Machines outlive this object and its process: `mend` of a later one takes them up again.

@@ -45,6 +45,9 @@ class MemorySession:
     keys: MemoryKeys
     metrics: MemoryMetrics
 
+    def once(self) -> MemorySession:
+        return self
+
 
 class Memory:
     """A cloud of simulated servers: gone with this process, and safe to use from many threads.

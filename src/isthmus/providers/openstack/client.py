@@ -6,6 +6,7 @@ Sources: the API references of Nova, Neutron, Glance and Cinder; docs.openstack.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, NoReturn, TypeVar
@@ -38,12 +39,40 @@ MICROVERSIONS = {"compute": "2.53", "block-storage": "3.27"}
 """The least that is asked of each service: those of Pike, by which servers are made with tags."""
 
 
+class Memo:
+    """What was read, by what was asked. Two who ask for the same thing at the same time ask for it once."""
+
+    def __init__(self) -> None:
+        self._read: dict[object, Any] = {}
+        self._locks: dict[object, threading.Lock] = {}
+
+    def get(self, asked: object, read: Callable[[], Any]) -> Any:
+        kept = self._read
+        with self._locks.setdefault(asked, threading.Lock()):
+            if asked not in kept:
+                kept[asked] = read()
+            return kept[asked]
+
+    def clear(self) -> None:
+        self._read = {}
+
+
 class Client:
     """Calls to the services of one cloud with one tenant's token. Raises nothing but Faults."""
 
-    def __init__(self, project: str, adapters: Callable[[str], Adapter]) -> None:
+    def __init__(self, project: str, adapters: Callable[[str], Adapter], memo: Memo | None = None) -> None:
         self.project = project
         self._adapters = adapters
+        self._memo = memo
+
+    def once(self) -> Client:
+        """The same for one request: what was read is not asked for again until something is changed."""
+        return Client(self.project, self._adapters, Memo())
+
+    def again(self) -> None:
+        """Forget what was read: for those who wait for something to happen."""
+        if self._memo:
+            self._memo.clear()
 
     def get(
         self, service: str, path: str, kind: str = "", native: str = "", *, version: str = "", **query: object
@@ -82,16 +111,30 @@ class Client:
     def upload(self, service: str, path: str, data: bytes | BinaryIO, kind: str, native: str) -> None:
         self._send("PUT", service, path, kind, native, data=data, type="application/octet-stream")
 
-    def _send(
+    def _send(self, method: str, service: str, path: str, *about: Any, query: Item | None = None, **more: Any) -> Any:
+        url = _url(path, query or {})
+
+        def ask() -> Any:
+            return self._ask(method, service, url, *about, **more)
+
+        if self._memo is None:
+            return ask()
+        if method == "GET":
+            return self._memo.get((service, url, more.get("version")), ask)
+        try:
+            return ask()
+        finally:
+            self._memo.clear()
+
+    def _ask(
         self,
         method: str,
         service: str,
-        path: str,
+        url: str,
         kind: str = "",
         native: str = "",
         body: object = None,
         *,
-        query: Mapping[str, object] | None = None,
         data: bytes | BinaryIO | None = None,
         type: str = "",
         version: str = "",
@@ -99,7 +142,7 @@ class Client:
         retried = method == "GET"
         try:
             answer = self._adapters(service).request(
-                _url(path, query or {}),
+                url,
                 method,
                 json=body,
                 data=data,

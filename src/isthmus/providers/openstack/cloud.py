@@ -168,6 +168,7 @@ class OpenStackSession:
     """One tenant's view."""
 
     def __init__(self, cloud: OpenStack, client: Client) -> None:
+        self._cloud = cloud
         self.client = client
         self.compute = OpenStackCompute(cloud, client)
         self.volumes = OpenStackVolumes(cloud, client)
@@ -178,6 +179,9 @@ class OpenStackSession:
         self.addresses = OpenStackAddresses(cloud, client)
         self.keys = OpenStackKeys(cloud, client)
         self.metrics = None
+
+    def once(self) -> OpenStackSession:
+        return OpenStackSession(self._cloud, self.client.once())
 
 
 def _connect(options: Options) -> Any:

@@ -91,6 +91,7 @@ class OpenStackPorts:
         until = time.monotonic() + DETACHING_SECONDS
         while time.monotonic() < until and any(one["id"] == native for one in self._on(server)):
             time.sleep(PAUSE_SECONDS)
+            self._client.again()
         if said(item).get("keep"):
             note(self._client, "port", item, index="", since="", claim="", keep="1")
 

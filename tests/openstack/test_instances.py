@@ -1,0 +1,92 @@
+"""Servers of a real Nova as instances, through a botocore client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+SECONDS = 120
+
+
+def until(ec2: Any, instance: str, state: str) -> Any:
+    """The instance, once it is in a state."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        [found] = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+        if found["State"]["Name"] == state:
+            return found
+        assert time.monotonic() < deadline, f"not {state} after {SECONDS} s: {found['State']}"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def image(ec2: Any) -> str:
+    images = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
+    return str(images[0]["ImageId"])
+
+
+@pytest.fixture(scope="module")
+def instance(ec2: Any, image: str) -> Iterator[str]:
+    """A running instance with a name."""
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "first"}]}]
+    [made] = ec2.run_instances(
+        ImageId=image, InstanceType="m1.nano", MinCount=1, MaxCount=1, TagSpecifications=tags, UserData="#!/bin/sh\n"
+    )["Instances"]
+    try:
+        until(ec2, made["InstanceId"], "running")
+        yield str(made["InstanceId"])
+    finally:
+        ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+        until(ec2, made["InstanceId"], "terminated")
+
+
+def test_an_instance_is_told_with_its_address_group_and_vpc(ec2, instance, image):
+    [found] = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+
+    assert ("m1.nano", image, "us-east-1a") == (
+        found["InstanceType"],
+        found["ImageId"],
+        found["Placement"]["AvailabilityZone"],
+    )
+    assert found["PrivateIpAddress"].startswith("10.20.0.")
+    assert ["default"] == [group["GroupName"] for group in found["SecurityGroups"]]
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    assert vpc["VpcId"] == found["VpcId"]
+    assert [{"Key": "Name", "Value": "first"}] == found["Tags"]
+
+
+def test_an_instance_stops_and_starts(ec2, instance):
+    ec2.stop_instances(InstanceIds=[instance])
+    until(ec2, instance, "stopped")
+
+    ec2.start_instances(InstanceIds=[instance])
+
+    until(ec2, instance, "running")
+
+
+def test_an_instance_prints_to_its_console(ec2, instance):
+    assert ec2.get_console_output(InstanceId=instance)["Output"]
+
+
+def test_a_server_of_another_project_does_not_exist(their_ec2, instance):
+    assert [] == their_ec2.describe_instances()["Reservations"]
+    for verb in ("describe_instances", "stop_instances", "terminate_instances"):
+        with pytest.raises(their_ec2.exceptions.ClientError, match=r"InvalidInstanceID\.NotFound"):
+            getattr(their_ec2, verb)(InstanceIds=[instance])
+
+
+def test_describing_one_instance_asks_for_no_other(ec2, instance, calls):
+    ec2.describe_instances(InstanceIds=[instance])
+
+    assert not [one for one in calls.made if "/servers/detail" in one]
+    assert len(calls.made) == len(set(calls.made)), "something was asked for twice"
+
+
+def test_describing_all_instances_asks_for_each_list_once(ec2, instance, calls):
+    ec2.describe_instances()
+
+    assert 1 == len([one for one in calls.made if "/servers" in one])
+    assert len(calls.made) == len(set(calls.made)), "something was asked for twice"
