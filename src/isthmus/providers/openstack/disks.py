@@ -79,12 +79,14 @@ def attached_to(server: Item) -> list[str]:
 
 
 def keep_refs(client: Client, server: Item) -> None:
-    """Before a server goes: write into the volumes that stay what only their attachments tell."""
+    """Before a server goes: write into its volumes what only their attachments tell.
+
+    Also into those that are to go with it: Cinder keeps a volume that has snapshots.
+    """
     if not attached_to(server):
         return
-    native = str(server["id"])
-    staying = {volume: one for volume, one in held(client, native).items() if one.ref and not one.delete_with_server}
-    for_each(lambda volume: write(client, volume, {notes.REF: staying[volume].ref}), list(staying))
+    refs = {volume: one.ref for volume, one in held(client, str(server["id"])).items() if one.ref}
+    for_each(lambda volume: write(client, volume, {notes.REF: refs[volume]}), list(refs))
 
 
 def write(client: Client, volume: str, said: dict[str, str]) -> None:

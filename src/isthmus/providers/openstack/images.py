@@ -194,6 +194,7 @@ class OpenStackImages:
             raise Invalid("an image is made of a server, or of disks of which the first has a snapshot", "disks")
         _check_devices(spec.disks)
         chosen_ = tuple(self._sized(disk) for disk in spec.disks)
+        snapshots.make_bootable(self._client, chosen_[0].snapshot)
         return self._of_snapshots(replace(spec, root_device=spec.root_device or chosen_[0].device), chosen_)
 
     def _of_snapshots(self, spec: ImageSpec, volumes: Sequence[ImageDisk]) -> Item:

@@ -66,6 +66,12 @@ def take(client: Client, ref: str, volume: str, description: str) -> Snapshot:
     return _snapshot(client, made)
 
 
+def make_bootable(client: Client, native: str) -> None:
+    """Nova boots from a snapshot if its volume may be booted from."""
+    path = f"/volumes/{one(client, native)['volume_id']}/action"
+    client.post("block-storage", path, {"os-set_bootable": {"bootable": True}}, "snapshot", native)
+
+
 def delete(client: Client, native: str) -> None:
     item = found(partial(one, client, native))
     if not item or item["status"] in GONE:

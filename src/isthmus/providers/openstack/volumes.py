@@ -7,7 +7,7 @@ through Nova alone: Cinder refuses it to users (CVE-2023-2088).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,11 @@ STATES = {
 HOLD_DATA = (VolumeState.AVAILABLE, VolumeState.IN_USE)
 ATTACHING = frozenset({"reserved", "attaching"})
 LINKS = {"detaching": AttachmentState.DETACHING}
+_UNDER_WAY = frozenset({"creating", "downloading", "reserved", "attaching"})
+_BLANK = "-blank-vol"
+"""The end of Nova's names of volumes that it makes of nothing; others of its making have no name."""
+_LAUNCHING, _BETWEEN = timedelta(hours=1), timedelta(seconds=20)
+"""How long a launch may take, and how long one of its volumes may be available before Nova attaches it."""
 _PROJECT = "os-vol-tenant-attr:tenant_id"
 _ZONE, _TYPE = "isthmus:zone", "isthmus:type"
 """The metadata of what was asked for where Cinder has no such zone or type."""
@@ -58,7 +63,7 @@ class OpenStackVolumes:
 
     def list_volumes(self, natives: Collection[str] | None = None) -> Sequence[Volume]:
         every = partial(self._client.every, "block-storage", "/volumes/detail", "volumes")
-        items = [item for item in chosen(natives, self._one, every) if self._ours(item)]
+        items = [item for item in chosen(natives, self._one, every) if self._ours(item) and not _unclaimed(item)]
         return self._nouns(sorted(items, key=lambda item: (item["created_at"], item["id"])))
 
     def create_volume(self, spec: VolumeSpec) -> Volume:
@@ -295,6 +300,19 @@ class OpenStackVolumes:
 def _state(item: Item) -> VolumeState:
     state = STATES.get(item["status"], VolumeState.ERROR)
     return VolumeState.IN_USE if item["attachments"] and state is VolumeState.AVAILABLE else state
+
+
+def _unclaimed(item: Item) -> bool:
+    """Whether Nova may be making a volume for a launch: whose disk it is can be told once it is attached only."""
+    if item["attachments"] or item["metadata"].keys() & {notes.REF, disks.AT}:
+        return False
+    if item["name"] and not item["name"].endswith(_BLANK):
+        return False
+    now = datetime.now(UTC)
+    if now - notes.moment(item["created_at"]) > _LAUNCHING:
+        return False
+    resting = item["status"] not in _UNDER_WAY and now - notes.moment(item["updated_at"]) > _BETWEEN
+    return not resting
 
 
 def _at(item: Item, link: Item) -> disks.Place | None:
