@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus import options
 from isthmus.context import SERVICES, Limits, Place
+from isthmus.errors import Fault
 from isthmus.flavors import BUILT_IN
 from isthmus.model import Flavor
 from isthmus.options import Address, ConfigError, Merged, Table
@@ -28,8 +29,28 @@ __all__ = ["CloudSettings", "ConfigError", "Settings", "build", "load", "master_
 KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
     "local": {"accelerator": options.choice("auto", "kvm", "tcg")},
     "memory": {"settle_ms": options.whole(0, 60_000)},
+    "openstack": {
+        "cloud": options.text,
+        "clouds_yaml": options.path,
+        "auth_url": options.matching(r"https?://[^\s]+", "a URL"),
+        "username": options.text,
+        "password": options.text,
+        "password_file": options.path,
+        "project": options.text,
+        "user_domain": options.text,
+        "project_domain": options.text,
+        "region": options.text,
+        "interface": options.choice("public", "internal", "admin"),
+        "verify": options.flag,
+        "cacert": options.path,
+        "external_network": options.text,
+        "flavors": options.names,
+        "credentials": options.choice("validate", "fetch"),
+    },
 }
 """The kinds of clouds, each with the options of its own and how they are read."""
+_ONE_ZONE = {"openstack": "nova"}
+"""What a cloud itself calls its only zone, where that is not the name that clients see."""
 
 VARIABLES = {
     "ISTHMUS_REGION": "region",
@@ -79,7 +100,8 @@ class CloudSettings:
     name: str
     kind: str
     zones: Mapping[str, str]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """There may be a password among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,19 +261,73 @@ def _open_local(settings: Settings, cloud: CloudSettings, clock: Callable[[], da
     )
 
 
+def _open_openstack(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
+    try:
+        from isthmus.providers.openstack import OpenStack, Options
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("isthmus"):
+            raise
+        raise ConfigError(
+            f"The cloud {cloud.name!r} needs OpenStack's SDK, which is not installed: pip install 'isthmus[openstack]'."
+        ) from None
+    given = dict(cloud.options)
+    kept = {
+        name: given[name]
+        for name in ("region", "interface", "external_network", "flavors", "credentials", "cloud")
+        if name in given
+    }
+    said = Options(
+        clouds_yaml=str(given.get("clouds_yaml", "")),
+        auth=_login(given),
+        verify=str(given["cacert"]) if "cacert" in given else given.get("verify", True),
+        **kept,
+    )
+    try:
+        return OpenStack(cloud.name, tuple(cloud.zones.values()), said)
+    except Fault as fault:
+        raise ConfigError(f"The cloud {cloud.name!r} cannot be opened: {fault}.") from None
+
+
+def _login(given: Mapping[str, Any]) -> Mapping[str, str]:
+    """The service's own login, under OpenStack's names for its parts."""
+    login = {name: given[key] for key, name in _LOGIN.items() if key in given}
+    if "username" in login:
+        login = {"user_domain_name": "Default", **login}
+    if "project_name" in login:
+        login = {"project_domain_name": "Default", **login}
+    if "password" not in given and "password_file" in given:
+        login["password"] = _read(given["password_file"]).rstrip("\r\n")
+    return login
+
+
+_LOGIN = {
+    "auth_url": "auth_url",
+    "username": "username",
+    "password": "password",
+    "project": "project_name",
+    "user_domain": "user_domain_name",
+    "project_domain": "project_domain_name",
+}
+
 _OPEN: Mapping[str, Callable[[Settings, CloudSettings, Callable[[], datetime]], Cloud]] = {
     "local": _open_local,
     "memory": _open_memory,
+    "openstack": _open_openstack,
 }
 
 
-def _parse(file: Path) -> Mapping[str, object]:
+def _read(file: Path) -> str:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return file.read_text("utf-8")
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: is not a text in UTF-8.") from None
+
+
+def _parse(file: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(_read(file))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: is not TOML: {error}.") from None
 
@@ -323,7 +399,7 @@ def _clouds(top: Table, region: str) -> Mapping[str, CloudSettings]:
     free = (f"{region}{letter}" for letter in string.ascii_lowercase if f"{region}{letter}" not in taken)
     made: dict[str, CloudSettings] = {}
     for cloud in clouds or [CloudSettings("local", "local", {})]:
-        zones = cloud.zones or {(zone := next(free, f"{region}-{cloud.name}")): zone}
+        zones = cloud.zones or {(zone := next(free, f"{region}-{cloud.name}")): _ONE_ZONE.get(cloud.kind, zone)}
         made[cloud.name] = CloudSettings(cloud.name, cloud.kind, zones, cloud.options)
     return made
 
@@ -340,7 +416,17 @@ def _cloud(name: str, given: Table) -> CloudSettings:
     zones = given.get("zones", options.names, nothing)
     own = {key: value for key, read in KINDS[kind].items() if (value := given.get(key, read, None)) is not None}
     given.close()
+    if kind == "openstack" and "cloud" not in own:
+        _demand_login(given, own)
     return CloudSettings(name, kind, zones, own)
+
+
+def _demand_login(given: Table, own: Mapping[str, Any]) -> None:
+    for key in ("auth_url", "username", "project"):
+        if key not in own:
+            raise given.error(key, "is missing: say the service's own login, or name an entry of clouds.yaml as cloud")
+    if "password" not in own and "password_file" not in own:
+        raise given.error("password_file", "is missing, and so is password")
 
 
 def _flavors(top: Table) -> Mapping[str, Flavor]:

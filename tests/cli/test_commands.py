@@ -25,6 +25,7 @@ COMMANDS = (
     ("account",),
     ("account", "create"),
     ("account", "list"),
+    ("account", "tenant"),
     ("credentials",),
     ("credentials", "create"),
     ("credentials", "list"),
@@ -117,6 +118,33 @@ def test_a_credential_is_made_listed_and_revoked(state: Path) -> None:
     assert isthmus("credentials", "revoke", made["AccessKeyId"], state=state).returncode == 0
     assert made["AccessKeyId"] not in isthmus("credentials", "list", state=state).stdout
     assert "no access key" in refused("credentials", "revoke", made["AccessKeyId"], state=state)
+
+
+def test_it_is_said_which_tenant_an_account_is(state: Path) -> None:
+    memory = {"ISTHMUS_CLOUD": "memory"}
+    isthmus("account", "create", "blue", state=state)
+
+    done = isthmus("account", "tenant", "default", "memory", "project-1", state=state, **memory)
+
+    assert (done.returncode, "is project-1 on memory now" in done.stdout) == (0, True)
+    with sqlite3.connect(state / "isthmus.db") as database:
+        assert [("memory", "project-1")] == database.execute("select cloud, tenant from tenants").fetchall()
+    database.close()
+    taken = refused("account", "tenant", "blue", "memory", "project-1", state=state, **memory)
+    assert "is the account" in taken
+    assert "Did you mean 'memory'?" in refused("account", "tenant", "blue", "memry", "p", state=state, **memory)
+    assert "Did you mean 'blue'?" in refused("account", "tenant", "blu", "memory", "p", state=state, **memory)
+    assert "1 to 255 printable" in refused("account", "tenant", "blue", "memory", "", state=state, **memory)
+
+
+def test_a_cloud_without_logins_takes_no_secrets(state: Path) -> None:
+    words = ("account", "tenant", "default", "memory", "p", "--secrets", "-")
+
+    said = refused(*words, state=state, text="password=hunter2\n", ISTHMUS_CLOUD="memory")
+
+    assert "leave --secrets out" in said
+    assert "hunter2" not in said
+    assert "cannot be read" in refused(*words[:-1], "/nowhere", state=state, ISTHMUS_CLOUD="memory")
 
 
 def test_an_unknown_account_is_refused_with_the_nearest(state: Path) -> None:

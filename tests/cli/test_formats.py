@@ -125,3 +125,26 @@ def test_any_json_is_read_or_refused(value: object) -> None:
         assert all(formats.read(json.dumps(value), "json"))
     except Failure:
         return
+
+
+LOGIN = {"application_credential_id": "a1", "application_credential_secret": "S e/cret="}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"application_credential_id": "a1", "application_credential_secret": "S e/cret="}\n',
+        "# a login\n\napplication_credential_id=a1\nexport application_credential_secret='S e/cret='\n",
+        'application_credential_id="a1"\r\napplication_credential_secret="S e/cret="\r\n',
+    ],
+)
+def test_a_login_is_read(text: str) -> None:
+    assert LOGIN == formats.secrets(text)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing", "hunter2", "a=b\nhunter2 is it", '{"a": 1}', "{}", '["a"]', "{"])
+def test_what_is_no_login_is_refused_without_telling_it(text: str) -> None:
+    with pytest.raises(Failure) as refused:
+        formats.secrets(text)
+
+    assert "hunter2" not in str(refused.value)

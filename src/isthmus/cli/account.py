@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isthmus.cli import common
+from isthmus.cli import common, formats
 from isthmus.cli.common import ConfigFile, Failure, State
+from isthmus.options import nearest
+
+if TYPE_CHECKING:
+    from isthmus.config import Settings
 
 app = typer.Typer(help="Accounts: each has its own machines, keys and everything else.", no_args_is_help=True)
 
@@ -39,3 +44,51 @@ def show(config_file: ConfigFile = None, state: State = None) -> None:
         for one in store.accounts():
             table.add_row(one.id, one.name, f"{one.created:%Y-%m-%d %H:%M}", str(keys.count(one.id)))
     common.show(table)
+
+
+@app.command("tenant")
+def tenant(
+    account: Annotated[str, typer.Argument(help="The account's name or number.")],
+    cloud: Annotated[str, typer.Argument(help="The cloud's name in the configuration.")],
+    native: Annotated[str, typer.Argument(metavar="TENANT", help="The cloud's own id of it: of OpenStack's project.")],
+    secrets: Annotated[
+        str, typer.Option("--secrets", metavar="FILE|-", help="Where its login there is read; - is standard input.")
+    ] = "",
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """Say which tenant of a cloud an account is, before anybody of it signs with the cloud's own credentials.
+
+    With --secrets the keys that Isthmus gives out work there as well: they are the tenant's login, as lines NAME=VALUE
+    or as an object in JSON. On OpenStack they are application_credential_id and application_credential_secret, or
+    username, password, user_domain_id and project_id. They are tried, and kept encrypted. What was said before about
+    the account and the cloud is replaced, its secrets as well; a running service follows within a second.
+
+    Examples:
+
+      isthmus account tenant team-blue private 3f8c0d5e7a9b4c6d8e0f1a2b3c4d5e6f
+
+      openstack application credential create isthmus -f shell --prefix application_credential_ | \
+        isthmus account tenant team-blue private "$OS_PROJECT_ID" --secrets -
+    """
+    settings = common.settings(config_file, state)
+    if cloud not in settings.clouds:
+        raise Failure(f"There is no cloud {cloud}.{nearest(cloud, settings.clouds)}")
+    if not native or len(native) > 255 or not native.isprintable():
+        raise Failure("A tenant's id has 1 to 255 printable characters.")
+    kept = formats.secrets(common.text_of(secrets)) if secrets else {}
+    with common.store(settings) as store:
+        owner = common.find_account(store, account)
+        if kept:
+            _try(settings, cloud, native, kept)
+        store.set_tenant(owner.id, cloud, native, kept)
+    typer.echo(f"The account {owner.name} ({owner.id}) is {native} on {cloud} now.")
+
+
+def _try(settings: Settings, cloud: str, native: str, kept: Mapping[str, str]) -> None:
+    """Raises Failure or a Fault for secrets that the cloud does not take for this tenant."""
+    with common.gateway(settings) as gateway:
+        opened = gateway.world.clouds[cloud]
+        if not opened.remote:
+            raise Failure(f"The cloud {cloud} knows no logins: leave --secrets out.")
+        opened.session(native, kept)

@@ -28,6 +28,7 @@ State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Wher
 
 
 _WIDEST = 2000
+_LARGEST = 1 << 20
 
 
 class Failure(Exception):
@@ -99,6 +100,23 @@ def _like(word: str, everybody: object) -> str:
     from isthmus.options import nearest
 
     return nearest(word, {one.name: one for one in everybody})  # type: ignore[attr-defined]
+
+
+def text_of(file: str) -> str:
+    """All of a small file, or of standard input for `-`."""
+    try:
+        if file == "-":
+            given = sys.stdin.buffer.read(_LARGEST + 1)
+        else:
+            with Path(file).expanduser().open("rb") as opened:
+                given = opened.read(_LARGEST + 1)
+        if len(given) > _LARGEST:
+            raise Failure(f"{file} is too large to hold a credential.")
+        return given.decode("utf-8")
+    except OSError as error:
+        raise Failure(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise Failure(f"{file} is not a text in UTF-8.") from None
 
 
 def table(*columns: str) -> Table:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +15,6 @@ Account = Annotated[
     str, typer.Option("--account", "-a", metavar="NAME", help="An account's name or number; by default `default`.")
 ]
 Profile = Annotated[str, typer.Option(metavar="NAME", help="The profile in the format aws.")]
-_LARGEST = 1 << 20
 _FORMATS = "|".join(formats.FORMATS)
 
 
@@ -97,7 +94,7 @@ def bring(
     """
     if form:
         _check(form)
-    text = _text(file)
+    text = common.text_of(file)
     pair = formats.read(text, form or formats.guess(text), profile)
     with common.store(common.settings(config_file, state)) as store:
         owner = common.find_account(store, account)
@@ -108,20 +105,3 @@ def bring(
 def _check(form: str) -> None:
     if form not in formats.FORMATS:
         raise Failure(f"There is no format {form!r}: choose one of {', '.join(formats.FORMATS)}.")
-
-
-def _text(file: str) -> str:
-    """All of a small file or of standard input."""
-    try:
-        if file == "-":
-            given = sys.stdin.buffer.read(_LARGEST + 1)
-        else:
-            with Path(file).expanduser().open("rb") as opened:
-                given = opened.read(_LARGEST + 1)
-        if len(given) > _LARGEST:
-            raise Failure(f"{file} is too large to hold a credential.")
-        return given.decode("utf-8")
-    except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise Failure(f"{file} is not a text in UTF-8.") from None

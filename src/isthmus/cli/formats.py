@@ -46,6 +46,23 @@ def read(text: str, form: str, profile: str = "default") -> Pair:
     return Pair(access_key, secret)
 
 
+def secrets(text: str) -> Mapping[str, str]:
+    """A login as lines NAME=VALUE or as an object in JSON. Raises Failure; never quotes the text."""
+    if text.lstrip().startswith("{"):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            raise Failure("The text is not JSON.") from None
+        if found and all(isinstance(value, str) for value in found.values()):
+            return dict(found)
+        raise Failure("The secrets in JSON are one object of texts.")
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    pairs = [pair for line in lines if (pair := _assignment(line))]
+    if not pairs or len(pairs) < len(lines):
+        raise Failure("The secrets are lines NAME=VALUE, or an object in JSON.")
+    return dict(pairs)
+
+
 def write(pair: Pair, form: str, profile: str, region: str, url: str) -> str:
     """A text that other programs read."""
     return _WRITE[form](pair, profile, region, url)

@@ -15,7 +15,7 @@ from keystoneauth1 import exceptions
 from keystoneauth1.session import Session as Wire
 from openstack.config import OpenStackConfig
 
-from isthmus.errors import Invalid, Unavailable
+from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.openstack.addresses import OpenStackAddresses
@@ -52,7 +52,8 @@ _TURNS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an operator says of an OpenStack. `cloud` names an entry of clouds.yaml; else `auth` has its login."""
+    """What an operator says of an OpenStack. `cloud` names an entry of clouds.yaml; `auth` is the login, or what is
+    otherwise in it."""
 
     cloud: str = ""
     clouds_yaml: str = ""
@@ -114,14 +115,17 @@ class OpenStack:
         login = hashlib.sha256(json.dumps(dict(secrets), sort_keys=True).encode()).hexdigest()
         signed = self._signings.get(tenant, login)
         if signed is None:
-            signed = self._signings.put(tenant, login, self.sign_in(by_secrets(self.auth_url, secrets)))
+            signed = self.sign_in(by_secrets(self.auth_url, secrets))
+            if signed.project() != tenant:
+                raise Denied("The login that is kept for this account is one of another project.")
+            self._signings.put(tenant, login, signed)
         return OpenStackSession(self, Client(tenant, signed.adapter))
 
     def sign_in(self, auth: Any) -> Signed:
         """Connections under a login of keystoneauth's."""
         wire = Wire(
             auth=auth,
-            verify=self.options.verify,
+            verify=self._service.session.verify,
             app_name="isthmus",
             discovery_cache=self._discovered,
         )
@@ -185,18 +189,20 @@ class OpenStackSession:
 
 
 def _connect(options: Options) -> Any:
+    said: dict[str, Any] = {"cacert": options.verify} if isinstance(options.verify, str) else {}
+    said |= {} if options.verify else {"verify": False}
+    said |= {"auth": dict(options.auth)} if options.auth else {}
     try:
         if not options.cloud:
             return openstack.connect(
                 load_envvars=False,
                 load_yaml_config=False,
                 region_name=options.region or None,
-                auth=dict(options.auth),
-                verify=options.verify,
+                **said,
             )
         files = [options.clouds_yaml] if options.clouds_yaml else None
         config = OpenStackConfig(config_files=files, load_envvars=False)
-        region: Any = config.get_one(options.cloud, region_name=options.region or None)
+        region: Any = config.get_one(options.cloud, region_name=options.region or None, **said)
         return openstack.connection.Connection(config=region)
     except (openstack.exceptions.SDKException, exceptions.ClientException) as error:
         raise Invalid(f"the login to OpenStack cannot be: {error}", "cloud") from error
