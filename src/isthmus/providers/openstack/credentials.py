@@ -110,8 +110,11 @@ class Credentials:
         if found is None:
             return None
         access_key = request.access_key
-        known = self._known(found.project, access_key, found.user)
-        return known or self._granted(access_key, _own(access_key, found.secret))
+        known = None if found.fresh else self._known(found.project, access_key, found.user)
+        signed = known or self._granted(access_key, _own(access_key, found.secret))
+        if signed is None:  # the user is disabled, or without a role
+            told.forget(access_key)
+        return signed
 
 
 def _taken(answer: Any, what: str) -> bool:
@@ -246,6 +249,8 @@ class Told:
     user: str
     project: str
     secret: str = field(repr=False)
+    fresh: bool = True
+    """Keystone has just told it: the user's token is then looked at anew as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +284,10 @@ class Secrets:
         told = self._told(request.access_key)
         return told if told and request.verify(told.secret) else None
 
+    def forget(self, access_key: str) -> None:
+        with self._lock:
+            self._kept.pop(access_key, None)
+
     def _told(self, access_key: str) -> Told | None:
         """A credential as Keystone has it now."""
         since = time.monotonic()
@@ -286,8 +295,7 @@ class Secrets:
         found = answer.json()["credential"] if _taken(answer, "the secrets of credentials") else {}
         blob = json.loads(found["blob"]) if found.get("type") == "ec2" else {}
         if not found.get("project_id") or blob.get("access") != access_key or not blob.get("secret"):
-            with self._lock:
-                self._kept.pop(access_key, None)
+            self.forget(access_key)
             return None
         told = Told(found["user_id"], found["project_id"], blob["secret"])
         self._keep(access_key, told, since)
@@ -304,4 +312,5 @@ class Secrets:
 
     def _unlocked(self, access_key: str, kept: _Kept) -> Told:
         nonce, locked = kept.locked[:_NONCE_BYTES], kept.locked[_NONCE_BYTES:]
-        return Told(kept.user, kept.project, self._cipher.decrypt(nonce, locked, access_key.encode()).decode())
+        secret = self._cipher.decrypt(nonce, locked, access_key.encode()).decode()
+        return Told(kept.user, kept.project, secret, fresh=False)
