@@ -195,7 +195,7 @@ class Keystone:
         self._base = f"{base}/v3"
         self._session = session
         self._lock = threading.Lock()
-        self._sure = 0.0
+        self._sure = float("-inf")
         """When our token was surely good, by the monotonic clock."""
 
     def get(self, path: str) -> Any:
