@@ -96,9 +96,10 @@ class OpenStackVolumes:
             raise Conflict("volume", native, str(refusal), "in-use" if held else "state") from refusal
 
     def attach_volume(self, native: str, server: str, device: str) -> None:
-        item, host = together(partial(self._one, native), partial(servers.one, self._client, server))
-        self._check_attach(item, host, device)
         with self._cloud.turn(server):
+            self._client.again()
+            item, host = together(partial(self._one, native), partial(servers.one, self._client, server))
+            self._check_attach(item, host, device)
             if device in self._devices(host):
                 raise Conflict("device", device, f"the server {server} has a disk on {device}", "in-use")
             place = disks.Place(server, False, datetime.now(UTC), device)

@@ -1,0 +1,150 @@
+"""Volumes, snapshots and images of a real Cinder and Glance, through a botocore client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+SECONDS = 120
+ZONE = "us-east-1a"
+
+
+def until(look: Callable[[], str], state: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while (seen := look()) != state:
+        assert time.monotonic() < deadline, f"{seen} and not {state} after {SECONDS} s"
+        time.sleep(0.5)
+
+
+def volume_of(ec2: Any, volume: str) -> Any:
+    [found] = ec2.describe_volumes(VolumeIds=[volume])["Volumes"]
+    return found
+
+
+def gone(ec2: Any, volume: str) -> str:
+    try:
+        return str(volume_of(ec2, volume)["State"])
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+
+
+@pytest.fixture
+def later() -> Iterator[list[Callable[[], Any]]]:
+    """What is to be done at the end, the last first; what is gone already is well."""
+    steps: list[Callable[[], Any]] = []
+    yield steps
+    for step in reversed(steps):
+        with suppress(ClientError):
+            step()
+
+
+@pytest.fixture
+def volume(ec2: Any, later: list[Callable[[], Any]]) -> str:
+    """An available volume of 1 GiB."""
+    made = str(ec2.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"])
+    later.append(lambda: ec2.delete_volume(VolumeId=made))
+    until(lambda: str(volume_of(ec2, made)["State"]), "available")
+    return made
+
+
+@pytest.fixture
+def snapshot(ec2: Any, volume: str, later: list[Callable[[], Any]]) -> str:
+    made = str(ec2.create_snapshot(VolumeId=volume)["SnapshotId"])
+
+    def state() -> str:
+        return str(ec2.describe_snapshots(SnapshotIds=[made])["Snapshots"][0]["State"])
+
+    def clear() -> None:
+        ec2.delete_snapshot(SnapshotId=made)
+        until(lambda: "".join(one["State"] for one in _snapshots(ec2, made)), "")
+
+    later.append(clear)
+    until(state, "completed")
+    return made
+
+
+def _snapshots(ec2: Any, snapshot: str) -> Any:
+    return [one for one in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"] if one["SnapshotId"] == snapshot]
+
+
+def test_a_volume_says_its_size_type_and_zone(ec2, volume):
+    found = volume_of(ec2, volume)
+
+    assert (1, "gp2", ZONE, []) == (found["Size"], found["VolumeType"], found["AvailabilityZone"], found["Attachments"])
+
+
+def test_a_volume_type_that_cinder_lacks_is_refused(ec2):
+    with pytest.raises(ec2.exceptions.ClientError, match="UnsupportedOperation.*volume type"):
+        ec2.create_volume(AvailabilityZone=ZONE, Size=500, VolumeType="st1")
+
+
+def test_iops_of_ones_own_are_refused(ec2):
+    with pytest.raises(ec2.exceptions.ClientError, match="UnsupportedOperation.*IOPS"):
+        ec2.create_volume(AvailabilityZone=ZONE, Size=10, VolumeType="io1", Iops=100)
+
+
+def test_a_volume_with_snapshots_is_in_use(ec2, volume, snapshot):
+    with pytest.raises(ec2.exceptions.ClientError, match="VolumeInUse"):
+        ec2.delete_volume(VolumeId=volume)
+
+    assert "available" == volume_of(ec2, volume)["State"]
+
+
+def test_what_is_another_projects_does_not_exist(their_ec2, volume, snapshot):
+    with pytest.raises(their_ec2.exceptions.ClientError, match=r"InvalidVolume\.NotFound"):
+        their_ec2.describe_volumes(VolumeIds=[volume])
+    with pytest.raises(their_ec2.exceptions.ClientError, match=r"InvalidSnapshot\.NotFound"):
+        their_ec2.create_volume(AvailabilityZone=ZONE, SnapshotId=snapshot)
+
+
+def test_an_image_of_snapshots_boots_and_its_disks_are_the_instances(ec2, snapshot, later):
+    mappings = [
+        {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}},
+        {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}},
+    ]
+    image = ec2.register_image(Name="of a snapshot", RootDeviceName="/dev/sda1", BlockDeviceMappings=mappings)[
+        "ImageId"
+    ]
+    later.append(lambda: ec2.deregister_image(ImageId=image))
+    [found] = ec2.describe_images(ImageIds=[image])["Images"]
+    assert [("/dev/sda1", snapshot), ("/dev/sdf", None)] == [
+        (one["DeviceName"], one["Ebs"].get("SnapshotId")) for one in found["BlockDeviceMappings"]
+    ]
+
+    [made] = ec2.run_instances(ImageId=image, InstanceType="m1.nano", MinCount=1, MaxCount=1)["Instances"]
+    instance = made["InstanceId"]
+
+    def look() -> Any:
+        return ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+
+    def clear() -> None:
+        ec2.terminate_instances(InstanceIds=[instance])
+        until(lambda: str(look()["State"]["Name"]), "terminated")
+
+    later.append(clear)
+    until(lambda: str(look()["State"]["Name"]), "running")
+    disks = {one["DeviceName"]: one["Ebs"] for one in look()["BlockDeviceMappings"]}
+    assert {"/dev/sda1", "/dev/sdf"} == disks.keys()
+    assert snapshot == volume_of(ec2, disks["/dev/sda1"]["VolumeId"])["SnapshotId"]
+    ec2.modify_instance_attribute(
+        InstanceId=instance, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"DeleteOnTermination": False}}]
+    )
+    kept = disks["/dev/sdf"]["VolumeId"]
+    later.insert(0, lambda: ec2.delete_volume(VolumeId=kept))
+
+    clear()
+
+    until(lambda: gone(ec2, disks["/dev/sda1"]["VolumeId"]), "InvalidVolume.NotFound")
+    assert "available" == volume_of(ec2, kept)["State"]
+
+
+def test_describing_all_volumes_asks_for_each_list_once(ec2, volume, calls):
+    ec2.describe_volumes()
+
+    assert len(calls.made) == len(set(calls.made)), "something was asked for twice"
+    assert 1 == len([one for one in calls.made if "/volumes" in one])
