@@ -48,9 +48,11 @@ class Field:
     images: dict[str, str] = field(default_factory=dict)
 
     def image(self, caller: Caller) -> str:
-        """A machine image of that cloud."""
+        """A machine image of that cloud, with its root disk on a volume."""
         if caller.endpoint not in self.images:
-            body = _ask(caller, "DescribeImages", Filter__1__Name="image-type", Filter__1__Value__1="machine")
+            machines = {"Filter__1__Name": "image-type", "Filter__1__Value__1": "machine"}
+            on_volumes = {"Filter__2__Name": "root-device-type", "Filter__2__Value__1": "ebs"}
+            body = _ask(caller, "DescribeImages", **machines, **on_volumes)
             found = re.search(rb"<imageId>(ami-\w+)", body)
             assert found
             self.images[caller.endpoint] = found[1].decode()

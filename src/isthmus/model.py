@@ -141,6 +141,8 @@ class Server:
     key: str = ""
     ports: tuple[Port, ...] = ()
     root_device: str = "/dev/sda1"
+    local_root: bool = False
+    """Its root disk is `local`."""
     kernel: str = ""
     ramdisk: str = ""
     architecture: str = "x86_64"
@@ -203,6 +205,8 @@ class ImageDisk:
     snapshot: str = ""
     type: str = ""
     delete_with_server: bool = True
+    local: bool = False
+    """The server's own disk, no volume: it goes with the server. The root disk only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +228,14 @@ class Image:
     kernel: str = ""
     ramdisk: str = ""
     reason: str = ""
+
+    @property
+    def root(self) -> ImageDisk | None:
+        return next((disk for disk in self.disks if disk.device == self.root_device), None)
+
+    @property
+    def local_root(self) -> bool:
+        return self.root is not None and self.root.local
 
 
 @dataclass(frozen=True, slots=True)

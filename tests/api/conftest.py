@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import machine_image
 from house import House
 from joined import demand_mended
 from whole import demand_told
@@ -80,9 +81,7 @@ def stranger(house: House) -> Any:
 
 @pytest.fixture
 def image(ec2: Any) -> str:
-    """A machine image of the cloud's own, with a kernel and a ramdisk."""
-    [found] = ec2.describe_images(Owners=["amazon"], Filters=[{"Name": "name", "Values": ["isthmus-tiny"]}])["Images"]
-    return str(found["ImageId"])
+    return machine_image(ec2)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from asking import instance, instances, refusal, state, tagged, tags, where
+from asking import instance, instances, machine_image, refusal, state, tagged, tags, where
 from fleeting import LONG_AGO, config, create, ids, told, types, web
 
 
@@ -203,7 +203,7 @@ def test_capacity_can_be_asked_for_in_processors(ec2, template):
 def test_what_one_pool_cannot_give_the_next_one_gives(build):
     house = build(instances=3)
     ec2 = house.client()
-    template = web(ec2, ec2.describe_images(Filters=where(name="isthmus-tiny"))["Images"][0]["ImageId"])
+    template = web(ec2, machine_image(ec2))
     answer = create(ec2, template, *types("x9.huge", "t3.micro"), total=2)
 
     assert launched(answer) == [("t3.micro", "us-east-1a", 2)]
@@ -230,7 +230,7 @@ def test_one_type_alone_is_launched_where_that_is_asked(ec2, template):
 def test_below_the_minimum_nothing_is_launched(build):
     house = build(instances=3)
     ec2 = house.client()
-    template = web(ec2, ec2.describe_images(Filters=where(name="isthmus-tiny"))["Images"][0]["ImageId"])
+    template = web(ec2, machine_image(ec2))
     options = {"SingleAvailabilityZone": True, "MinTargetCapacity": 4}
     over = types("t3.micro", "t3.small")
     answer = create(ec2, template, *over, total=5, OnDemandOptions=options)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from asking import instances, refusal, tagged
+from asking import instances, machine_image, refusal, tagged
 from botocore.exceptions import ClientError
 
 
@@ -22,8 +22,7 @@ def _state(ec2: Any, instance: str) -> str:
 
 def launch(house: Any, ec2: Any) -> str:
     """A running instance of the house."""
-    images = ec2.describe_images(Filters=[{"Name": "image-type", "Values": ["machine"]}])["Images"]
-    made = ec2.run_instances(ImageId=images[0]["ImageId"], InstanceType="t3.micro", MinCount=1, MaxCount=1)
+    made = ec2.run_instances(ImageId=machine_image(ec2), InstanceType="t3.micro", MinCount=1, MaxCount=1)
     house.settle()
     return str(made["Instances"][0]["InstanceId"])
 

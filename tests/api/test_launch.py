@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from asking import attribute, disks, instance, instances, refusal, state, tagged, where
+from asking import attribute, disks, instance, instances, machine_image, refusal, state, tagged, where
 
 from isthmus.errors import NoCapacity
 
@@ -21,11 +21,6 @@ def launch(ec2, image, **asked):
     """The id of the one instance launched."""
     [made] = run(ec2, image, **asked)["Instances"]
     return made["InstanceId"]
-
-
-def image_of(ec2):
-    images = ec2.describe_images(Filters=where(image_type="machine", owner_alias="amazon"))["Images"]
-    return next(one["ImageId"] for one in images if "Platform" not in one)
 
 
 def nothing_is_there(house, ec2):
@@ -103,7 +98,7 @@ def test_a_refused_launch_makes_nothing(house, ec2, image, asked, code):
 def test_a_launch_above_the_accounts_limit_is_refused_whole(build):
     house = build(instances=3)
     ec2 = house.client()
-    image = image_of(ec2)
+    image = machine_image(ec2)
 
     assert refusal(run, ec2=ec2, image=image, MinCount=4, MaxCount=4) == "InstanceLimitExceeded"
     assert nothing_is_there(house, ec2)
@@ -113,24 +108,24 @@ def test_a_launch_gets_as_many_as_the_accounts_limit_leaves(build):
     house = build(instances=3)
     ec2 = house.client()
 
-    assert len(run(ec2, image_of(ec2), MinCount=1, MaxCount=10)["Instances"]) == 3
+    assert len(run(ec2, machine_image(ec2), MinCount=1, MaxCount=10)["Instances"]) == 3
     assert len(list(instances(ec2))) == 3
 
 
 def test_terminated_instances_do_not_count(build):
     house = build(instances=1)
     ec2 = house.client()
-    known = launch(ec2, image_of(ec2))
+    known = launch(ec2, machine_image(ec2))
     ec2.terminate_instances(InstanceIds=[known])
 
-    assert launch(ec2, image_of(ec2))
+    assert launch(ec2, machine_image(ec2))
 
 
 def test_a_launch_of_at_least_as_many_as_the_cloud_allows_is_what_it_allows(build):
     house = build(quota={"server": 2})
     ec2 = house.client()
 
-    made = run(ec2, image_of(ec2), MinCount=1, MaxCount=5)["Instances"]
+    made = run(ec2, machine_image(ec2), MinCount=1, MaxCount=5)["Instances"]
     assert len(made) == 2
     assert {one["InstanceId"] for one in made} == {one["InstanceId"] for one in instances(ec2)}
 
@@ -141,7 +136,7 @@ def test_a_launch_of_more_than_the_cloud_allows_is_taken_back_whole(build, quota
     ec2 = house.client()
     asked = {"TagSpecifications": tagged("instance", Name="web")}
 
-    assert refusal(run, ec2=ec2, image=image_of(ec2), MinCount=3, MaxCount=3, **asked) == code
+    assert refusal(run, ec2=ec2, image=machine_image(ec2), MinCount=3, MaxCount=3, **asked) == code
     assert not list(instances(ec2))
     house.settle()
     assert nothing_is_there(house, ec2)
@@ -152,7 +147,7 @@ def test_a_launch_of_more_than_the_cloud_allows_is_taken_back_whole(build, quota
 def test_a_launch_that_was_taken_back_can_be_tried_again_with_its_token(build):
     house = build(quota={"server": 2})
     ec2 = house.client()
-    image = image_of(ec2)
+    image = machine_image(ec2)
     first = launch(ec2, image)
     asked = {"ec2": ec2, "image": image, "MinCount": 2, "MaxCount": 2, "ClientToken": "again"}
     assert refusal(run, **asked) == "InstanceLimitExceeded"

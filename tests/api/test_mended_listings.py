@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from asking import machine_image
 from botocore.exceptions import ClientError
 from house import ZONES, House
 from joined import demand_mended
@@ -98,7 +99,7 @@ class _Tenant:
 def test_after_any_change_a_listing_is_what_it_would_be_if_made_anew(build: Callable[..., House], seed: int) -> None:
     house = build(settle=2.0)
     ec2, chance = house.client(), random.Random(seed)
-    image = ec2.describe_images(Filters=[{"Name": "image-type", "Values": ["machine"]}])["Images"][0]["ImageId"]
+    image = machine_image(ec2)
     tenant, cx = _Tenant(ec2, image, chance), Context(house.account[0], house.world)
     ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=20, MaxCount=20)
     for _ in range(60):

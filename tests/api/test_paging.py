@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from asking import machine_image
 from botocore.exceptions import ClientError
 from least import SPECIFIC, served
 from raw import Sender
@@ -250,9 +251,9 @@ def test_ids_and_a_size_do_not_go_together(send, action):
 def test_a_page_holds_a_thousand_at_most(build):
     house = build(instances=2000)
     ec2 = house.client()
-    images = ec2.describe_images(Filters=[{"Name": "image-type", "Values": ["machine"]}])["Images"]
+    image = machine_image(ec2)
     for _ in range(11):
-        ec2.run_instances(ImageId=images[0]["ImageId"], InstanceType="t3.micro", MinCount=100, MaxCount=100)
+        ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=100, MaxCount=100)
 
     pages = [
         _keys("DescribeInstances", page) for page in ec2.get_paginator("describe_instances").paginate(MaxResults=5000)

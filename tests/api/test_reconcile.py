@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from asking import disks, instance, instances, refusal, state, tagged, tags, where
+from asking import disks, instance, instances, machine_image, refusal, state, tagged, tags, where
 from botocore.exceptions import ClientError
 from tampering import crash_at
 
@@ -17,10 +17,6 @@ from isthmus.providers import DiskSpec, ServerSpec
 LAUNCH = {"InstanceType": "t3.micro", "MinCount": 2, "MaxCount": 2}
 GOING = ("shutting-down", "terminated")
 KINDS = ("volume", "snapshot", "image", "firewall", "address")
-
-
-def machine_image(ec2):
-    return ec2.describe_images(Filters=where(image_type="machine"))["Images"][0]["ImageId"]
 
 
 def session(house):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from asking import disks, instance, refusal, tagged, tags, where
+from asking import disks, instance, machine_image, refusal, tagged, tags
 
 from isthmus.aws.ec2.tags import RESOURCE_TYPES
 from isthmus.core import tags as core_tags
@@ -202,8 +202,7 @@ def test_tags_on_a_public_image_are_ones_own(ec2, stranger, image):
 def test_tags_of_a_terminated_instance_go_when_it_is_no_longer_shown(build):
     house = build(terminated_visible=timedelta(minutes=5))
     ec2 = house.client()
-    [image, *_] = ec2.describe_images(Filters=where(image_type="machine"))["Images"]
-    made = ec2.run_instances(ImageId=image["ImageId"], InstanceType="t3.micro", MinCount=1, MaxCount=1)
+    made = ec2.run_instances(ImageId=machine_image(ec2), InstanceType="t3.micro", MinCount=1, MaxCount=1)
     known = made["Instances"][0]["InstanceId"]
     ec2.create_tags(Resources=[known], Tags=tags(a="1"))
     ec2.terminate_instances(InstanceIds=[known])

@@ -28,7 +28,7 @@ aws_secret = {secret}
 aws_region = {region}
 aws_zone = {region}a
 image_id = {image}
-ebs_image_id = {image}
+ebs_image_id = {ebs_image}
 instance_type = t3.nano
 instance_type_alt = t3.micro
 build_interval = {interval}
@@ -98,11 +98,18 @@ def _settings(account: Account, path: Path, interval: int) -> Path:
             access=account.access_key,
             secret=account.secret,
             region=REGION,
-            image=tiny_image(account),
+            image=_image(account),
+            ebs_image=tiny_image(account),
             interval=interval,
         )
     )
     return path
+
+
+def _image(account: Account) -> str:
+    """An image whose root disk is no volume, where there is one."""
+    found = client(account).describe_images(Filters=[{"Name": "name", "Values": ["isthmus-own-disk"]}])["Images"]
+    return str(found[0]["ImageId"]) if found else tiny_image(account)
 
 
 def _give_public_addresses(account: Account) -> None:

@@ -99,12 +99,28 @@ def flavor(session: Any) -> Flavor:
 
 
 @pytest.fixture(scope="session")
-def image(session: Any) -> Image:
-    """The first machine image that is no Windows."""
-    for image in session.images.list_images():
-        if image.kind is ImageKind.MACHINE and image.state is ImageState.AVAILABLE and not image.platform:
-            return image  # type: ignore[no-any-return]
-    pytest.skip("the cloud has no machine image")
+def machines(session: Any) -> list[Image]:
+    """The machine images that are no Windows, those whose root disk is a volume first."""
+    found = [
+        one
+        for one in session.images.list_images()
+        if one.kind is ImageKind.MACHINE and one.state is ImageState.AVAILABLE and not one.platform
+    ]
+    return sorted(found, key=lambda image: image.local_root)
+
+
+@pytest.fixture(scope="session")
+def image(machines: list[Image]) -> Image:
+    if not machines:
+        pytest.skip("the cloud has no machine image")
+    return machines[0]
+
+
+@pytest.fixture(scope="session")
+def local_image(machines: list[Image]) -> Image:
+    if not machines or not machines[-1].local_root:
+        pytest.skip("the cloud has no image whose root disk is no volume")
+    return machines[-1]
 
 
 @pytest.fixture

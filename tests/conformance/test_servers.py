@@ -14,7 +14,7 @@ from isthmus.model import AttachmentState, Image, ImageKind, ServerState, Volume
 from isthmus.providers import Capability, Cloud, ServerSpec
 
 from .conftest import Base, Doomed
-from .kit import Maker, Patience, missing, refused, word
+from .kit import Maker, Patience, missing, refused, root_disk, word
 
 pytestmark = pytest.mark.needs("compute")
 LAUNCH = pytest.mark.needs(Capability.LAUNCH)
@@ -362,3 +362,29 @@ def test_a_subnet_must_be_of_the_servers_zone(session: Any, made: Maker, plain: 
 
     with refused(Invalid, field="subnet"):
         made.server(replace(plain, ref=word(), subnet=elsewhere[0]))
+
+
+@LAUNCH
+@pytest.mark.boots
+@pytest.mark.needs("volumes")
+def test_a_local_root_disk_makes_no_volume(
+    local_image: Image, plain: ServerSpec, made: Maker, session: Any, patience: Patience
+) -> None:
+    """C30"""
+    root = root_disk(local_image, ref="", local=True)
+    spec = replace(plain, ref=word(), image=local_image.native, disks=(root,))
+
+    server = made.server(spec)
+
+    running = patience.server(session, server.native, ServerState.RUNNING)
+    assert (True, root.device) == (running.local_root, running.root_device)
+    assert not volumes_of(session, server.native)
+    with refused(Conflict, code="in-use", kind="device"):
+        session.volumes.attach_volume(made.volume().native, server.native, root.device)
+    volume, refused_for = replace(root, ref=word(), local=False), ""
+    try:
+        made.server(replace(spec, ref=word(), disks=(volume,)))
+    except Invalid as fault:
+        refused_for = fault.field
+    made_one = volume.ref in {one.ref for one in session.volumes.list_volumes()}
+    assert (made_one, refused_for) in ((True, ""), (False, "disks"))

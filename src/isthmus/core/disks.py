@@ -29,7 +29,7 @@ class DiskOrder:
 
 
 def disks(cx: Context, image: Found[Image], orders: Sequence[DiskOrder]) -> tuple[DiskSpec, ...]:
-    """The image's disks with what was asked for laid over them, the root first."""
+    """The image's disks with what was asked for laid over them, the root first; what is asked for is a volume."""
     asked = {order.device: order for order in orders}
     disks = []
     for disk in image.noun.disks:
@@ -40,6 +40,7 @@ def disks(cx: Context, image: Found[Image], orders: Sequence[DiskOrder]) -> tupl
             raise Invalid(f"The root device {disk.device} has the contents of the image.", "disks")
         if over.without or replaced:
             continue
+        local = disk.local and over == DiskOrder(disk.device)
         asked.pop(disk.device, None)
         disks.append(
             DiskSpec(
@@ -51,7 +52,8 @@ def disks(cx: Context, image: Found[Image], orders: Sequence[DiskOrder]) -> tupl
                 snapshot=disk.snapshot,
                 root=root,
                 delete_with_server=_or(over.delete_with_server, disk.delete_with_server),
-                encrypted=over.encrypted or encrypts(cx),
+                encrypted=not local and (over.encrypted or encrypts(cx)),
+                local=local,
             )
         )
     disks += [_blank(cx, image.cloud, order) for order in asked.values() if not order.without]

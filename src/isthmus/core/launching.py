@@ -119,8 +119,8 @@ def _fitting(cx: Context, view: View, order: Order, specs: list[ServerSpec]) -> 
     held = [("instances", len(live), 1)]
     if order.launch.spot:
         held.append(("spot_instances", sum(bool(one.data.get("launch", {}).get("spot")) for one in live), 1))
-    disks, volumes = len(specs[0].disks), view.of_kind(Kind.VOLUME)
-    if len(volumes) + disks * len(specs) > cx.world.limits.quota("volumes"):
+    disks, volumes = len(_volumes(specs[0])), view.of_kind(Kind.VOLUME)
+    if disks and len(volumes) + disks * len(specs) > cx.world.limits.quota("volumes"):
         others = sum(one.gone is None and one.data.get("server") not in own for one in volumes.values())
         held.append(("volumes", others, disks))
     for name, have, each in held:
@@ -147,7 +147,9 @@ class _Plan:
     def spec(self, cx: Context) -> ServerSpec:
         """One server's spec, under a ref of its own; `ports` are the refs of those to be made."""
         ref = mint(Kind.SERVER, cx.seed)
-        each = tuple(replace(disk, ref=mint(Kind.VOLUME, cx.seed)) for disk in self.template.disks)
+        each = tuple(
+            disk if disk.local else replace(disk, ref=mint(Kind.VOLUME, cx.seed)) for disk in self.template.disks
+        )
         own = tuple(mint(Kind.PORT, cx.seed) for _ in self.ports)
         name = cx.tags.get("instance", {}).get("Name", ref)
         return replace(self.template, ref=ref, name=name, disks=each, ports=own)
@@ -247,12 +249,12 @@ def _record(
                 continue
             launch = replace(order.launch, reservation=reservation, index=number, image=plan.image.id, token=cx.token)
             change.put(Record(spec.ref, cx.account, Kind.SERVER, cloud, "", {"launch": launch.dump()}, now, None))
-            for disk in spec.disks:
-                change.put(Record(disk.ref, cx.account, Kind.VOLUME, cloud, "", {"server": spec.ref}, now, None))
+            for ref in _volumes(spec):
+                change.put(Record(ref, cx.account, Kind.VOLUME, cloud, "", {"server": spec.ref}, now, None))
             if tags := cx.tags.get("instance"):
                 change.tag([spec.ref], tags)
             if tags := cx.tags.get("volume"):
-                change.tag([disk.ref for disk in spec.disks], tags)
+                change.tag(_volumes(spec), tags)
     return specs, fresh, short
 
 
@@ -357,4 +359,9 @@ def _settle(cx: Context, plan: _Plan, answers: Mapping[str, Server | Fault], spe
 
 
 def _refs(specs: Sequence[ServerSpec]) -> list[str]:
-    return [ref for spec in specs for ref in (spec.ref, *(disk.ref for disk in spec.disks))]
+    return [ref for spec in specs for ref in (spec.ref, *_volumes(spec))]
+
+
+def _volumes(spec: ServerSpec) -> list[str]:
+    """The refs of the volumes that it comes with."""
+    return [disk.ref for disk in spec.disks if not disk.local]

@@ -89,7 +89,7 @@ class DiskSpec:
     delete_with_server: bool = True
     encrypted: bool = False
     local: bool = False
-    """The server's own disk, which is no volume and goes with it."""
+    """The server's own disk, no volume: it goes with the server. The root disk only, and without a `ref`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from isthmus.aws.ec2 import permissions
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.disks import disk_orders
 from isthmus.aws.ec2.owners import ALIAS, account_of, is_self
-from isthmus.aws.ec2.states import IMAGE
+from isthmus.aws.ec2.states import IMAGE, ROOT_TYPES
 from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
@@ -247,7 +247,7 @@ def render(face: Face) -> dict[str, Any]:
         "Hypervisor": "xen",
         "VirtualizationType": "hvm",
         "ProductCodes": [],
-        "RootDeviceType": "ebs",
+        "RootDeviceType": ROOT_TYPES[image.local_root],
         "BlockDeviceMappings": mappings(face),
         "EnaSupport": face.found.data.get("ena", True),
         "PlatformDetails": "Windows" if image.platform else "Linux/UNIX",
@@ -274,7 +274,7 @@ def render(face: Face) -> dict[str, Any]:
 
 
 def mappings(face: Face) -> list[dict[str, Any]]:
-    """The BlockDeviceMappings of an image."""
+    """The BlockDeviceMappings of an image; a `local` disk is no EBS volume, and stands in none."""
     return [
         {
             "DeviceName": disk.device,
@@ -287,6 +287,7 @@ def mappings(face: Face) -> list[dict[str, Any]]:
             },
         }
         for disk, snapshot in zip(face.found.noun.disks, face.snapshots, strict=True)
+        if not disk.local
     ]
 
 

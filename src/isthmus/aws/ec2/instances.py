@@ -12,7 +12,7 @@ from isthmus.aws.ec2.api import ec2
 from isthmus.aws.ec2.faces import Face, faces
 from isthmus.aws.ec2.portfaces import interface
 from isthmus.aws.ec2.profiles import profile
-from isthmus.aws.ec2.states import state
+from isthmus.aws.ec2.states import ROOT_TYPES, state
 from isthmus.aws.errors import AwsError
 from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
@@ -160,7 +160,7 @@ def render(face: Face) -> dict[str, Any]:
         "Placement": placement(face),
         "Monitoring": {"State": "enabled" if launch.monitored else "disabled"},
         "Architecture": server.architecture,
-        "RootDeviceType": "ebs",
+        "RootDeviceType": ROOT_TYPES[server.local_root],
         "RootDeviceName": server.root_device,
         "BlockDeviceMappings": [mapping(face, disk) for disk in face.instance.disks],
         "VirtualizationType": "hvm",

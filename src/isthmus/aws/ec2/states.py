@@ -32,6 +32,8 @@ IMAGE = {
     ImageState.AVAILABLE: "available",
     ImageState.ERROR: "failed",
 }
+ROOT_TYPES = {False: "ebs", True: "instance-store"}
+"""By whether the root disk is `local`."""
 
 
 def state(of: ServerState) -> dict[str, Any]:

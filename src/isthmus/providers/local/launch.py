@@ -159,10 +159,12 @@ def _contents(base: Base, tenant: str, spec: ServerSpec, image: ImageRecord) -> 
 def _content(base: Base, tenant: str, disk: DiskSpec, image: ImageRecord) -> Contents:
     if disk.encrypted:
         raise Unsupported(NO_ENCRYPTION)
+    if disk.local:
+        raise Invalid("all disks are volumes here", "disks")
     if disk.root:
-        root = next(one for one in image.noun.disks if one.device == image.noun.root_device)
-        origin = base.snapshots.raw(root.snapshot)
-        if origin is None:
+        root = image.noun.root
+        origin = base.snapshots.raw(root.snapshot) if root else None
+        if root is None or origin is None:
             raise Conflict("image", image.noun.native, "the image's root disk was deleted")
         return Contents(disk, fitting_size(disk.size, root.size), root.snapshot, origin.blob)
     if disk.snapshot:

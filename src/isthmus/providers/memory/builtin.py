@@ -16,11 +16,14 @@ FLAVORS = (
 KERNEL = "kernel-isthmus-tiny"
 RAMDISK = "ramdisk-isthmus-tiny"
 
+OWN_DISK = "isthmus-own-disk"
+
 # name, description, platform, GiB, kernel, ramdisk
 MACHINES = (
     ("isthmus-tiny", "A simulated small Linux", "", 1, KERNEL, RAMDISK),
     ("amzn2-ami-hvm-2.0-simulated-x86_64-gp2", "A simulated Linux, under a name that clients look for", "", 8, "", ""),
     ("isthmus-windows", "A simulated Windows", "windows", 30, "", ""),
+    (OWN_DISK, "A simulated Linux whose root disk is no volume", "", 1, "", ""),
 )
 # native, kind, description
 LOADABLES = (
@@ -35,7 +38,8 @@ def furnish(world: World) -> None:
         for native, kind, description in LOADABLES:
             world.images.put(_loadable(native, kind, description, now))
         for name, description, platform, size, kernel, ramdisk in MACHINES:
-            snapshot = world.snapshots.put(_snapshot(name, size, now))
+            local = name == OWN_DISK
+            snapshot = "" if local else world.snapshots.put(_snapshot(name, size, now)).native
             world.images.put(
                 Image(
                     native=f"image-{name}",
@@ -47,7 +51,7 @@ def furnish(world: World) -> None:
                     description=description,
                     platform=platform,
                     public=True,
-                    disks=(ImageDisk("/dev/sda1", size, snapshot.native),),
+                    disks=(ImageDisk("/dev/sda1", size, snapshot, local=local),),
                     kernel=kernel,
                     ramdisk=ramdisk,
                 )

@@ -148,6 +148,8 @@ class MemoryImages:
         server = self._tenant.servers.get(spec.server)
         if server.state not in (ServerState.RUNNING, ServerState.STOPPED):
             raise Conflict("server", server.native, f"the server {server.native} is {server.state}")
+        if server.local_root:
+            raise Invalid("an image is made of volumes, and the server's root disk is none", "server")
         kernel = self._loadable(spec.kernel, ImageKind.KERNEL) or server.kernel
         ramdisk = self._loadable(spec.ramdisk, ImageKind.RAMDISK) or server.ramdisk
         return Image(

@@ -10,7 +10,6 @@ from isthmus.model import (
     Attachment,
     AttachmentState,
     Image,
-    ImageDisk,
     ImageKind,
     ImageState,
     Port,
@@ -56,6 +55,7 @@ def launch(world: World, tenant: Tenant, spec: ServerSpec, now: datetime) -> Ser
         key=spec.key,
         ports=made,
         root_device=next((disk.device for disk in spec.disks if disk.root), plan.image.root_device),
+        local_root=any(disk.local for disk in spec.disks),
         kernel=plan.kernel,
         ramdisk=plan.ramdisk,
         architecture=plan.image.architecture,
@@ -141,23 +141,26 @@ def _demand_zone(tenant: Tenant, subnet: str, zone: str) -> None:
 
 def _volumes(world: World, tenant: Tenant, spec: ServerSpec, image: Image) -> tuple[tuple[DiskSpec, int, str], ...]:
     devices = {disk.device for disk in spec.disks}
-    refs = {disk.ref for disk in spec.disks}
+    volumes = [disk for disk in spec.disks if not disk.local]
+    refs = {disk.ref for disk in volumes}
     if len(devices) < len(spec.disks) or "" in devices:
         raise Invalid("each disk needs a device of its own", "disks")
-    if len(refs) < len(spec.disks) or "" in refs:
+    if len(refs) < len(volumes) or "" in refs:
         raise Invalid("each disk needs a ref of its own", "disks")
     if sum(disk.root for disk in spec.disks) > 1:
         raise Invalid("a server has one root disk", "disks")
+    if any(disk.local != (disk.root and image.local_root) for disk in spec.disks):
+        raise Invalid("the root disk is a volume or not as the image has it, all others are volumes", "disks")
     for ref in refs:
         if taken := tenant.volumes.by_ref(ref):
             raise Conflict("volume", taken.native, "there is a volume of this ref", code="duplicate")
-    return tuple((disk, *_contents(world, tenant, disk, image)) for disk in spec.disks)
+    return tuple((disk, *_contents(world, tenant, disk, image)) for disk in volumes)
 
 
 def _contents(world: World, tenant: Tenant, disk: DiskSpec, image: Image) -> tuple[int, str]:
     """The size and the snapshot of a new disk."""
     if disk.root:
-        root = _root(image)
+        root = image.root
         return disks.fitting_size(disk.size, root.size if root else 0), root.snapshot if root else ""
     if disk.snapshot:
         # Who may use an image may use its snapshots for this.
@@ -165,10 +168,6 @@ def _contents(world: World, tenant: Tenant, disk: DiskSpec, image: Image) -> tup
         least = of_image.size if of_image else disks.usable_snapshot(world, tenant, disk.snapshot).size
         return disks.fitting_size(disk.size, least), disk.snapshot
     return disks.fitting_size(disk.size, 0), ""
-
-
-def _root(image: Image) -> ImageDisk | None:
-    return next((disk for disk in image.disks if disk.device == image.root_device), None)
 
 
 def _make_disk(world: World, tenant: Tenant, server: Server, disk: DiskSpec, size: int, snapshot: str) -> None:

@@ -174,8 +174,9 @@ class MemoryVolumes:
             raise Conflict("server", native, f"the server {native} is {server.state}")
         if server.zone != volume.zone:
             raise Invalid(f"the volume {volume.native} is not in the zone {server.zone}", "zone")
-        if device in self._tenant.devices.get(native, {}):
-            raise Conflict("device", device, f"the server {native} has a volume on {device}", code="in-use")
+        own = server.local_root and device == server.root_device
+        if own or device in self._tenant.devices.get(native, {}):
+            raise Conflict("device", device, f"the server {native} has a disk on {device}", code="in-use")
 
     def _check_root(self, volume: Volume, link: Attachment) -> None:
         server = self._tenant.servers.get(link.server)
