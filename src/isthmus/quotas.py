@@ -47,6 +47,7 @@ QUOTAS = {
     "vpn_gateways": Quota(5, "vpn-gateway", "virtual private gateways"),
     "customer_gateways": Quota(50, "customer-gateway", "customer gateways"),
     "vpn_connections": Quota(50, "vpn-connection", "VPN connections"),
+    "connections_per_vpn_gateway": Quota(10, "vpn-connection", "VPN connections", "virtual private gateway"),
     "launch_templates": Quota(5000, "launch-template", "launch templates"),
     "versions_per_template": Quota(10_000, "template-version", "versions", "launch template"),
     "placement_groups": Quota(500, "placement-group", "placement groups"),

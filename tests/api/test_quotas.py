@@ -59,6 +59,10 @@ def accepted(at: Place, number: int) -> None:
     at.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering(at, number))
 
 
+def vpn_connection(at: Place, _: int) -> None:
+    at.ec2.create_vpn_connection(Type="ipsec.1", CustomerGatewayId=at.customer, VpnGatewayId=at.vpn)
+
+
 def capacity(at: Place, _: int) -> None:
     asked = {"InstanceType": "t3.micro", "InstancePlatform": "Linux/UNIX", "AvailabilityZone": "us-east-1a"}
     at.ec2.create_capacity_reservation(**asked, InstanceCount=1)
@@ -139,9 +143,8 @@ MAKE: Mapping[str, Callable[[Place, int], object]] = {
     "peering_requests": peering,
     "vpn_gateways": lambda at, _: at.ec2.create_vpn_gateway(Type="ipsec.1"),
     "customer_gateways": customer,
-    "vpn_connections": lambda at, _: at.ec2.create_vpn_connection(
-        Type="ipsec.1", CustomerGatewayId=at.customer, VpnGatewayId=at.vpn, Options={"StaticRoutesOnly": True}
-    ),
+    "vpn_connections": vpn_connection,
+    "connections_per_vpn_gateway": vpn_connection,
     "launch_templates": lambda at, number: template(at, f"template-{number}"),
     "versions_per_template": lambda at, _: at.ec2.create_launch_template_version(
         LaunchTemplateId=at.template, LaunchTemplateData=at.launch

@@ -15,6 +15,7 @@ from isthmus.context import Context
 from isthmus.core import kept
 from isthmus.core.ids import Kind
 from isthmus.core.kept import Kept
+from isthmus.core.quotas import demand
 from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.store import Record, View
 
@@ -136,7 +137,10 @@ def connect(
     def said(view: View) -> Mapping[str, Any]:
         kept.held(view, Kind.VPN_GATEWAY, gateway)
         kept.held(view, Kind.CUSTOMER_GATEWAY, customer)
-        tunnels = _tunnels(cx, kept.there(view, Kind.VPN_CONNECTION), gateway, wanted)
+        others = kept.there(view, Kind.VPN_CONNECTION)
+        of_gateway = sum(one.data["gateway"] == gateway for one in others)
+        demand(cx, "connections_per_vpn_gateway", of_gateway, gateway)
+        tunnels = _tunnels(cx, others, gateway, wanted)
         return {**data, "gateway": gateway, "customer": customer, "routes": [], "tunnels": tunnels}
 
     return kept.create(cx, Kind.VPN_CONNECTION, said, cx.tags.get("vpn-connection"))
