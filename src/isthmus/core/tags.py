@@ -38,12 +38,12 @@ _RESERVED = "aws:"
 def add(cx: Context, ids: Sequence[str], tags: Mapping[str, str]) -> None:
     """Label resources. Raises NotFound for an id that is not the account's, QuotaExceeded above 50 labels."""
     _demand(cx, ids)
-    known = cx.view().tags
-    for one in ids:
-        both = {**known.get(one, {}), **tags}
-        if sum(not key.startswith(_RESERVED) for key in both) > MOST:
-            raise QuotaExceeded("tag", one, f"The resource {one} would have more than {MOST} tags.")
     with cx.store.change(cx.account) as change:
+        known = change.view.tags
+        for one in ids:
+            keys = known.get(one, {}).keys() | tags.keys()
+            if len(keys) > MOST and sum(not key.startswith(_RESERVED) for key in keys) > MOST:
+                raise QuotaExceeded("tag", one, f"The resource {one} would have more than {MOST} tags.")
         change.tag(ids, tags)
 
 
@@ -64,16 +64,34 @@ Label = tuple[str, str, str]
 """The id of a resource, a key and its value."""
 
 
-def labels(cx: Context, ids: Collection[str] | None = None) -> Iterator[Label]:
-    """The account's labels, or those of some resources, by resource and key; behind `cx.after`, if that is set."""
-    if ids is not None:
-        known = cx.view().tags
-        found: Sequence[Label] = sorted((one, *pair) for one in ids for pair in known.get(one, {}).items())
-    else:
-        found = _all(cx)
+def labels(
+    cx: Context,
+    ids: Collection[str] | None = None,
+    prefixes: Collection[str] | None = None,
+    keys: Collection[str] | None = None,
+) -> Iterator[Label]:
+    """The account's labels by resource and key; behind `cx.after`, if that is set.
+
+    All of them, or those of some resources, of ids that begin so, and with some keys.
+    """
+    everything = ids is None and prefixes is None and keys is None
+    found = _all(cx) if everything else sorted(_some(cx.view().tags, ids, prefixes, keys))
     start = bisect_right(found, cx.after, key=lambda label: label[:2]) if cx.after else 0
     for position in range(start, len(found)):
         yield found[position]
+
+
+def _some(
+    known: Mapping[str, Mapping[str, str]],
+    ids: Collection[str] | None,
+    prefixes: Collection[str] | None,
+    keys: Collection[str] | None,
+) -> Iterator[Label]:
+    for one in known if ids is None else known.keys() & ids:
+        if prefixes is None or one.rpartition("-")[0] in prefixes:
+            held = known[one]
+            for key in held if keys is None else held.keys() & keys:
+                yield one, key, held[key]
 
 
 def _all(cx: Context) -> Sequence[Label]:

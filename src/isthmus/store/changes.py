@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, update
 
 from isthmus.store.database import Database
 from isthmus.store.tables import generations, records, tags
@@ -42,9 +42,6 @@ class Statements:
 _MINE = and_(records.c.id == bindparam("known"), records.c.account == bindparam("mine"), records.c.dropped.is_(False))
 _UPDATE = update(records).where(_MINE)
 _DROP = _UPDATE.values(dropped=True, data={}, generation=bindparam("generation"))
-_TAGS = select(tags.c.resource, tags.c.tags).where(
-    tags.c.account == bindparam("account"), tags.c.resource.in_(bindparam("ids", expanding=True))
-)
 
 
 class Edit(NamedTuple):
@@ -77,6 +74,8 @@ class Change:
         self._view = view
         self._generation = connection.scalar(statements.begin, {"account": account})
         self._edits = edits
+        self._tagged: dict[str, Mapping[str, str]] = {}
+        """What tags this change has given to resources, each with all that it has then."""
 
     @cached_property
     def view(self) -> View:
@@ -134,12 +133,12 @@ class Change:
 
     def tag(self, ids: Iterable[str], given: Mapping[str, str]) -> None:
         """Adds tags to resources; a key that is there gets the new value and keeps its place."""
-        before = self._tags(list(ids))
+        before = self._tags(ids)
         self._write({resource: {**now, **given} for resource, now in before.items()}, before)
 
     def untag(self, ids: Iterable[str], keys: Iterable[str] | None = None) -> None:
         """Takes tags away: those of some keys, or all."""
-        before = self._tags(list(ids))
+        before = self._tags(ids)
         taken = None if keys is None else frozenset(keys)
         after = {
             resource: {} if taken is None else {key: value for key, value in now.items() if key not in taken}
@@ -147,9 +146,9 @@ class Change:
         }
         self._write(after, before)
 
-    def _tags(self, ids: list[str]) -> dict[str, dict[str, str]]:
-        found = self._connection.execute(_TAGS, {"account": self._account, "ids": ids})
-        return {**{one: {} for one in ids}, **{row.resource: row.tags for row in found}}
+    def _tags(self, ids: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        before = self.view.tags
+        return {one: self._tagged.get(one, before.get(one, {})) for one in ids}
 
     def _write(self, after: Mapping[str, Mapping[str, str]], before: Mapping[str, Mapping[str, str]]) -> None:
         rows = [
@@ -161,7 +160,8 @@ class Change:
                 "generation": self._generation,
             }
             for resource, now in after.items()
-            if list(now.items()) != list(before[resource].items())
+            if now != before[resource]
         ]
+        self._tagged.update(after)
         if rows:
             self._connection.execute(self._say.tag, rows)

@@ -66,6 +66,8 @@ def delete_tags(cx: Context, req: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @ec2.listing("DescribeTags", key=("ResourceId", "Key"), ordered=True, least=5)
 def describe_tags(cx: Context, req: DescribeTagsRequestTypeDef) -> Iterator[TagDescriptionTypeDef]:
-    for one, key, value in tags.labels(cx, cx.hints.get("resource-id")):
+    kinds = cx.hints.get("resource-type")
+    prefixes = None if kinds is None else [prefix for prefix, kind in RESOURCE_TYPES.items() if kind in kinds]
+    for one, key, value in tags.labels(cx, cx.hints.get("resource-id"), prefixes, cx.hints.get("key")):
         kind: Any = RESOURCE_TYPES.get(one.rpartition("-")[0], "")
         yield {"ResourceId": one, "ResourceType": kind, "Key": key, "Value": value}
