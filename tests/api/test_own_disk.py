@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from asking import attribute, disks, instance, instances, refusal, tagged, where
 
+from isthmus.core.ids import Kind
+
 ROOT = "/dev/sda1"
 
 
@@ -13,6 +15,11 @@ def own_disk(ec2):
     """The image."""
     [found] = ec2.describe_images(Filters=where(root_device_type="instance-store", image_type="machine"))["Images"]
     return found["ImageId"]
+
+
+def records(house, kind):
+    """What the store has of a kind."""
+    return house.store.view(house.account[0]).of_kind(kind)
 
 
 def launch(ec2, image, **asked):
@@ -43,7 +50,8 @@ def test_an_instance_has_no_volume_for_it_and_no_record_of_one(house, ec2, own_d
         made["RootDeviceName"],
     )
     assert [] == made["BlockDeviceMappings"] == attribute(ec2, known, "blockDeviceMapping")
-    assert [] == ec2.describe_volumes()["Volumes"] == house.world.store.find("vol-")
+    assert [] == ec2.describe_volumes()["Volumes"]
+    assert not records(house, Kind.VOLUME)
     other = launch(ec2, image)
     for kind, expected in (("instance-store", known), ("ebs", other)):
         assert [expected] == [one["InstanceId"] for one in instances(ec2, Filters=where(root_device_type=kind))]
@@ -89,7 +97,9 @@ def test_its_root_cannot_be_made_a_volume_here(house, ec2, own_disk, ebs):
 
     asked = {"ImageId": own_disk, "MinCount": 1, "MaxCount": 1, "BlockDeviceMappings": [root]}
     assert "InvalidBlockDeviceMapping" == refusal(ec2.run_instances, **asked)
-    assert not list(instances(ec2)) + house.world.store.find("i-") + house.world.store.find("vol-")
+    assert not list(instances(ec2))
+    assert not records(house, Kind.SERVER)
+    assert not records(house, Kind.VOLUME)
 
 
 def test_encryption_by_default_is_of_volumes_only(house, ec2, own_disk):

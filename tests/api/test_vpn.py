@@ -215,14 +215,13 @@ def test_tags_on_what_is_made(ec2):
 
 
 def test_limits(ec2, vgw, cgw):
-    for _ in range(4):
-        ec2.create_vpn_gateway(Type="ipsec.1")
+    gateways = [vgw, *(ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"] for _ in range(4))]
     assert refusal(ec2.create_vpn_gateway, Type="ipsec.1") == "VpnGatewayLimitExceeded"
     for number in range(1, 50):
         ec2.create_customer_gateway(Type="ipsec.1", PublicIp=f"203.0.113.{number}")
     asked = {"Type": "ipsec.1", "PublicIp": "203.0.113.50"}
     assert refusal(ec2.create_customer_gateway, **asked) == "CustomerGatewayLimitExceeded"
-    made = [connect(ec2, vgw, cgw) for _ in range(50)]
+    made = [connect(ec2, one, cgw) for one in gateways for _ in range(10)]
     assert refusal(connect, ec2=ec2, vgw=vgw, cgw=cgw) == "VpnConnectionLimitExceeded"
 
     tunnels = [each for one in made for each in one["Options"]["TunnelOptions"]]
