@@ -383,7 +383,8 @@ def test_a_local_root_disk_makes_no_volume(
         session.volumes.attach_volume(made.volume().native, server.native, root.device)
     volume, refused_for = replace(root, ref=word(), local=False), ""
     try:
-        made.server(replace(spec, ref=word(), disks=(volume,)))
+        other = made.server(replace(spec, ref=word(), disks=(volume,)))
+        patience.server(session, other.native, ServerState.RUNNING)
     except Invalid as fault:
         refused_for = fault.field
     made_one = volume.ref in {one.ref for one in session.volumes.list_volumes()}

@@ -59,7 +59,8 @@ def image_with(client: Client, snapshot: str) -> str:
 def _own(image: Item) -> ImageDisk:
     """The image's data on the server's own disk. `virtual_size` is that of the disk in a file."""
     size = image.get("virtual_size") or image.get("size") or 0
-    return ImageDisk(root_device(image), max(1, image.get("min_disk") or 0, -(-size // _GIBIBYTE)))
+    least = max(1, image.get("min_disk") or 0, -(-size // _GIBIBYTE))
+    return ImageDisk(root_device(image), least, local=True)
 
 
 def _mapped(image: Item) -> Iterator[tuple[bool, ImageDisk]]:

@@ -215,6 +215,7 @@ class OpenStackCompute:
             key=item["key_name"] or "",
             ports=tuple(own),
             root_device=disks.root_device(item),
+            local_root=bool(item["image"]),
         )
 
     def _body(self, spec: ServerSpec) -> dict[str, Any]:
