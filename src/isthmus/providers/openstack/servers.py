@@ -52,6 +52,7 @@ TASKS = {
 """What a server is doing counts for more than what it is."""
 PORTS, MOST_PORTS = "isthmus:ports", 6
 """The key in a server's metadata of the ports that it is to have, and how many there is room for."""
+NO_KERNEL = "Nova boots the kernel and ramdisk that an image names: make an image with these"
 CONSOLE_LINES = 1000
 CONSOLE_BYTES = 64 * 1024
 
@@ -223,7 +224,7 @@ class OpenStackCompute:
         if spec.zone not in self._cloud.zones:
             raise Invalid(f"there is no zone {spec.zone}", "zone")
         if spec.kernel or spec.ramdisk:
-            raise Unsupported("Nova boots the kernel and ramdisk that an image names: make an image with these.")
+            raise Unsupported(NO_KERNEL)
         flavor = self._flavor(spec.flavor)
         image = self._client.get("image", f"/v2/images/{known('image', spec.image)}", "image", spec.image)
         mappings = launches.mappings(self._client, spec, image)
@@ -248,8 +249,7 @@ class OpenStackCompute:
             body["key_name"] = spec.key
         if spec.user_data:
             body["user_data"] = b64encode(spec.user_data).decode()
-        hints = {"group": spec.group} if spec.group else {}
-        return {"server": body, "os:scheduler_hints": hints}
+        return {"server": body}
 
     def _interfaces(self, spec: ServerSpec) -> tuple[list[str], bool]:
         """The server's ports, and whether they were made for it.
