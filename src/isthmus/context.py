@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from isthmus.errors import Unsupported
+from isthmus.errors import Denied, Unsupported
 from isthmus.quotas import QUOTAS
 from isthmus.steady import Steady
 
@@ -62,6 +62,34 @@ class World:
     """The ranges of addresses of services that networks may have endpoints for."""
     memo: dict[object, object] = field(default_factory=dict)
     """Joined listings, each kept while its sources stand; see core/registry.py."""
+    numbered: tuple[str, ...] = ()
+    """All zones in the order of their ids, where an account does not see all; empty: those of `places`."""
+
+    def of(self, account: str) -> World:
+        """What an account sees: all but the clouds that name their tenants themselves and know none who is it.
+
+        Who is nobody anywhere sees all, and is refused by them.
+        """
+        here = tuple(
+            name for name, cloud in self.clouds.items() if not cloud.admits or self.store.tenant_of(account, name)
+        )
+        if not here or len(here) == len(self.clouds):
+            return self
+        return self._parts.get(here) or self._part(here)
+
+    @cached_property
+    def _parts(self) -> dict[tuple[str, ...], World]:
+        return {}
+
+    def _part(self, here: tuple[str, ...]) -> World:
+        part = self._parts[here] = replace(
+            self,
+            clouds={name: self.clouds[name] for name in here},
+            places={zone: place for zone, place in self.places.items() if place.cloud in here},
+            numbered=tuple(self.places),
+            memo={},
+        )
+        return part
 
     @cached_property
     def remote(self) -> bool:
@@ -85,7 +113,7 @@ class World:
         """A zone's id in AWS's form (`use1-az1`): the region in short and the zone's place in the configuration."""
         area, *rest = self.region.split("-")
         short = area + "".join(word if word.isdigit() else word[:1] for word in rest)
-        return f"{short}-az{list(self.places).index(zone) + 1}"
+        return f"{short}-az{(self.numbered or tuple(self.places)).index(zone) + 1}"
 
 
 class Seed:
@@ -152,7 +180,13 @@ class Context:
     def _sign_in(self, cloud: str) -> Session:
         known = self.world.store.tenant(self.account, cloud)
         opened = self.world.clouds[cloud]
-        return opened.session(known.tenant, known.settings) if known else opened.session(self.account)
+        if known:
+            return opened.session(known.tenant, known.settings)
+        if opened.admits:
+            raise Denied(
+                f"This account is nobody on the cloud {cloud}. Sign with that cloud's credentials, or ask its operator."
+            )
+        return opened.session(self.account)
 
     def tenant(self, cloud: str) -> str:
         """The cloud's id of this account's tenant; by default the account's own number."""

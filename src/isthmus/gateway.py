@@ -41,7 +41,7 @@ class Gateway:
 
     def context(self, account: str) -> Context:
         """A context for work that no request asks for: the command line, the metadata service."""
-        return Context(account=account, world=self.world)
+        return Context(account=account, world=self.world.of(account))
 
     def close(self) -> None:
         for cloud in self.world.clouds.values():

@@ -45,7 +45,7 @@ def build(tmp_path: Path) -> Iterator[Callable[..., House]]:
 def _contexts(house: House) -> list[Context]:
     """All accounts of a house; none where a test broke the store on purpose."""
     try:
-        return [Context(account.id, house.world) for account in house.store.accounts()]
+        return [Context(account.id, house.world.of(account.id)) for account in house.store.accounts()]
     except StoreError:
         return []
 

@@ -14,9 +14,12 @@ from house import House
 from raw import FORM, HOST, Answer, Sender
 
 from isthmus.aws.request import Request
+from isthmus.context import Place
 from isthmus.errors import Unavailable
+from isthmus.flavors import BUILT_IN
 from isthmus.model import SignedRequest
 from isthmus.providers import Admission
+from isthmus.providers.memory import Memory
 
 BLUE, RED = ("", "blue-key", "blue-secret"), ("", "red-key", "red-secret")
 REGIONS = b"Action=DescribeRegions&Version=2016-11-15"
@@ -28,7 +31,7 @@ class Admitting:
     admits = True
 
     def __init__(self, cloud: Any) -> None:
-        self._cloud = cloud
+        self.plain = self._cloud = cloud
         self.keys = {BLUE[1]: (BLUE[2], "project-blue"), RED[1]: (RED[2], "project-red")}
         self.asked: list[SignedRequest] = []
         self.opened: list[tuple[str, dict[str, Any]]] = []
@@ -56,6 +59,7 @@ def house(build: Any) -> House:
     made: House = build()
     made.cloud = Admitting(made.cloud)
     made.world.clouds["memory"] = made.cloud  # type: ignore[index]
+    made.store.set_tenant(made.account[0], "memory", "project-first")
     return made
 
 
@@ -169,6 +173,40 @@ def test_a_cloud_that_is_away_stands_not_in_the_way_of_another(house, blue):
         assert _says(replace(blue, account=("", "blue-key", "wrong")).body(REGIONS)) == (503, "Unavailable")
     finally:
         del house.world.clouds["away"]
+
+
+@pytest.fixture
+def two(house: House) -> Admitting:
+    """A second cloud, which alone knows its tenants, behind an ordinary one."""
+    other = Admitting(Memory("other", ("z",), tuple(BUILT_IN.values()), house.clock))
+    house.world.clouds.update(memory=house.cloud.plain, other=other)
+    house.world.places["us-east-1c"] = Place("us-east-1c", "other", "z")
+    return other
+
+
+def zones(client: Any) -> dict[str, str]:
+    return {one["ZoneName"]: one["ZoneId"] for one in client.describe_availability_zones()["AvailabilityZones"]}
+
+
+def test_an_account_sees_only_clouds_that_it_is_somebody_on(house, two):
+    assert {"us-east-1a": "use1-az1", "us-east-1b": "use1-az2"} == zones(house.client())
+    assert "use1-az3" == zones(house.client(account=BLUE))["us-east-1c"]
+    assert house.client().describe_instances()["Reservations"] == []
+    assert [] == two.opened
+
+    house.store.set_tenant(house.account[0], "other", "project-red")
+    assert "us-east-1c" in zones(house.client())
+
+
+def test_an_account_that_is_nobody_on_any_cloud_is_denied(house):
+    nobody = house.new_account("nobody")
+
+    answer = Sender(house.front, nobody)("DescribeInstances")
+
+    assert _says(answer) == (400, "OperationNotPermitted")
+    assert "is nobody on the cloud memory" in answer.message
+    house.store.set_tenant(nobody[0], "memory", "project-nobody")
+    assert 200 == Sender(house.front, nobody)("DescribeInstances").status
 
 
 def test_what_is_signed_in_a_header_is_told(house, blue):

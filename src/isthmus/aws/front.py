@@ -161,7 +161,7 @@ class Front:
         return Context(
             account=signer.account,
             sessions=signer.sessions,
-            world=self._world,
+            world=self._world.of(signer.account),
             request_id=request_id,
             access_key=claimed.access_key,
             version=version,

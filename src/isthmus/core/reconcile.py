@@ -47,7 +47,7 @@ class Reconciler:
             cloud.mend()
         for account in self._world.store.accounts_with_records():
             try:
-                _mend(Context(account, self._world), grace)
+                _mend(Context(account, self._world.of(account)), grace)
             except Fault as fault:
                 _log.warning("the records of account %s are not mended: %s", account, fault)
         self._forget_gone()

@@ -22,7 +22,7 @@ def lookup(world: World, cloud: str) -> Callable[[str, str], Guest | None]:
         account = world.store.account_of(cloud, tenant)
         if not account:
             return None
-        cx = Context(account, world)
+        cx = Context(account, world.of(account))
         one = instances.index(cx).by_native.get((cloud, native))
         return _guest(cx, one) if one and one.server.ports else None
 
