@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -176,12 +177,14 @@ def test_a_cloud_that_is_away_stands_not_in_the_way_of_another(house, blue):
 
 
 @pytest.fixture
-def two(house: House) -> Admitting:
+def two(house: House) -> Iterator[Admitting]:
     """A second cloud, which alone knows its tenants, behind an ordinary one."""
     other = Admitting(Memory("other", ("z",), tuple(BUILT_IN.values()), house.clock))
     house.world.clouds.update(memory=house.cloud.plain, other=other)
     house.world.places["us-east-1c"] = Place("us-east-1c", "other", "z")
-    return other
+    yield other
+    del house.world.clouds["other"], house.world.places["us-east-1c"]
+    house.world.memo.clear()
 
 
 def zones(client: Any) -> dict[str, str]:
