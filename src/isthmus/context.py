@@ -172,12 +172,13 @@ class Context:
     def session(self, cloud: str) -> Session:
         """The tenant's own view of a cloud."""
         if cloud not in self._sessions:
-            made = self.sessions.get(cloud) or self._sign_in(cloud)
+            made = self.sessions.get(cloud) or self.sign_in(cloud)
             steady = cast("Session", Steady(made.once())) if self.world.clouds[cloud].remote else made
             self._sessions.setdefault(cloud, steady)
         return self._sessions[cloud]
 
-    def _sign_in(self, cloud: str) -> Session:
+    def sign_in(self, cloud: str) -> Session:
+        """A session by what the operator keeps for the account; Denied if the account is nobody there."""
         known = self.world.store.tenant(self.account, cloud)
         opened = self.world.clouds[cloud]
         if known:

@@ -21,6 +21,7 @@ from isthmus.model import Image, ImageKind, ImageState
 from isthmus.providers import ImportSpec
 
 if TYPE_CHECKING:
+    from isthmus.context import Context
     from isthmus.gateway import Gateway
     from isthmus.providers import Images
 
@@ -72,7 +73,8 @@ def bring(
     _check(form, kind, architecture, platform, sha256)
     with common.gateway(settings) as gateway, _file(settings, source, max_size << 30, sha256.lower()) as path:
         found = _format(path, form, ImageKind(kind))
-        tenant, chosen = _tenant(gateway, settings, account, cloud)
+        cx = gateway.context(_owner(gateway, settings, account))
+        chosen = _chosen(gateway, cx, cloud)
         if settings.clouds[chosen].kind == "memory":
             raise Failure(f"The cloud {chosen} lives in the memory of the service: nothing can be put in from outside.")
         name = name or Path(source.partition("?")[0]).name
@@ -88,7 +90,7 @@ def bring(
             platform=platform,
             public=open_to_all,
         )
-        images = gateway.world.clouds[chosen].session(tenant).images
+        images = cx.sign_in(chosen).images
         if images is None:
             raise Failure(f"The cloud {chosen} has no images of its own.")
         made = _await(images, images.import_image(spec).native)
@@ -103,10 +105,10 @@ def show(account: Account = "", config_file: ConfigFile = None, state: State = N
     settings = common.settings(config_file, state)
     table = common.table("IMAGE", "NAME", "STATE", "KIND", "ARCHITECTURE", "PUBLIC", "CLOUD")
     with common.gateway(settings) as gateway:
-        for cloud in gateway.world.clouds:
-            tenant, _ = _tenant(gateway, settings, account, cloud)
-            view = gateway.world.store.view(_owner(gateway, settings, account))
-            images = gateway.world.clouds[cloud].session(tenant).images
+        cx = gateway.context(_owner(gateway, settings, account))
+        view = cx.view()
+        for cloud in cx.world.clouds:
+            images = cx.session(cloud).images
             for one in images.list_images() if images else ():
                 known = identify(view, _PREFIXES[one.kind], cloud, one)
                 public = "yes" if one.public else "no"
@@ -184,12 +186,12 @@ def _owner(gateway: Gateway, settings: Settings, account: str) -> str:
     return common.find_account(gateway.world.store, account).id if account else settings.operator
 
 
-def _tenant(gateway: Gateway, settings: Settings, account: str, cloud: str) -> tuple[str, str]:
-    """The tenant that an image is to belong to, and its cloud."""
-    chosen = cloud or next(iter(gateway.world.clouds))
+def _chosen(gateway: Gateway, cx: Context, cloud: str) -> str:
+    """The cloud that is meant: by default the account's first one."""
+    chosen = cloud or next(iter(cx.world.clouds))
     if chosen not in gateway.world.clouds:
         raise Failure(f"There is no cloud {chosen}: choose one of {', '.join(gateway.world.clouds)}.")
-    return gateway.context(_owner(gateway, settings, account)).tenant(chosen), chosen
+    return chosen
 
 
 def _await(images: Images, native: str) -> Image:
