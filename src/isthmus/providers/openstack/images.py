@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ PUBLIC = frozenset({"public", "community"})
 REF, OF_SERVER, SHARED, REASON = "isthmus_ref", "isthmus_server", "isthmus_shared", "isthmus_reason"
 """Properties of ours. Nova copies those of an image to the images of its servers: on an image that Nova
 made a ref counts only if it is of the server that the image says."""
+_SNAPSHOT = timedelta(hours=6)
+"""How long a snapshot may be in the making."""
 _PATCH = "application/openstack-images-v2.1-json-patch"
 
 
@@ -46,10 +49,8 @@ class OpenStackImages:
         items = [item for item in chosen(natives, self._seen, self._every) if item["status"] not in GONE]
         shared = [item["id"] for item in items if self._ours(item) and item.get(SHARED) and not _public(item)]
         members = dict(zip(shared, for_each(self._members, shared), strict=True))
-        return [
-            _image(item, members.get(item["id"], ()))
-            for item in sorted(items, key=lambda item: (item["created_at"], item["id"]))
-        ]
+        made = [_image(item, members.get(item["id"], ())) for item in items]
+        return sorted(self._whole(made), key=lambda image: (image.created, image.native))
 
     def create_image(self, spec: ImageSpec) -> Image:
         if spec.source:
@@ -107,6 +108,19 @@ class OpenStackImages:
             self._patch(native, {"visibility": "public"})
         except Denied:
             self._patch(native, {"visibility": "community"})
+
+    def _whole(self, images: Sequence[Image]) -> Sequence[Image]:
+        """An image without data is active at once: it is pending as long as one of its snapshots is."""
+        latest = datetime.now(UTC) - _SNAPSHOT
+        if not any(one.created > latest and any(disk.snapshot for disk in one.disks) for one in images):
+            return images
+        pending = snapshots.pending(self._client)
+        return [
+            replace(one, state=ImageState.PENDING)
+            if one.state is ImageState.AVAILABLE and any(disk.snapshot in pending for disk in one.disks)
+            else one
+            for one in images
+        ]
 
     def _every(self) -> list[Item]:
         """Those that Glance lists, those of the community, and those shared with the tenant, accepted or not."""

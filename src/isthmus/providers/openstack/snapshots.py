@@ -66,6 +66,12 @@ def take(client: Client, ref: str, volume: str, description: str) -> Snapshot:
     return _snapshot(client, made)
 
 
+def pending(client: Client) -> set[str]:
+    """The tenant's snapshots that are being made."""
+    listed = client.every("block-storage", "/snapshots", "snapshots", status="creating")
+    return {item["id"] for item in listed if item["status"] == "creating"}
+
+
 def make_bootable(client: Client, native: str) -> None:
     """Nova boots from a snapshot if its volume may be booted from."""
     path = f"/volumes/{one(client, native)['volume_id']}/action"
