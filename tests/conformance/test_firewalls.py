@@ -28,7 +28,11 @@ def firewall_of(session: Any, native: str) -> Firewall:
 
 
 def default_of(session: Any) -> Firewall:
-    [found] = [one for one in session.firewalls.list_firewalls() if one.name == "default"]
+    default = (
+        "" if session.networks is None else next(one.native for one in session.networks.list_networks() if one.default)
+    )
+    named = [one for one in session.firewalls.list_firewalls() if one.name == "default"]
+    [found] = [one for one in named if one.network == default or not default]
     return found  # type: ignore[no-any-return]
 
 

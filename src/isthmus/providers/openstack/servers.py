@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsupported
@@ -53,6 +53,9 @@ TASKS = {
 PORTS, MOST_PORTS = "isthmus:ports", 6
 """The key in a server's metadata of the ports that it is to have, and how many there is room for."""
 NO_KERNEL = "Nova boots the kernel and ramdisk that an image names: make an image with these"
+RESIZING = ("RESIZE", "VERIFY_RESIZE")
+RESIZE_SECONDS, TASK_SECONDS, PAUSE_SECONDS = 30, 20, 0.5
+"""How long a resize and a task under way are waited for, and how long lies between two looks."""
 CONSOLE_LINES = 1000
 CONSOLE_BYTES = 64 * 1024
 
@@ -115,6 +118,8 @@ class OpenStackCompute:
         server = self._one(native)
         if state_of(server) in (ServerState.RUNNING, ServerState.PENDING):
             return
+        if server["status"] in RESIZING:
+            self._confirm(native)
         started = {"isthmus:started": datetime.now(UTC).isoformat()}
         self._client.post("compute", f"/servers/{server['id']}/metadata", {"metadata": started}, "server", native)
         self._act(native, {"os-start": None})
@@ -148,8 +153,24 @@ class OpenStackCompute:
         wanted = self._flavor(flavor)
         if state_of(server) is not ServerState.STOPPED:
             raise Conflict("server", native, f"the server is {server['status'].lower()}")
+        if server["status"] in RESIZING:
+            self._confirm(native)
         if server["flavor"]["original_name"] != flavor:
             self._act(native, {"resize": {"flavorRef": wanted["id"], "OS-DCF:diskConfig": "AUTO"}})
+            self._confirm(native)
+
+    def _confirm(self, native: str) -> None:
+        """Keep a resized server as it is now. Nova takes a while; what is not done by then, the server's start does."""
+        until = time.monotonic() + RESIZE_SECONDS
+        while (server := self._one(native))["status"] in RESIZING and time.monotonic() < until:
+            if server["status"] == "VERIFY_RESIZE" and not server["OS-EXT-STS:task_state"]:
+                with suppress(Invalid, Conflict):  # it is confirmed already, and not seen to be yet
+                    self._act(native, {"confirmResize": None})
+            self._wait()
+
+    def _wait(self) -> None:
+        time.sleep(PAUSE_SECONDS)
+        self._client.again()
 
     def console_output(self, native: str) -> Console:
         self._one(native)
@@ -162,7 +183,15 @@ class OpenStackCompute:
         return str(self._client.get("compute", f"/servers/{native}/os-server-password", "server", native)["password"])
 
     def _act(self, native: str, body: object) -> Any:
-        return self._client.post("compute", f"/servers/{native}/action", body, "server", native)
+        """Nova refuses what comes in the middle of something else, which EC2 does not know: that is waited out."""
+        until = time.monotonic() + TASK_SECONDS
+        while True:
+            try:
+                return self._client.post("compute", f"/servers/{native}/action", body, "server", native)
+            except Conflict as conflict:
+                if "while it is in task_state" not in str(conflict) or time.monotonic() > until:
+                    raise
+            self._wait()
 
     def _one(self, native: str) -> Item:
         return one(self._client, native)
@@ -262,8 +291,6 @@ class OpenStackCompute:
         if before := listed(self._client, "port", name=spec.ref):
             return [before[0]["id"]], True
         subnet = networks.subnet_for(self._client, self._cloud.zones, spec.subnet, spec.zone)
-        if spec.address and ip_address(spec.address) not in ip_network(subnet["cidr"]):
-            raise Invalid(f"{spec.address} is not in {subnet['cidr']}", "address")
         guards = firewalls.for_port(self._client, subnet["network_id"], spec.firewalls)
         noted = notes.dump(keep="0", server=spec.ref)
         return [ports.make(self._client, subnet, guards, noted, spec.address, name=spec.ref)["id"]], True
