@@ -252,7 +252,7 @@ def _natives(cx: Context, view: View, ids: Collection[str]) -> Mapping[str, list
         return None
     found: dict[str, list[str]] = {}
     for record in map(view.records.get, ids):
-        if record is None or record.kind != Kind.SERVER or not record.native:
+        if record is None or record.kind != Kind.SERVER or not record.native or record.cloud not in cx.world.clouds:
             return None
         found.setdefault(record.cloud, []).append(record.native)
     return found
