@@ -16,6 +16,7 @@ from bench import breadth, guests, measures, process, report, servers
 from bench.figures import Figure, Report
 from bench.machine import machine
 from bench.requests import Caller
+from bench.wire import AnswerError
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "bench"
@@ -39,16 +40,28 @@ def main() -> int:
     found = Report(machine(), given.quick)
     servers.install_moto(CACHE)
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as scratch:
-        measure(found, effort, Path(scratch), set(given.only))
+        ended = _measured(found, effort, Path(scratch), set(given.only))
     report.show(found, Console(width=None if sys.stdout.isatty() else 200))
     target = given.json or CACHE / "results.json"
     target.write_text(report.as_json(found))
     log.print(f"\nAll rounds are in {target}")
-    if given.write:
+    if given.write and ended:
         PAGE.write_text(report.as_page(found, effort.rounds, measures.CONNECTIONS))
     for line in found.missed():
         log.print(f"missed: {line}", markup=False, soft_wrap=True)
-    return 0
+    return 0 if ended else 1
+
+
+def _measured(found: Report, effort: measures.Effort, scratch: Path, only: set[str]) -> bool:
+    """Whether all could be measured; if a server answered wrongly, what it has logged is shown."""
+    try:
+        measure(found, effort, scratch, only)
+    except AnswerError as wrong:
+        log.print(f"A server answered wrongly: {wrong}", markup=False, soft_wrap=True)
+        for file in sorted(scratch.rglob("*.log")):
+            log.print(f"\n{file.name}:\n{file.read_text('utf-8', 'replace')[-5000:]}", markup=False, soft_wrap=True)
+        return False
+    return True
 
 
 def measure(found: Report, effort: measures.Effort, scratch: Path, only: set[str]) -> None:
