@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
-
 from isthmus.errors import Invalid
 
 
@@ -389,6 +386,9 @@ class Key:
 
 def public_key(text: str) -> str:
     """An SSH public key on one line, without what is around it. Raises Invalid."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # slow, and not for every command
+    from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
     line = text.strip()
     try:
         if "\n" in line or "\r" in line:
