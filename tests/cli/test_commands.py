@@ -37,6 +37,8 @@ COMMANDS = (
     ("image", "build"),
     ("cloud",),
     ("cloud", "check"),
+    ("import",),
+    ("import", "ec2-api"),
     ("coverage",),
 )
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from isthmus import __version__
-from isthmus.cli import account, cloud, coverage, credentials, image, serve
+from isthmus.cli import account, cloud, coverage, credentials, image, imports, serve
 from isthmus.cli.common import Failure, explained
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(image.app, name="image")
 app.add_typer(cloud.app, name="cloud")
+app.add_typer(imports.app, name="import")
 app.command("coverage", help=coverage.HELP)(coverage.coverage)
 
 
