@@ -38,11 +38,11 @@ STATES = {
     "RESIZE": ServerState.STOPPED,
     "VERIFY_RESIZE": ServerState.STOPPED,
     "REVERT_RESIZE": ServerState.STOPPED,
-    "DELETED": ServerState.DELETED,
-    "SOFT_DELETED": ServerState.DELETED,
     "ERROR": ServerState.ERROR,
 }
 """Nova's statuses; a resize is only ever of a stopped server here."""
+GONE = ("DELETED", "SOFT_DELETED")
+"""Nova still shows a server for a moment, or for as long as the operator's `reclaim_instance_interval`."""
 TASKS = {
     "powering-off": ServerState.STOPPING,
     "powering-on": ServerState.PENDING,
@@ -317,10 +317,11 @@ def one(client: Client, native: str) -> Item:
 def read(client: Client, natives: Sequence[str] | None) -> list[Item]:
     """Those of these servers that exist, or all."""
     if natives is not None and len(natives) <= FEW:
-        return [item for native in natives if (item := found(partial(one, client, native)))]
-    servers = client.every("compute", "/servers/detail", "servers", sort_key="created_at", sort_dir="asc")
+        servers = [item for native in natives if (item := found(partial(one, client, native)))]
+    else:
+        servers = client.every("compute", "/servers/detail", "servers", sort_key="created_at", sort_dir="asc")
     wanted = None if natives is None else set(natives)
-    return [item for item in servers if wanted is None or item["id"] in wanted]
+    return [item for item in servers if item["status"] not in GONE and (wanted is None or item["id"] in wanted)]
 
 
 def state_of(item: Item) -> ServerState:
