@@ -14,7 +14,7 @@ from isthmus.providers import NetworkSpec, SubnetSpec
 from isthmus.providers.openstack import firewalls, landscape, notes, routers
 from isthmus.providers.openstack.client import Client, Item
 from isthmus.providers.openstack.landscape import RANGE, Landscape, hosts, is_own
-from isthmus.providers.openstack.neutron import create, delete, note, own, retag, said
+from isthmus.providers.openstack.neutron import create, delete, listed, note, own, retag, said
 from isthmus.providers.openstack.wiring import retell, wire, wiring_of
 
 if TYPE_CHECKING:
@@ -111,7 +111,10 @@ class OpenStackNetworks:
                 item = self._make(land, spec)
             network = item["network_id"]
             routers.connect(self._client, land, item, routers.ensure(self._client, land, network))
-        return next(one for one in self.list_subnets() if one.native == item["id"])
+            if item["id"] not in land.subnets:
+                land = replace(land, subnets={**land.subnets, item["id"]: item})
+        ports = listed(self._client, "port", fixed_ips=f"subnet_id={item['id']}")
+        return land.subnet(item, replace(land, ports=ports).frees()[item["id"]])
 
     def delete_subnet(self, native: str) -> None:
         land = self._read(ports=True)

@@ -33,7 +33,7 @@ OUTSIDE = (Hop.INTERNET, Hop.EGRESS, Hop.NAT)
 """What the router's gateway is the way to; Neutron lends out the router's own address for it."""
 NO_ACLS = "Neutron has no filters without state; use security groups"
 NO_PEERING = "Neutron routers of two VPCs are not connected by tenants"
-NO_DHCP = "Neutron's DHCP tells servers no domain and no name servers of a VPC's own; set them by user data"
+NO_DHCP = "Neutron tells all servers the operator's domain, and no time servers; set what differs by user data"
 NO_SILENCE = "The cloud's own name server cannot be switched off for a VPC: Neutron always tells it by DHCP."
 WIRED = f"{notes.MARK}wired"
 """The tag of a subnet whose routes were said, be they none."""
