@@ -34,7 +34,7 @@ CLIENT_TESTS = {
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
-_COMMAND = re.compile(r"(?:^|[`(] ?)isthmus ((?:[a-z]+ ?){1,2})", re.MULTILINE)
+_COMMAND = re.compile(r"(?:^|[`(] ?)isthmus ((?:[a-z][a-z0-9-]* ?){1,2})", re.MULTILINE)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -79,8 +79,8 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 @pages
 def test_every_make_target_that_is_named_is_there(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", page.read_text("utf-8"), re.MULTILINE))
     assert named - targets == set()
 
 
