@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import ip_network
 
 from isthmus.errors import Invalid
 
@@ -349,6 +350,32 @@ class Rule:
     @property
     def key(self) -> tuple[str, str, int, int, str, str]:
         return (self.direction, self.protocol, self.low, self.high, self.cidr, self.peer)
+
+
+WITH_PORTS = ("tcp", "udp")
+"""The protocols whose `low` and `high` are ports."""
+HIGHEST = {**dict.fromkeys(WITH_PORTS, 65535), "icmp": 255, "icmpv6": 255}
+"""Protocol -> the largest value of `low` and `high`."""
+
+
+def demand_rule(rule: Rule) -> None:
+    """Raises Invalid for a rule that can be nowhere; whether there is such a peer is for its cloud to say."""
+    number = rule.protocol.isascii() and rule.protocol.isdigit() and int(rule.protocol) < 256
+    if rule.protocol not in HIGHEST and rule.protocol != "-1" and not number:
+        raise Invalid(f"there is no protocol {rule.protocol!r}", "protocol")
+    most = HIGHEST.get(rule.protocol, -1)
+    least = 0 if rule.protocol in WITH_PORTS else -1
+    if not (least <= rule.low <= most and least <= rule.high <= most):
+        raise Invalid(f"{rule.low} to {rule.high} is no range of the protocol {rule.protocol}", "low")
+    if rule.protocol in WITH_PORTS and rule.low > rule.high:
+        raise Invalid(f"{rule.low} to {rule.high} is no range of ports", "low")
+    if bool(rule.cidr) == bool(rule.peer):
+        raise Invalid("a rule names either a range of addresses or a firewall", "cidr")
+    if rule.cidr:
+        try:
+            ip_network(rule.cidr)
+        except ValueError:
+            raise Invalid(f"{rule.cidr!r} is not a range of addresses", "cidr") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
+
+from isthmus.memo import Memo
 
 
 class Steady:
@@ -12,28 +13,16 @@ class Steady:
 
     def __init__(self, session: Any) -> None:
         self._session = session
-        self._read: dict[tuple[object, ...], Any] = {}
-        self._locks: dict[tuple[object, ...], threading.Lock] = {}
+        self._memo = Memo()
 
     def __getattr__(self, name: str) -> Any:
         family = getattr(self._session, name)
-        return None if family is None else _Family(self, name, family)
-
-    def listing(self, what: tuple[object, ...], read: Callable[[], Any]) -> Any:
-        """Two who ask for the same thing at the same time ask for it once."""
-        kept = self._read
-        with self._locks.setdefault(what, threading.Lock()):
-            if what not in kept:
-                kept[what] = read()
-            return kept[what]
-
-    def forget(self) -> None:
-        self._read = {}
+        return None if family is None else _Family(self._memo, name, family)
 
 
 class _Family:
-    def __init__(self, steady: Steady, name: str, family: Any) -> None:
-        self._steady = steady
+    def __init__(self, memo: Memo, name: str, family: Any) -> None:
+        self._memo = memo
         self._name = name
         self._family = family
 
@@ -45,11 +34,11 @@ class _Family:
 
     def _listed(self, verb: str, method: Callable[..., Any], natives: Any) -> Any:
         if natives is None:
-            return self._steady.listing((self._name, verb), method)
-        return self._steady.listing((self._name, verb, frozenset(natives)), lambda: method(natives))
+            return self._memo.get((self._name, verb), method)
+        return self._memo.get((self._name, verb, frozenset(natives)), lambda: method(natives))
 
     def _changed(self, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
         try:
             return method(*given, **named)
         finally:
-            self._steady.forget()
+            self._memo.clear()

@@ -12,7 +12,7 @@ import pytest
 import isthmus
 
 SOURCE = Path(isthmus.__file__).parent
-BASE = frozenset({"isthmus.model", "isthmus.errors", "isthmus.quotas"})
+BASE = frozenset({"isthmus.model", "isthmus.errors", "isthmus.memo", "isthmus.quotas"})
 CONTRACT = "isthmus.providers"
 CONCRETE = tuple(sorted(f"{CONTRACT}.{path.parent.name}" for path in (SOURCE / "providers").glob("*/__init__.py")))
 
@@ -33,6 +33,7 @@ class Layer:
 LAYERS = (
     Layer("isthmus.model"),
     Layer("isthmus.errors"),
+    Layer("isthmus.memo"),
     Layer("isthmus.quotas"),
     Layer("isthmus.flavors"),
     Layer("isthmus.store"),

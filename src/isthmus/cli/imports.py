@@ -70,16 +70,18 @@ def ec2_api(
     left = Counter(known.rpartition("-")[0] for known in others)
     left.update(item.prefix for item in items if item.prefix not in TAKEN)
     wanted = [item for item in items if item.prefix in TAKEN]
-    done: Counter[str] = Counter(item.prefix for item in wanted)
+    named: Counter[str] = Counter(item.prefix for item in wanted)
+    done = named
     if not dry_run:
+        projects: dict[str, list[Item]] = {}
+        for item in wanted:
+            projects.setdefault(item.project, []).append(item)
         with common.store(settings) as store:
-            done = sum((_take(store, cloud, project, wanted, tags) for project in _projects(wanted)), Counter())
+            done = sum((_take(store, cloud, *one, tags) for one in projects.items()), Counter())
     table = common.table("ID", "WOULD BE TAKEN OVER" if dry_run else "TAKEN OVER", "LEFT", "OF")
-    for prefix in sorted({*done, *left, *(item.prefix for item in wanted)}):
-        found = sum(item.prefix == prefix for item in wanted)
-        table.add_row(
-            f"{prefix}-", str(done[prefix]), str(left[prefix] + found - done[prefix]), str(left[prefix] + found)
-        )
+    for prefix in sorted({*named, *left}):
+        total = left[prefix] + named[prefix]
+        table.add_row(f"{prefix}-", str(done[prefix]), str(total - done[prefix]), str(total))
     common.show(table)
 
 
@@ -112,10 +114,6 @@ def _read(url: str) -> tuple[Sequence[Item], Mapping[tuple[str, str], dict[str, 
     return [Item(*row) for row in rows if all(row)], tags, [row[0] for row in rows if not all(row)]
 
 
-def _projects(items: Sequence[Item]) -> Sequence[str]:
-    return list(dict.fromkeys(item.project for item in items))
-
-
 def _take(
     store: Store, cloud: str, project: str, items: Sequence[Item], tags: Mapping[tuple[str, str], dict[str, str]]
 ) -> Counter[str]:
@@ -126,8 +124,6 @@ def _take(
     now, done = datetime.now(UTC), Counter[str]()
     with store.change(account) as change:
         for item in items:
-            if item.project != project:
-                continue
             kind = TAKEN[item.prefix]
             known = change.view.by_native(cloud, kind, item.native)
             if known is None and item.id not in change.view.records:

@@ -190,31 +190,29 @@ def find(cx: Context, ids: Collection[str] | None = None) -> Iterator[Instance]:
 
     Raises NotFound for an id that is not the account's.
     """
-    everything = some(cx, ids) if ids else index(cx)
-    ordered, keys = everything.ordered, everything.keys
-    if ids or cx.only is not None:
-        chosen = (
-            _pick(everything, ids)
-            if ids
-            else [everything.by_id[one] for one in (cx.only or ()) if one in everything.by_id]
-        )
-        ordered = sorted(chosen, key=lambda one: one.key)
-        keys = [one.key for one in ordered]
-    start = bisect_right(keys, cx.after) if cx.after else 0
+    if ids:
+        ordered: Sequence[Instance] = sorted(pick(cx, ids), key=_key)
+    else:
+        everything = index(cx)
+        ordered = everything.ordered
+        if cx.only is not None:
+            ordered = sorted((everything.by_id[one] for one in cx.only & everything.by_id.keys()), key=_key)
+    start = bisect_right(ordered, cx.after, key=_key) if cx.after else 0
     for place in range(start, len(ordered)):
         yield ordered[place]
 
 
 def pick(cx: Context, ids: Collection[str]) -> list[Instance]:
     """These instances, in the order asked; NotFound names the first that is not the account's."""
-    return _pick(some(cx, ids), ids)
-
-
-def _pick(everything: Instances, ids: Collection[str]) -> list[Instance]:
+    by_id = some(cx, ids).by_id
     for one in ids:
-        if one not in everything.by_id:
+        if one not in by_id:
             raise NotFound(Kind.SERVER, one)
-    return [everything.by_id[one] for one in dict.fromkeys(ids)]
+    return [by_id[one] for one in dict.fromkeys(ids)]
+
+
+def _key(one: Instance) -> tuple[str, str]:
+    return one.key
 
 
 def some(cx: Context, ids: Collection[str]) -> Instances:
@@ -222,10 +220,9 @@ def some(cx: Context, ids: Collection[str]) -> Instances:
 
     Only what is on record is known by its native id; for anything else all must be looked at.
     """
-    view = cx.view()
-    natives = _natives(cx, view, ids)
-    if natives is None:
+    if _natives(cx, ids) is None:
         return index(cx)
+    view = cx.view()
     listed, *parts = all_of(cx, *reads(cx, ids))
     sources = _Sources(view, tuple(one for _, one in listed), *parts)
     join = _Join(cx, sources, _Hung(_grouped(sources.volumes, _attached), _grouped(sources.addresses, _public)))
@@ -235,7 +232,7 @@ def some(cx: Context, ids: Collection[str]) -> Instances:
 
 def reads(cx: Context, ids: Collection[str] | None = None) -> list[Callable[[Context], Any]]:
     """What instances are joined of, to be read at the same time: servers by their clouds, then what hangs on them."""
-    natives = _natives(cx, cx.view(), ids) if ids else None
+    natives = _natives(cx, ids) if ids else None
 
     def servers(cx: Context) -> list[tuple[str, Sequence[Server]]]:
         if natives is None:
@@ -246,12 +243,12 @@ def reads(cx: Context, ids: Collection[str] | None = None) -> list[Callable[[Con
     return [servers, volumes.index, addresses.index, firewalls.index]
 
 
-def _natives(cx: Context, view: View, ids: Collection[str]) -> Mapping[str, list[str]] | None:
+def _natives(cx: Context, ids: Collection[str]) -> Mapping[str, list[str]] | None:
     """The native ids of these by their clouds; None where all are to be looked at."""
     if not cx.world.remote:
         return None
     found: dict[str, list[str]] = {}
-    for record in map(view.records.get, ids):
+    for record in map(cx.view().records.get, ids):
         if record is None or record.kind != Kind.SERVER or not record.native or record.cloud not in cx.world.clouds:
             return None
         found.setdefault(record.cloud, []).append(record.native)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from ipaddress import ip_network
 
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
-from isthmus.model import Direction, Firewall, Rule, ServerState
+from isthmus.model import Direction, Firewall, Rule, ServerState, demand_rule
 from isthmus.providers import FirewallSpec
 from isthmus.providers.local import forwards, networks
 from isthmus.providers.local.base import Base, made, native, need_ref
@@ -16,8 +15,6 @@ from isthmus.providers.local.records import FirewallRecord
 
 DEFAULT = "default"
 # protocol -> the largest value of `low` and `high`
-RANGES = {"tcp": 65535, "udp": 65535, "icmp": 255, "icmpv6": 255}
-WITH_PORTS = ("tcp", "udp")
 ALL_OUT = Rule(Direction.EGRESS, "-1", cidr="0.0.0.0/0")
 ALL_OUT_6 = Rule(Direction.EGRESS, "-1", cidr="::/0")
 NO_EGRESS = (
@@ -150,26 +147,8 @@ class LocalFirewalls:
 
 def check(rule: Rule) -> None:
     """Invalid if the rule cannot be, Unsupported if it cannot be here."""
-    _check_protocol(rule)
-    if bool(rule.cidr) == bool(rule.peer):
-        raise Invalid("a rule names either a range of addresses or a firewall", "cidr")
+    demand_rule(rule)
     if rule.peer:
         raise Unsupported(NO_PEERS)
-    try:
-        ip_network(rule.cidr)
-    except ValueError:
-        raise Invalid(f"{rule.cidr!r} is not a range of addresses", "cidr") from None
     if rule.direction is Direction.EGRESS and rule.key not in (ALL_OUT.key, ALL_OUT_6.key):
         raise Unsupported(NO_EGRESS)
-
-
-def _check_protocol(rule: Rule) -> None:
-    number = rule.protocol.isascii() and rule.protocol.isdigit() and int(rule.protocol) < 256
-    if rule.protocol not in RANGES and rule.protocol != "-1" and not number:
-        raise Invalid(f"there is no protocol {rule.protocol!r}", "protocol")
-    most = RANGES.get(rule.protocol, -1)
-    least = 0 if rule.protocol in WITH_PORTS else -1
-    if not (least <= rule.low <= most and least <= rule.high <= most):
-        raise Invalid(f"{rule.low} to {rule.high} is no range of the protocol {rule.protocol}", "low")
-    if rule.protocol in WITH_PORTS and rule.low > rule.high:
-        raise Invalid(f"{rule.low} to {rule.high} is no range of ports", "low")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import ip_network
 
 from isthmus.errors import Conflict, Denied, Invalid, NotFound
-from isthmus.model import Firewall, Rule
+from isthmus.model import Firewall, Rule, demand_rule
 from isthmus.providers import FirewallSpec
 from isthmus.providers.memory.world import EVERYTHING_OUT, Tenant, World
 
 # protocol -> the largest value of `low` and `high`
-RANGES = {"tcp": 65535, "udp": 65535, "icmp": 255, "icmpv6": 255}
-WITH_PORTS = ("tcp", "udp")
 
 
 class MemoryFirewalls:
@@ -75,29 +72,6 @@ class MemoryFirewalls:
             self._tenant.firewalls.put(replace(firewall, rules=left))
 
     def _check(self, rule: Rule) -> None:
-        _check_protocol(rule)
-        if bool(rule.cidr) == bool(rule.peer):
-            raise Invalid("a rule names either a range of addresses or a firewall", "cidr")
+        demand_rule(rule)
         if rule.peer:
             self._tenant.firewalls.get(rule.peer)
-        else:
-            _check_cidr(rule.cidr)
-
-
-def _check_protocol(rule: Rule) -> None:
-    number = rule.protocol.isascii() and rule.protocol.isdigit() and int(rule.protocol) < 256
-    if rule.protocol not in RANGES and rule.protocol != "-1" and not number:
-        raise Invalid(f"there is no protocol {rule.protocol!r}", "protocol")
-    most = RANGES.get(rule.protocol, -1)
-    least = 0 if rule.protocol in WITH_PORTS else -1
-    if not (least <= rule.low <= most and least <= rule.high <= most):
-        raise Invalid(f"{rule.low} to {rule.high} is no range of the protocol {rule.protocol}", "low")
-    if rule.protocol in WITH_PORTS and rule.low > rule.high:
-        raise Invalid(f"{rule.low} to {rule.high} is no range of ports", "low")
-
-
-def _check_cidr(cidr: str) -> None:
-    try:
-        ip_network(cidr)
-    except ValueError:
-        raise Invalid(f"{cidr!r} is not a range of addresses", "cidr") from None

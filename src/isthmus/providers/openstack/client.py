@@ -6,7 +6,6 @@ Sources: the API references of Nova, Neutron, Glance and Cinder; docs.openstack.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, NoReturn, TypeVar
@@ -16,6 +15,7 @@ from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
 from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable, Unsupported
+from isthmus.memo import Memo
 
 Item = Mapping[str, Any]
 T = TypeVar("T")
@@ -37,24 +37,6 @@ _pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="openstack")
 
 MICROVERSIONS = {"compute": "2.53", "block-storage": "3.27"}
 """The least that is asked of each service: those of Pike, by which servers are made with tags."""
-
-
-class Memo:
-    """What was read, by what was asked. Two who ask for the same thing at the same time ask for it once."""
-
-    def __init__(self) -> None:
-        self._read: dict[object, Any] = {}
-        self._locks: dict[object, threading.Lock] = {}
-
-    def get(self, asked: object, read: Callable[[], Any]) -> Any:
-        kept = self._read
-        with self._locks.setdefault(asked, threading.Lock()):
-            if asked not in kept:
-                kept[asked] = read()
-            return kept[asked]
-
-    def clear(self) -> None:
-        self._read = {}
 
 
 class Client:

@@ -10,13 +10,10 @@ from collections.abc import Collection
 from ipaddress import ip_network
 from typing import Any
 
-from isthmus.errors import Invalid, NotFound, Unsupported
-from isthmus.model import Direction, Rule
+from isthmus.errors import NotFound, Unsupported
+from isthmus.model import HIGHEST, WITH_PORTS, Direction, Rule, demand_rule
 from isthmus.providers.openstack.client import Item
 
-MOST = {"tcp": 65535, "udp": 65535, "icmp": 255, "icmpv6": 255}
-"""Protocol -> the largest value of `low` and `high`."""
-WITH_PORTS = ("tcp", "udp")
 ALL_PORTS = (0, 65535)
 EVERYWHERE = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
 NEUTRONS = {"icmpv6": "ipv6-icmp", "-1": None}
@@ -45,7 +42,7 @@ def rule_of(item: Item) -> Rule | None:
     low, high = (-1 if one is None else one for one in (item["port_range_min"], item["port_range_max"]))
     if protocol in WITH_PORTS and low == -1:
         low, high = ALL_PORTS
-    elif protocol not in MOST:
+    elif protocol not in HIGHEST:
         low, high = -1, -1
     peer = item["remote_group_id"] or ""
     wide = str(ip_network(item["remote_ip_prefix"] or EVERYWHERE[item["ethertype"]], strict=False))
@@ -84,29 +81,6 @@ def body_of(group: str, rule: Rule) -> dict[str, Any]:
 
 def check(rule: Rule, groups: Collection[str]) -> None:
     """Raises Invalid, and NotFound for a peer that is not among the tenant's groups."""
-    _check_protocol(rule)
-    if bool(rule.cidr) == bool(rule.peer):
-        raise Invalid("a rule names either a range of addresses or a firewall", "cidr")
+    demand_rule(rule)
     if rule.peer and rule.peer not in groups:
         raise NotFound("firewall", rule.peer[:64])
-    if rule.cidr:
-        _check_cidr(rule.cidr)
-
-
-def _check_protocol(rule: Rule) -> None:
-    number = rule.protocol.isascii() and rule.protocol.isdigit() and int(rule.protocol) < 256
-    if rule.protocol not in MOST and rule.protocol != "-1" and not number:
-        raise Invalid(f"there is no protocol {rule.protocol!r}", "protocol")
-    most = MOST.get(rule.protocol, -1)
-    least = 0 if rule.protocol in WITH_PORTS else -1
-    if not (least <= rule.low <= most and least <= rule.high <= most):
-        raise Invalid(f"{rule.low} to {rule.high} is no range of the protocol {rule.protocol}", "low")
-    if rule.protocol in WITH_PORTS and rule.low > rule.high:
-        raise Invalid(f"{rule.low} to {rule.high} is no range of ports", "low")
-
-
-def _check_cidr(cidr: str) -> None:
-    try:
-        ip_network(cidr)
-    except ValueError:
-        raise Invalid(f"{cidr!r} is not a range of addresses", "cidr") from None
