@@ -111,8 +111,9 @@ class OpenStackCompute:
                 else:
                     ports.let_go(self._client, own)
                 raise
-        [server] = self.list_servers([made["id"]])
-        return server
+        if server := next(iter(self.list_servers([made["id"]])), None):
+            return server
+        raise NotFound("server", made["id"])
 
     def start_server(self, native: str) -> None:
         server = self._one(native)
@@ -138,7 +139,6 @@ class OpenStackCompute:
 
     def delete_server(self, native: str) -> None:
         with suppress(NotFound):
-            known("server", native)
             server = self._one(native)
             disks.keep_refs(self._client, server)
             having = self._ports([native])
@@ -217,13 +217,9 @@ class OpenStackCompute:
                 ports.setdefault(native, []).append({**port, "device_id": native, "device_owner": "compute:"})
 
     def _by_ref(self, ref: str) -> Server | None:
-        found = self._client.every("compute", "/servers/detail", "servers", tags=f"{notes.REF}={ref}")
-        live = [one for one in found if state_of(one) is not ServerState.DELETING]
-        if not live:
-            return None
-        ports = self._ports([live[0]["id"]])
-        self._add_coming(live[:1], ports)
-        return self._server(live[0], ports)
+        tagged = self._client.every("compute", "/servers/detail", "servers", tags=f"{notes.REF}={ref}")
+        live = [one["id"] for one in tagged if one["status"] not in GONE and state_of(one) is not ServerState.DELETING]
+        return next(iter(self.list_servers(live[:1])), None)
 
     def _server(self, item: Item, ports_of: dict[str, list[Item]]) -> Server:
         said = item["metadata"]
