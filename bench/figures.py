@@ -81,10 +81,10 @@ def under(limit: float, unit: str) -> Aim:
 
 
 def alike(one: str, other: str, share: float) -> Aim:
-    """Two quantities of the same figure that differ by no more than a share."""
+    """One quantity of a figure that is no more than a share above another."""
     return Aim(
         f"as {other}, within {share:.0%}",
         lambda figure: figure[one] / figure[other] - 1,
-        lambda found: abs(found) <= share,
+        lambda found: found <= share,
         "{:+.0%}",
     )

@@ -224,9 +224,9 @@ def test_limits(ec2, vgw, cgw):
     made = [connect(ec2, one, cgw) for one in gateways for _ in range(10)]
     assert refusal(connect, ec2=ec2, vgw=vgw, cgw=cgw) == "VpnConnectionLimitExceeded"
 
-    tunnels = [each for one in made for each in one["Options"]["TunnelOptions"]]
-    assert len({each["OutsideIpAddress"] for each in tunnels}) == len(tunnels)
-    assert len({each["TunnelInsideCidr"] for each in tunnels}) == len(tunnels)
+    tunnels = [(one["VpnGatewayId"], each) for one in made for each in one["Options"]["TunnelOptions"]]
+    assert len({each["OutsideIpAddress"] for _, each in tunnels}) == len(tunnels)
+    assert len({(gateway, each["TunnelInsideCidr"]) for gateway, each in tunnels}) == len(tunnels)
     ec2.delete_vpn_connection(VpnConnectionId=made[0]["VpnConnectionId"])
     connect(ec2, vgw, cgw)
 
