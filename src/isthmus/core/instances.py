@@ -272,7 +272,8 @@ def index(cx: Context) -> Instances:
         return known
     made = _mended(cx, known, sources, listed, expired=expired) if known else None
     if made is None:
-        join = _Join(cx, sources, _Hung(_grouped(sources.volumes, _attached), _grouped(sources.addresses, _public)))
+        hung = _Hung(_grouped(sources.volumes, _attached), _grouped(sources.addresses, _public))
+        join = _Join(cx, sources, hung, known)
         live = [one for cloud, servers in listed for one in join.these(cloud, servers) if not _taken_back(one)]
         made = Instances(
             live, join.ended(view.of_kind(Kind.SERVER).keys() - {one.id for one in live}), join.hung, sources

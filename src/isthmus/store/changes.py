@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, update
+from sqlalchemy import Connection, Update, and_, bindparam, update
 
 from isthmus.store.database import Database
 from isthmus.store.tables import generations, records, tags
@@ -42,6 +42,12 @@ class Statements:
 _MINE = and_(records.c.id == bindparam("known"), records.c.account == bindparam("mine"), records.c.dropped.is_(False))
 _UPDATE = update(records).where(_MINE)
 _DROP = _UPDATE.values(dropped=True, data={}, generation=bindparam("generation"))
+
+
+@cache
+def _update(*names: str) -> Update:
+    """Sets these columns, and the generation."""
+    return _UPDATE.values({name: bindparam(name) for name in (*names, "generation")})
 
 
 class Edit(NamedTuple):
@@ -112,8 +118,8 @@ class Change:
         """Sets what is given. Raises KeyError if there is no such record."""
         given: dict[str, Any] = {"native": native, "data": None if data is None else dict(data), "gone": gone}
         values = {name: value for name, value in given.items() if value is not None}
-        statement = _UPDATE.values(**values, generation=self._generation)
-        if self._connection.execute(statement, {"known": known, "mine": self._account}).rowcount != 1:
+        said = {"known": known, "mine": self._account, **values, "generation": self._generation}
+        if self._connection.execute(_update(*values), said).rowcount != 1:
             raise KeyError(known)
         if self._edits is not None:
             self._note(self._edits, known, lambda held: held and replace(held, **values))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 
 from isthmus.store import answers
 from isthmus.store.database import Database
@@ -65,11 +65,39 @@ class Different:
 Outcome = Taken | Answered | Held | Different
 
 
+_MINE = and_(
+    claims.c.account == bindparam("of"), claims.c.action == bindparam("doing"), claims.c.token == bindparam("known")
+)
+_HELD = and_(_MINE, claims.c.holder == bindparam("me"))
+
+
+class Statements:
+    """What claims say to the database, put together once."""
+
+    def __init__(self, database: Database) -> None:
+        lease = database.clock + LEASE_SECONDS
+        names = ("account", "action", "token", "digest", "seed", "created", "holder", "answer")
+        fresh: dict[str, Any] = {**{name: bindparam(name) for name in names}, "lease": lease}
+        self.insert = database.insert(claims).values(fresh).on_conflict_do_nothing().returning(claims.c.seed)
+        leased = (claims.c.lease > database.clock).label("leased")
+        self.look = select(claims, leased).where(_MINE).with_for_update()
+        again = {name: fresh[name] for name in ("digest", "seed", "created", "holder", "answer", "lease")}
+        self.retake = update(claims).where(_MINE).values(again)
+        self.end = (
+            update(claims)
+            .where(_HELD, claims.c.answer.is_(None))
+            .values(holder=_FREE, lease=0, answer=bindparam("answer"))
+        )
+        self.renew = update(claims).where(_HELD).values(lease=lease)
+        self.purge = delete(claims).where(claims.c.created < bindparam("before"), claims.c.lease <= database.clock)
+
+
 class Claims:
     """A claim is held until it is finished or released, and renewed meanwhile."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._say = Statements(database)
         self._me = f"{this_process()}/{secrets.token_hex(4)}"
         self._held: set[Claim] = set()
         self._lock = threading.Lock()
@@ -112,12 +140,10 @@ class Claims:
 
     def purge(self, now: datetime) -> None:
         with self._database.writing() as connection:
-            over = claims.c.lease <= self._database.clock
-            connection.execute(delete(claims).where(claims.c.created < now - KEPT, over))
+            connection.execute(self._say.purge, {"before": now - KEPT})
 
     def _insert(self, connection: Connection, claim: Claim, now: datetime) -> Taken | None:
-        insert = self._database.insert(claims).values(self._fresh(claim, now)).on_conflict_do_nothing()
-        seed = connection.scalar(insert.returning(claims.c.seed))
+        seed = connection.scalar(self._say.insert, self._fresh(claim, now))
         return Taken(seed) if seed else None
 
     def _fresh(self, claim: Claim, now: datetime) -> dict[str, Any]:
@@ -129,15 +155,11 @@ class Claims:
             "seed": secrets.token_hex(16),
             "created": now,
             "answer": None,
-            **self._mine(),
+            "holder": self._me,
         }
 
-    def _mine(self) -> dict[str, Any]:
-        return {"holder": self._me, "lease": self._database.clock + LEASE_SECONDS}
-
     def _judge(self, connection: Connection, claim: Claim, now: datetime) -> Outcome:
-        query = select(claims, (claims.c.lease > self._database.clock).label("leased"))
-        row = connection.execute(query.where(_is(claim)).with_for_update()).one_or_none()
+        row = connection.execute(self._say.look, _named(claim)).one_or_none()
         if row is None or self._at_work(row, claim):
             return Held() if row is None or row.digest == claim.digest else Different()
         if row.created <= now - KEPT:
@@ -145,7 +167,7 @@ class Claims:
         if row.answer is not None:
             return Answered(answers.loads(row.answer)) if row.digest == claim.digest else Different()
         if row.digest == claim.digest:
-            return self._retake(connection, claim, {"seed": row.seed, **self._mine()})
+            return self._retake(connection, claim, {**self._fresh(claim, row.created), "seed": row.seed})
         if row.holder == _FREE:  # refused before, so the token is free for a corrected request
             return self._retake(connection, claim, self._fresh(claim, now))
         return Different()
@@ -159,14 +181,13 @@ class Claims:
         return bool(row.leased) and not is_dead(process)
 
     def _retake(self, connection: Connection, claim: Claim, values: dict[str, Any]) -> Taken:
-        connection.execute(update(claims).where(_is(claim)).values(values))
+        connection.execute(self._say.retake, {**values, **_named(claim)})
         return Taken(values["seed"])
 
-    def _end(self, claim: Claim, **values: str) -> bool:
-        mine = and_(_is(claim), claims.c.holder == self._me, claims.c.answer.is_(None))
+    def _end(self, claim: Claim, answer: str | None = None) -> bool:
         with self._database.writing() as connection:
-            found = connection.execute(update(claims).where(mine).values(holder=_FREE, lease=0, **values)).rowcount
-        return found == 1
+            ended = connection.execute(self._say.end, {**_named(claim), "me": self._me, "answer": answer})
+        return ended.rowcount == 1
 
     def _hold(self, claim: Claim) -> None:
         with self._lock:
@@ -178,14 +199,12 @@ class Claims:
     def _renew(self) -> None:
         while not self._closed.wait(_RENEWAL_SECONDS):
             for claim in tuple(self._held):
-                mine = and_(_is(claim), claims.c.holder == self._me)
                 with suppress(StoreError), self._database.writing() as connection:
-                    lease = self._database.clock + LEASE_SECONDS
-                    connection.execute(update(claims).where(mine).values(lease=lease))
+                    connection.execute(self._say.renew, {**_named(claim), "me": self._me})
 
 
-def _is(claim: Claim) -> ColumnElement[bool]:
-    return and_(claims.c.account == claim.account, claims.c.action == claim.action, claims.c.token == claim.token)
+def _named(claim: Claim) -> dict[str, str]:
+    return {"of": claim.account, "doing": claim.action, "known": claim.token}
 
 
 def _same(one: Claim, other: Claim) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    PoolProxiedConnection,
     Table,
     cast,
     create_engine,
@@ -59,11 +60,15 @@ class Database:
         self._writer = make_engine(url)
         self._reader = make_engine(url, isolation_level="AUTOCOMMIT")
         self._pulse = make_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=False)
+        self._pulses: list[PoolProxiedConnection] = []
+        """Idle connections to ask for generations: the engine's pool would take longer than the question."""
         # SQLite has one writer; queueing here spares the threads of this process its polling for the lock.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.dialect == "sqlite" else nullcontext()
         self._mine = threading.local()
 
     def close(self) -> None:
+        while self._pulses:
+            self._pulses.pop().close()
         for engine in (self._writer, self._reader, self._pulse):
             engine.dispose()
 
@@ -100,14 +105,18 @@ class Database:
     def generation(self, account: str) -> int:
         """The number of the account's last change; 0 before the first. Past SQLAlchemy, as every request asks this."""
         with self._explaining():
-            raw = self._pulse.raw_connection()
+            try:
+                raw = self._pulses.pop()
+            except IndexError:
+                raw = self._pulse.raw_connection()
             try:
                 row = raw.driver_connection.execute(_PULSE[self.dialect], (account,)).fetchone()  # type: ignore[union-attr]
-            except self._driver_error:
+            except BaseException as error:
                 raw.invalidate()
-                return self._generation_anew(account)
-            finally:
-                raw.close()
+                if isinstance(error, self._driver_error):
+                    return self._generation_anew(account)
+                raise
+            self._pulses.append(raw)
         return int(row[0]) if row else 0
 
     @property
