@@ -190,6 +190,32 @@ def test_tags_keep_their_order_and_places(store: Store, account: str) -> None:
     assert list(store.view(account).tags["vol-2"].items()) == [("z", "1"), ("a", "2")]
 
 
+def test_tags_that_this_process_gives_are_told_as_another_one_reads_them(opened: Opener) -> None:
+    store, other = opened(), opened()
+    account = store.create_account("acme").id
+    for given in ({"a": "1"}, {"b": "ä"}, {"a": "2"}):
+        store.view(account)
+        with store.change(account) as change:
+            change.tag(["i-1", "i-2"], given)
+        with store.change(account) as change:
+            change.untag(["i-2"], ["b"])
+    with other.change(account) as change:
+        change.tag(["i-3"], {"c": "3"})
+    with store.change(account) as change:
+        change.tag(["i-4"], {})
+        change.tag(["i-4"], {"d": "4"})
+
+    found = [[(known, list(held.items())) for known, held in one.view(account).tags.items()] for one in (store, other)]
+
+    assert found[0] == found[1]
+    assert dict(found[0]) == {
+        "i-1": [("a", "2"), ("b", "ä")],
+        "i-2": [("a", "2")],
+        "i-3": [("c", "3")],
+        "i-4": [("d", "4")],
+    }
+
+
 def test_tags_are_taken_away_by_key_or_all_together(store: Store, account: str) -> None:
     with store.change(account) as change:
         change.tag(["vol-1", "vol-2"], {"a": "1", "b": "2"})

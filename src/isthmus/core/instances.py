@@ -211,6 +211,19 @@ def pick(cx: Context, ids: Collection[str]) -> list[Instance]:
     return [by_id[one] for one in dict.fromkeys(ids)]
 
 
+def demand(cx: Context, ids: Collection[str]) -> None:
+    """Raises NotFound for the first of these that is not the account's; joins nothing where it need not."""
+    natives = _recorded(cx, ids)
+    for cloud, wanted in (natives or {}).items():
+        compute = cx.session(cloud).compute
+        there = {server.native for server in compute.list_servers(wanted)} if compute else ()
+        if not all(native in there for native in wanted):
+            natives = None
+            break
+    if natives is None:
+        pick(cx, ids)
+
+
 def _key(one: Instance) -> tuple[str, str]:
     return one.key
 
@@ -245,8 +258,11 @@ def reads(cx: Context, ids: Collection[str] | None = None) -> list[Callable[[Con
 
 def _natives(cx: Context, ids: Collection[str]) -> Mapping[str, list[str]] | None:
     """The native ids of these by their clouds; None where all are to be looked at."""
-    if not cx.world.remote:
-        return None
+    return _recorded(cx, ids) if cx.world.remote else None
+
+
+def _recorded(cx: Context, ids: Collection[str]) -> Mapping[str, list[str]] | None:
+    """The native ids of these by their clouds; None unless all are on record."""
     found: dict[str, list[str]] = {}
     for record in map(cx.view().records.get, ids):
         if record is None or record.kind != Kind.SERVER or not record.native or record.cloud not in cx.world.clouds:

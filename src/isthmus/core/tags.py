@@ -138,7 +138,7 @@ def _keys(cx: Context, ids: Sequence[str]) -> None:
 
 
 _CHECKS: Mapping[str, Callable[[Context, Sequence[str]], object]] = {
-    PREFIX[Kind.SERVER]: lambda cx, ids: instances.pick(cx, ids),
+    PREFIX[Kind.SERVER]: lambda cx, ids: instances.demand(cx, ids),
     PREFIX[Kind.VOLUME]: lambda cx, ids: pick(volumes.index(cx), Kind.VOLUME, ids),
     PREFIX[Kind.SNAPSHOT]: lambda cx, ids: pick(volumes.snapshots(cx), Kind.SNAPSHOT, ids),
     PREFIX[Kind.IMAGE]: lambda cx, ids: pick(images.index(cx), Kind.IMAGE, ids),

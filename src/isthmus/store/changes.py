@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Update, and_, bindparam, update
 
 from isthmus.store.database import Database
 from isthmus.store.tables import generations, records, tags
-from isthmus.store.views import Record, View
+from isthmus.store.views import Record, View, Views
 
 _CHANGEABLE = [column.name for column in records.columns if column.name not in ("id", "account")]
 
@@ -71,25 +71,32 @@ class Change:
         connection: Connection,
         statements: Statements,
         account: str,
-        view: Callable[[str], View],
+        views: Views,
         edits: list[Edit] | None = None,
     ) -> None:
         self._connection = connection
         self._say = statements
         self._account = account
-        self._view = view
+        self._views = views
         self._generation = connection.scalar(statements.begin, {"account": account})
         self._edits = edits
         self._tagged: dict[str, Mapping[str, str]] = {}
         """What tags this change has given to resources, each with all that it has then."""
+        self._of_tags_alone = True
+
+    def committed(self) -> None:
+        """What this process wrote of tags need not be read again."""
+        if self._of_tags_alone:
+            self._views.tagged(self._account, self._generation, self._tagged)
 
     @cached_property
     def view(self) -> View:
         """The account as it was before this change; nobody else changes it until the end."""
-        return self._view(self._account)
+        return self._views.view(self._account)
 
     def put(self, record: Record) -> None:
         """Writes a new record, or all of a known one. Raises ValueError for another account's."""
+        self._of_tags_alone = False
         values = {
             "id": record.id,
             "account": record.account,
@@ -116,6 +123,7 @@ class Change:
         gone: datetime | None = None,
     ) -> None:
         """Sets what is given. Raises KeyError if there is no such record."""
+        self._of_tags_alone = False
         given: dict[str, Any] = {"native": native, "data": None if data is None else dict(data), "gone": gone}
         values = {name: value for name, value in given.items() if value is not None}
         said = {"known": known, "mine": self._account, **values, "generation": self._generation}
@@ -126,6 +134,7 @@ class Change:
 
     def drop(self, known: str) -> None:
         """Forgets a record and its tags; that there is none is fine."""
+        self._of_tags_alone = False
         values = {"known": known, "mine": self._account, "generation": self._generation}
         self._connection.execute(_DROP, values)
         if self._edits is not None:
@@ -168,6 +177,6 @@ class Change:
             for resource, now in after.items()
             if now != before[resource]
         ]
-        self._tagged.update(after)
+        self._tagged.update({row["resource"]: row["tags"] for row in rows})
         if rows:
             self._connection.execute(self._say.tag, rows)

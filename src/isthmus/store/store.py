@@ -62,7 +62,9 @@ class Store:
         noted: list[Edit] | None = getattr(self._mine, "edits", None)
         edits: list[Edit] | None = None if noted is None else []
         with self._database.writing() as connection:
-            yield Change(connection, self._statements, account, self._views.view, edits)
+            change = Change(connection, self._statements, account, self._views, edits)
+            yield change
+        change.committed()
         if noted is not None and edits:
             noted.extend(edits)
 

@@ -203,6 +203,17 @@ class Views:
                 self._catch_up(account, shown)
             return shown.view
 
+    def tagged(self, account: str, generation: int, tagged: Mapping[str, Mapping[str, str]]) -> None:
+        """A generation that this process has committed, and that differs from the one before by these tags alone."""
+        shown = self._shown.get(account)
+        if shown is None:
+            return
+        with shown.turn:
+            if shown.generation == generation - 1:
+                now = {resource: MappingProxyType(dict(tagged[resource])) for resource in sorted(tagged)}
+                shown.view = shown.view.after(Difference({}, now))
+                shown.generation = generation
+
     def _catch_up(self, account: str, shown: _Shown) -> None:
         with self._database.snapshot() as connection:
             generation, floor = connection.execute(_STANDING, {"account": account}).one()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -85,6 +86,8 @@ class Decoder:
         self._is_query = model.protocol == "query"
         self._names: Callable[[Shape], Mapping[str, Member]] = cache(self._names_of)
         self._wire: Callable[[Shape], Mapping[str, str]] = cache(self._wire_of)
+        # Items of one list are asked for in a row.
+        self._listed = lru_cache(64)(self._walk)
 
     def decode(self, operation: Operation, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """The request as the model's own names and Python values. Raises AwsError."""
@@ -125,6 +128,15 @@ class Decoder:
         """Where the parameter goes, its shape, and the structure and member that it belongs to."""
         if len(name) > _MAX_NAME:
             raise _unknown(name)
+        listed, _, last = name.rpartition(".")
+        if listed and _INDEX.fullmatch(last):
+            with suppress(AwsError):  # told below, with the whole name
+                path, shape, owner = self._listed(root, listed)
+                if shape.type == "list":
+                    return [*path, int(last)], self._element(shape), owner
+        return self._walk(root, name)
+
+    def _walk(self, root: Shape, name: str) -> tuple[list[Step], Shape, tuple[str, str]]:
         path: list[Step] = []
         shape, owner = root, ("", "")
         segments = name.split(".")
