@@ -1,4 +1,4 @@
-"""`isthmus import ec2-api`: ids that OpenStack's ec2-api gave out, from a database of its schema."""
+"""`isthmus import`: ids that OpenStack's ec2-api gave out, and Nova's own, from databases of their schemas."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ insert into tags values ('blue', 'i-0a1b2c3d', 'Name', 'web');
 """ec2-api 17.0.0's tables, as its models say, with two projects."""
 
 
+NOVA = """
+create table instances (uuid varchar(36), project_id varchar(255), deleted integer, display_name varchar(255));
+create table instance_id_mappings (id integer primary key, uuid varchar(36), deleted integer);
+create table volume_id_mappings (id integer primary key, uuid varchar(36), deleted integer);
+create table snapshot_id_mappings (id integer primary key, uuid varchar(36), deleted integer);
+create table s3_images (id integer primary key, uuid varchar(36), deleted integer);
+create table block_device_mapping (instance_uuid varchar(36), volume_id varchar(36), deleted integer);
+insert into instances values ('server-1', 'blue', 0, 'web'), ('server-2', 'red', 0, 'db'), ('server-3', 'red', 3, '');
+insert into instance_id_mappings values (1, 'server-1', 0), (42, 'server-2', 0), (3, 'server-3', 0);
+insert into volume_id_mappings values (1, 'volume-1', 0), (2, 'volume-2', 0), (3, 'volume-3', 0);
+insert into block_device_mapping values ('server-2', 'volume-1', 0), ('server-1', 'volume-2', 7), ('server-2', null, 0);
+insert into snapshot_id_mappings values (1, 'snapshot-1', 0);
+insert into s3_images values (1, 'image-1', 0), (2, 'image-2', 0);
+"""
+"""What is asked for of Nova's tables (Zed), with two projects, a deleted server and a detached volume."""
+
+
 @pytest.fixture
 def old(tmp_path: Path) -> str:
     """The URL of ec2-api's database."""
@@ -39,8 +56,8 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def take(old: str, state: Path, *words: str) -> list[list[str]]:
-    done = isthmus("import", "ec2-api", "--db", old, "--cloud", "memory", *words, state=state, ISTHMUS_CLOUD="memory")
+def take(old: str, state: Path, *words: str, gateway: str = "ec2-api") -> list[list[str]]:
+    done = isthmus("import", gateway, "--db", old, "--cloud", "memory", *words, state=state, ISTHMUS_CLOUD="memory")
     assert 0 == done.returncode, done.stderr
     return [line.split() for line in done.stdout.splitlines() if "-" in line]
 
@@ -85,6 +102,33 @@ def test_a_dry_run_takes_nothing_over(old: str, state: Path) -> None:
     assert TOLD == take(old, state, "--dry-run")
 
     assert [] == rows(state, "select id from records")
+
+
+def test_ids_of_nova_itself_are_taken_over_of_servers_and_their_volumes(tmp_path: Path, state: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "nova.db")) as database:
+        database.executescript(NOVA)
+    told = [["ami-", "0", "2", "2"], ["i-", "2", "0", "2"], ["snap-", "0", "1", "1"], ["vol-", "1", "2", "3"]]
+
+    for words in (("--dry-run",), (), ()):
+        assert told == take(f"sqlite:///{tmp_path}/nova.db", state, *words, gateway="nova")
+
+    known = "select r.id, r.kind, r.native, t.tenant from records r join tenants t on t.account = r.account"
+    assert [
+        ("i-00000001", "server", "server-1", "blue"),
+        ("i-0000002a", "server", "server-2", "red"),
+        ("vol-00000001", "volume", "volume-1", "red"),
+    ] == rows(state, known)
+
+
+def test_an_id_that_another_account_has_is_left(old: str, state: Path, tmp_path: Path) -> None:
+    take(old, state)
+    with closing(sqlite3.connect(tmp_path / "ec2api.db")) as database, database:
+        database.execute("update items set project_id = 'red', os_id = 'server-9' where id = 'i-0a1b2c3d'")
+
+    [left] = [row for row in take(old, state) if row[0] == "i-"]
+
+    assert ["i-", "0", "1", "1"] == left
+    assert [("server-1",)] == rows(state, "select native from records where kind = 'server'")
 
 
 @pytest.mark.parametrize(

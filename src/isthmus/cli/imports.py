@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -14,6 +16,8 @@ from isthmus.cli.common import ConfigFile, Failure, State
 from isthmus.options import nearest
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from isthmus.store import Store
 
 app = typer.Typer(help="Take over the ids that another gateway gave out.", no_args_is_help=True)
@@ -30,12 +34,15 @@ TAKEN = {
     "sg": "firewall",
     "eipalloc": "address",
 }
-"""The prefixes of ec2-api's ids of things that OpenStack has under one id of its own, with our kinds."""
+"""The prefixes of ids of things that OpenStack has under one id of its own, with our kinds."""
 _MOST_TAGS = 50
+
+CloudName = Annotated[str, typer.Option("--cloud", help="The OpenStack's name in the configuration.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken over.")]
 
 
 class Item(NamedTuple):
-    """A row of ec2-api's table `items`."""
+    """A thing of OpenStack's with the id that another gateway gave it."""
 
     id: str
     project: str
@@ -46,11 +53,22 @@ class Item(NamedTuple):
         return self.id.rpartition("-")[0]
 
 
+@dataclass
+class Old:
+    """What another gateway knew."""
+
+    items: Sequence[Item]
+    tags: Mapping[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    """By project and id."""
+    nameless: Sequence[str] = ()
+    """Ids of what is no thing of OpenStack's, or of nobody knows which project."""
+
+
 @app.command("ec2-api")
 def ec2_api(
     db: Annotated[str, typer.Option("--db", metavar="URL", help="ec2-api's database, as SQLAlchemy names it.")],
-    cloud: Annotated[str, typer.Option("--cloud", help="The OpenStack's name in the configuration.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken over.")] = False,
+    cloud: CloudName,
+    dry_run: DryRun = False,
     config_file: ConfigFile = None,
     state: State = None,
 ) -> None:
@@ -63,13 +81,39 @@ def ec2_api(
 
     Example: isthmus import ec2-api --cloud private --db mysql+pymysql://ec2api:secret@db/ec2api --dry-run
     """
+    _take_over(db, cloud, _of_ec2_api, dry_run, config_file, state)
+
+
+@app.command()
+def nova(
+    db: Annotated[str, typer.Option("--db", metavar="URL", help="The database of a cell, as SQLAlchemy names it.")],
+    cloud: CloudName,
+    dry_run: DryRun = False,
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """Take over Nova's own EC2 ids, such as i-0000002a: those of its EC2 API of old, which guests still read.
+
+    Ids of instances, and of volumes that are attached to them, go on to name what they named. Each project becomes an
+    account, if it is none yet. Nova's database and OpenStack stay as they are; running it again takes over what is
+    new. Ids of images, snapshots and unattached volumes are not taken over: Nova does not know whose they are.
+
+    Example: isthmus import nova --cloud private --db mysql+pymysql://nova:secret@db/nova --dry-run
+    """
+    _take_over(db, cloud, _of_nova, dry_run, config_file, state)
+
+
+def _take_over(
+    db: str, cloud: str, read: Callable[[Connection], Old], dry_run: bool, config_file: ConfigFile, state: State
+) -> None:
     settings = common.settings(config_file, state)
     if cloud not in settings.clouds:
         raise Failure(f"There is no cloud {cloud}.{nearest(cloud, settings.clouds)}")
-    items, tags, others = _read(db)
-    left = Counter(known.rpartition("-")[0] for known in others)
-    left.update(item.prefix for item in items if item.prefix not in TAKEN)
-    wanted = [item for item in items if item.prefix in TAKEN]
+    with _connected(db) as connection:
+        old = read(connection)
+    left = Counter(known.rpartition("-")[0] for known in old.nameless)
+    left.update(item.prefix for item in old.items if item.prefix not in TAKEN)
+    wanted = [item for item in old.items if item.prefix in TAKEN]
     named: Counter[str] = Counter(item.prefix for item in wanted)
     done = named
     if not dry_run:
@@ -77,7 +121,7 @@ def ec2_api(
         for item in wanted:
             projects.setdefault(item.project, []).append(item)
         with common.store(settings) as store:
-            done = sum((_take(store, cloud, *one, tags) for one in projects.items()), Counter())
+            done = sum((_take(store, cloud, *one, old.tags) for one in projects.items()), Counter())
     table = common.table("ID", "WOULD BE TAKEN OVER" if dry_run else "TAKEN OVER", "LEFT", "OF")
     for prefix in sorted({*named, *left}):
         total = left[prefix] + named[prefix]
@@ -85,14 +129,12 @@ def ec2_api(
     common.show(table)
 
 
-def _read(url: str) -> tuple[Sequence[Item], Mapping[tuple[str, str], dict[str, str]], Sequence[str]]:
-    """What names a thing of OpenStack's, the tags by project and id, and what names nothing. Raises Failure."""
-    from sqlalchemy import column, create_engine, select, table
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    """Another gateway's database, to be read. Raises Failure if it cannot be."""
+    from sqlalchemy import create_engine
     from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-    names: list[Any] = [column(name) for name in ("id", "project_id", "os_id")]
-    items = select(*names).select_from(table("items", *names)).order_by(names[0])
-    labels: list[Any] = [column(name) for name in ("project_id", "item_id", "key", "value")]
     try:
         engine = create_engine(url)
     except (ArgumentError, NoSuchModuleError):
@@ -103,15 +145,56 @@ def _read(url: str) -> tuple[Sequence[Item], Mapping[tuple[str, str], dict[str, 
         raise Failure(f"The database's driver is missing: pip install {missing.name}") from None
     try:
         with engine.connect() as connection:
-            rows = [tuple(row) for row in connection.execute(items)]
-            tags: dict[tuple[str, str], dict[str, str]] = {}
-            for of, item, key, value in connection.execute(select(*labels).select_from(table("tags", *labels))):
-                tags.setdefault((of, item), {})[key] = value or ""
+            yield connection
     except DBAPIError as error:
-        raise Failure(f"The database of ec2-api cannot be read: {error.orig}") from None
+        raise Failure(f"The database cannot be read: {error.orig}") from None
     finally:
         engine.dispose()
-    return [Item(*row) for row in rows if all(row)], tags, [row[0] for row in rows if not all(row)]
+
+
+def _of_ec2_api(connection: Connection) -> Old:
+    from sqlalchemy import column, select, table
+
+    names: list[Any] = [column(name) for name in ("id", "project_id", "os_id")]
+    items = select(*names).select_from(table("items", *names)).order_by(names[0])
+    labels: list[Any] = [column(name) for name in ("project_id", "item_id", "key", "value")]
+    rows = [tuple(row) for row in connection.execute(items)]
+    tags: dict[tuple[str, str], dict[str, str]] = {}
+    for of, item, key, value in connection.execute(select(*labels).select_from(table("tags", *labels))):
+        tags.setdefault((of, item), {})[key] = value or ""
+    return Old([Item(*row) for row in rows if all(row)], tags, [row[0] for row in rows if not all(row)])
+
+
+def _of_nova(connection: Connection) -> Old:
+    """By Nova's tables as its models have them from Essex to today: a number for each uuid, shown in hexadecimal."""
+    from sqlalchemy import column, select, table
+
+    def of(name: str, *columns: str) -> Any:
+        return table(name, *(column(one) for one in columns))
+
+    servers, disks = (
+        of("instances", "uuid", "project_id", "deleted"),
+        of("block_device_mapping", "instance_uuid", "volume_id", "deleted"),
+    )
+    numbers, volumes = of("instance_id_mappings", "id", "uuid"), of("volume_id_mappings", "id", "uuid")
+    images, snapshots = of("s3_images", "id"), of("snapshot_id_mappings", "id")
+
+    living = servers.join(numbers, numbers.c.uuid == servers.c.uuid)
+    named = select(numbers.c.id, servers.c.project_id, servers.c.uuid).select_from(living)
+    attached = disks.join(volumes, volumes.c.uuid == disks.c.volume_id)
+    attached = attached.join(servers, servers.c.uuid == disks.c.instance_uuid)
+    held = select(volumes.c.id, servers.c.project_id, volumes.c.uuid).select_from(attached)
+    here = [servers.c.deleted == 0, disks.c.deleted == 0]
+    items = [
+        Item(f"i-{row[0]:08x}", *row[1:]) for row in connection.execute(named.where(here[0]).order_by(numbers.c.id))
+    ]
+    found = connection.execute(held.where(*here).order_by(volumes.c.id).distinct()).all()
+    items += [Item(f"vol-{row[0]:08x}", *row[1:]) for row in found]
+    loose = set(connection.execute(select(volumes.c.id)).scalars()) - {row[0] for row in found}
+    others: dict[str, Iterable[int]] = {"vol": loose}
+    others["ami"] = connection.execute(select(images.c.id)).scalars()
+    others["snap"] = connection.execute(select(snapshots.c.id)).scalars()
+    return Old(items, nameless=[f"{prefix}-{one:08x}" for prefix, numbers in others.items() for one in numbers])
 
 
 def _take(
@@ -126,7 +209,7 @@ def _take(
         for item in items:
             kind = TAKEN[item.prefix]
             known = change.view.by_native(cloud, kind, item.native)
-            if known is None and item.id not in change.view.records:
+            if known is None and store.find(item.id) is None:
                 change.put(Record(item.id, account, kind, cloud, item.native, {}, now, None))
                 if labels := tags.get((project, item.id)):
                     change.tag([item.id], dict(list(labels.items())[:_MOST_TAGS]))
