@@ -153,6 +153,8 @@ class Context:
     hints: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Of a listing's filters those for exact values, by name: what has none of these is left out of the answer anyway,
     so that a listing need not look at it."""
+    filtered: frozenset[str] = frozenset()
+    """The names of all filters of a listing."""
 
     @property
     def store(self) -> Store:

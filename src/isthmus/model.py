@@ -146,6 +146,8 @@ class Server:
     architecture: str = "x86_64"
     platform: str = ""
     """`windows`, or empty."""
+    volumes: tuple[str, ...] = ()
+    """The volumes on it, by native id, where servers tell them: for when volumes themselves cannot be listed."""
 
 
 @dataclass(frozen=True, slots=True)

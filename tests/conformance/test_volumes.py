@@ -225,6 +225,18 @@ def test_a_volume_of_another_leaves_it_as_it_is_and_outlives_it(
         assert VolumeState.AVAILABLE is volume_of(session, copy.native).state
 
 
+@ATTACH_RUNNING
+def test_a_server_names_the_volumes_on_it(running: str, session: Any, made: Maker) -> None:
+    """V20"""
+    made.attached(running, "/dev/sdf")
+    made.volume()
+    links = [(link.server, one.native) for one in session.volumes.list_volumes() for link in one.attachments]
+
+    [server] = session.compute.list_servers([running])
+
+    assert set(server.volumes) in (set(), {native for host, native in links if host == running})
+
+
 def test_the_root_volume_of_a_running_server_cannot_be_detached(base: Base, running: str, session: Any) -> None:
     """V14"""
     root = root_of(session, base)

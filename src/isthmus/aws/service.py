@@ -177,8 +177,8 @@ class Service:
         if listing.ordered:
             only = filters.only(cx.view().tags, listing.key[-1], hints) if hints else None
             cx = replace(cx, after=page.after, only=only)
-        if hints:
-            cx = replace(cx, hints=hints)
+        if wanted:
+            cx = replace(cx, hints=hints, filtered=frozenset(one.get("Name", "") for one in wanted))
         items: Iterable[Mapping[str, Any]] = action.run(cx, request)
         if wanted:
             items = filter(filters.matcher(self.codec, action.name, wanted), items)

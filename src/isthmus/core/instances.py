@@ -14,7 +14,7 @@ from isthmus.core import addresses, firewalls, volumes
 from isthmus.core.ids import Kind, minted
 from isthmus.core.nouns import load_server
 from isthmus.core.registry import NO_TAGS, Found, Index, Native, Noun, all_of, differences, fan_out, identify, same
-from isthmus.errors import NotFound
+from isthmus.errors import NotFound, Unavailable
 from isthmus.model import Address, Firewall, Port, Server, ServerState, Volume
 from isthmus.providers import Session
 from isthmus.store import Record, View
@@ -76,6 +76,12 @@ class Launch:
 _LAUNCH = frozenset(one.name for one in fields(Launch))
 
 
+class Unlisted(NamedTuple):
+    """The ids of volumes on a server, of which its cloud can say no more at the moment."""
+
+    ids: tuple[str, ...]
+
+
 class Instance(NamedTuple):
     """A server with all that a front may say of it."""
 
@@ -85,7 +91,7 @@ class Instance(NamedTuple):
     server: Server
     launch: Launch
     tags: Mapping[str, str]
-    disks: tuple[Found[Volume], ...]
+    volumes: tuple[Found[Volume], ...] | Unlisted
     addresses: tuple[Found[Address], ...]
     groups: tuple[Found[Firewall], ...]
     record: Record | None
@@ -97,6 +103,18 @@ class Instance(NamedTuple):
     @property
     def native(self) -> Native:
         return (self.cloud, self.server.native)
+
+    @property
+    def disks(self) -> tuple[Found[Volume], ...]:
+        """Its volumes. Raises Unavailable while its cloud cannot list them: what is done by them would be wrong."""
+        if isinstance(self.volumes, Unlisted):
+            raise Unavailable(f"The volumes of the instance {self.id} cannot be looked at.")
+        return self.volumes
+
+    @property
+    def disks_seen(self) -> tuple[Found[Volume], ...]:
+        """Its volumes, or none of them while its cloud cannot list them."""
+        return () if isinstance(self.volumes, Unlisted) else self.volumes
 
     @property
     def address(self) -> Found[Address] | None:
@@ -253,7 +271,7 @@ def reads(cx: Context, ids: Collection[str] | None = None) -> list[Callable[[Con
         asked = ((cloud, which, cx.session(cloud).compute) for cloud, which in natives.items())
         return [(cloud, compute.list_servers(which)) for cloud, which, compute in asked if compute]
 
-    return [servers, volumes.index, addresses.index, firewalls.index]
+    return [servers, volumes.seen, addresses.index, firewalls.index]
 
 
 def _natives(cx: Context, ids: Collection[str]) -> Mapping[str, list[str]] | None:
@@ -308,6 +326,8 @@ def _mended(
     public = _regrouped(known.hung.addresses, before.addresses, sources.addresses, _public)
     walls = sources.firewalls.trail.since(before.firewalls.trail)
     if records is None or attached is None or public is None or walls is None:
+        return None
+    if volumes.unlisted(cx, before.volumes) != volumes.unlisted(cx, sources.volumes):
         return None
     gone, new = differences(listed, before.servers)
     touched = attached[1] | public[1] | _guarded(known, sources.firewalls, walls)
@@ -415,6 +435,7 @@ class _Join:
         self._view = sources.view
         self._known = known.by_id if known else {}
         self._walls = sources.firewalls.by_native
+        self._unlisted = volumes.unlisted(cx, sources.volumes)
         self.hung = hung
 
     def these(self, cloud: str, servers: Sequence[Server]) -> list[Instance]:
@@ -433,11 +454,16 @@ class _Join:
             server,
             launch,
             self._view.tags.get(known, NO_TAGS),
-            self.hung.volumes.get((cloud, server.native), ()),
+            self._volumes(cloud, server),
             self.hung.addresses.get((cloud, server.native), ()),
             tuple(wall for native in walls if (wall := self._walls.get((cloud, native)))),
             record,
         )
+
+    def _volumes(self, cloud: str, server: Server) -> tuple[Found[Volume], ...] | Unlisted:
+        if cloud not in self._unlisted:
+            return self.hung.volumes.get((cloud, server.native), ())
+        return Unlisted(volumes.named(self._view, cloud, server))
 
     def ended(self, ids: Iterable[str]) -> list[Instance]:
         """What is left of servers that their clouds do not have: nothing of one that never was or ended long ago."""

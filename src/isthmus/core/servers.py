@@ -106,7 +106,7 @@ def _mark(cx: Context, one: Instance) -> None:
         for port in one.server.ports:
             if port.delete_with_server:
                 change.drop(ports.port_id(one.cloud, port))
-        for disk in one.disks:
+        for disk in one.disks_seen:
             if any(held.delete_with_server and held.server == one.server.native for held in disk.noun.attachments):
                 change.drop(disk.id)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from isthmus.context import Context
 from isthmus.core import kept, locks
-from isthmus.core.ids import Kind, mint
+from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.quotas import room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
-from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
-from isthmus.model import AttachmentState, Snapshot, SnapshotState, Volume, VolumeState
+from isthmus.errors import Conflict, Invalid, NotFound, Unavailable, Unsupported
+from isthmus.model import AttachmentState, Server, Snapshot, SnapshotState, Volume, VolumeState
 from isthmus.providers import Capability, Session, SnapshotSpec, Volumes, VolumeSpec
 from isthmus.store import View
 
@@ -42,6 +42,29 @@ def api(session: Session) -> Volumes:
 
 def index(cx: Context) -> Index[Volume]:
     return joined(cx, Kind.VOLUME, _volumes)
+
+
+def seen(cx: Context) -> Index[Volume]:
+    """As `index`, without those of clouds that cannot list them at the moment: `unlisted` names these."""
+    return joined(cx, Kind.VOLUME, _volumes_seen)
+
+
+def unlisted(cx: Context, seen: Index[Volume]) -> frozenset[str]:
+    """The clouds whose volumes nobody knows at the moment: what is not among `seen` may be there."""
+    listed = zip(cx.world.clouds, seen.sources[1:], strict=False)
+    return frozenset(cloud for cloud, nouns in listed if nouns is _UNLISTED)
+
+
+def named(view: View, cloud: str, server: Server) -> tuple[str, ...]:
+    """The ids of a server's volumes by what the server itself tells.
+
+    Which is which of those that were launched with it is on record only after they were seen: left out until then.
+    """
+    records = [(native, view.by_native(cloud, Kind.VOLUME, native)) for native in server.volumes]
+    unseen = any(not one.native and one.data.get("server") == server.ref for one in view.of_kind(Kind.VOLUME).values())
+    return tuple(
+        record.id if record else adopt(Kind.VOLUME, cloud, native) for native, record in records if record or not unseen
+    )
 
 
 def snapshots(cx: Context) -> Index[Snapshot]:
@@ -237,6 +260,17 @@ def _demand_can(cx: Context, cloud: str, capability: Capability) -> None:
 
 def _volumes(session: Session) -> Sequence[Volume]:
     return session.volumes.list_volumes() if session.volumes else ()
+
+
+_UNLISTED: Sequence[Volume] = []
+"""What stands for the list of a cloud that cannot give it: no other list is this object."""
+
+
+def _volumes_seen(session: Session) -> Sequence[Volume]:
+    try:
+        return _volumes(session)
+    except Unavailable:
+        return _UNLISTED
 
 
 def _snapshots(session: Session) -> Sequence[Snapshot]:

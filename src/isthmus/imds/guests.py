@@ -87,7 +87,7 @@ def _devices(one: Instance) -> dict[str, str]:
     """What the metadata calls a device: `ami` and `root` the root, `ebs1` ... the others."""
     held = sorted(
         attachment.device
-        for disk in one.disks
+        for disk in one.disks_seen
         for attachment in disk.noun.attachments
         if attachment.server == one.server.native
     )

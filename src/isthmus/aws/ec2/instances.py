@@ -18,7 +18,7 @@ from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import servers
-from isthmus.core.instances import Instance
+from isthmus.core.instances import Instance, Unlisted
 from isthmus.core.spot import request_id
 from isthmus.model import ServerState
 
@@ -55,8 +55,15 @@ def fold(items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     least=5,
 )
 def describe_instances(cx: Context, req: DescribeInstancesRequestTypeDef) -> Iterator[Item]:
-    """IncludeManagedResources changes nothing: no instance is managed."""
-    return (render(face) for face in faces(cx, req.get("InstanceIds")))
+    """IncludeManagedResources changes nothing: no instance is managed.
+
+    Who looks for volumes is told if nothing can be asked of them: an answer without them would say that there are none.
+    """
+    by_volumes = any(name.startswith("block-device-mapping.") for name in cx.filtered)
+    for face in faces(cx, req.get("InstanceIds")):
+        if by_volumes:
+            _ = face.instance.disks
+        yield render(face)
 
 
 @ec2.listing(
@@ -162,7 +169,7 @@ def render(face: Face) -> dict[str, Any]:
         "Architecture": server.architecture,
         "RootDeviceType": ROOT_TYPES[server.local_root],
         "RootDeviceName": server.root_device,
-        "BlockDeviceMappings": [mapping(face, disk) for disk in face.instance.disks],
+        "BlockDeviceMappings": _mappings(face),
         "VirtualizationType": "hvm",
         "Hypervisor": "xen",
         "ClientToken": launch.token,
@@ -248,6 +255,13 @@ def metadata(instance: Instance) -> dict[str, Any]:
         "HttpProtocolIpv6": "disabled",
         "InstanceMetadataTags": launch.metadata_tags,
     }
+
+
+def _mappings(face: Face) -> list[dict[str, Any]]:
+    """While nothing can be asked of volumes, their ids are all that is told."""
+    if isinstance(face.instance.volumes, Unlisted):
+        return [{"Ebs": {"VolumeId": one}} for one in face.instance.volumes.ids]
+    return [mapping(face, disk) for disk in face.instance.disks]
 
 
 def mapping(face: Face, disk: Any) -> dict[str, Any]:

@@ -242,6 +242,7 @@ class OpenStackCompute:
             ports=tuple(own),
             root_device=disks.root_device(item),
             local_root=bool(item["image"]),
+            volumes=tuple(disks.attached_to(item)),
         )
 
     def _body(self, spec: ServerSpec) -> dict[str, Any]:
