@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from isthmus.memo import Memo
@@ -14,6 +14,10 @@ class Steady:
     def __init__(self, session: Any) -> None:
         self._session = session
         self._memo = Memo()
+
+    def quotas(self) -> Mapping[str, int]:
+        said: Mapping[str, int] = self._memo.get(("quotas",), self._session.quotas)
+        return said
 
     def __getattr__(self, name: str) -> Any:
         family = getattr(self._session, name)

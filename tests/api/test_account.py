@@ -31,3 +31,11 @@ def test_an_account_has_its_limits(build):
     assert (found["max-instances"], found["max-elastic-ips"], found["vpc-max-elastic-ips"]) == (["7"], ["3"], ["3"])
     assert attributes(ec2, AttributeNames=["max-instances"]) == {"max-instances": ["7"]}
     assert refusal(ec2.describe_account_attributes, AttributeNames=["colour"]) == "InvalidParameterValue"
+
+
+def test_limits_are_those_of_the_cloud_where_it_has_less(build):
+    ec2 = build(instances=7, addresses=3, quota={"server": 5, "address": 9}).client()
+
+    found = attributes(ec2)
+
+    assert (found["max-instances"], found["max-elastic-ips"]) == (["5"], ["3"])

@@ -26,6 +26,7 @@ from isthmus.providers import (
     SubnetSpec,
     VolumeSpec,
 )
+from isthmus.quotas import QUOTAS
 
 from .conftest import Base
 from .kinds import KINDS, LACKING, SERVER, VERBS, Kind, Verb
@@ -357,3 +358,11 @@ def test_natives_are_not_empty_and_given_once(exists: tuple[Kind, Any], session:
 
     assert "" not in natives
     assert len(natives) == len(set(natives))
+
+
+def test_quotas_of_a_cloud_have_our_names(session: Any) -> None:
+    """R20"""
+    said = session.quotas()
+
+    assert said.keys() <= QUOTAS.keys()
+    assert all(isinstance(most, int) and most >= 0 for most in said.values())

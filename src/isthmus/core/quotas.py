@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus.context import Context
 from isthmus.core.ids import Kind
-from isthmus.core.registry import Found, Index, T
+from isthmus.core.registry import Found, Index, T, fan_out
 from isthmus.errors import QuotaExceeded
 from isthmus.quotas import QUOTAS
 from isthmus.store import Record, View
@@ -29,6 +29,13 @@ _OF_RECORDS = {
     Kind.TEMPLATE: "launch_templates",
     Kind.KEY: "key_pairs",
 }
+
+
+def most(cx: Context, name: str) -> int:
+    """How much the account may have, by its quota and by those of the clouds themselves, which keep them."""
+    own = cx.world.limits.quota(name)
+    theirs = [said.get(name) for _, said in fan_out(cx, lambda session: session.quotas())]
+    return own if None in theirs else min(own, sum(one or 0 for one in theirs))
 
 
 def demand(cx: Context, name: str, have: int, of: str = "", more: int = 1) -> None:

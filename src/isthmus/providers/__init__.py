@@ -353,6 +353,10 @@ class Session(Protocol):
         """The same for one request, in which a remote cloud is asked nothing twice until something is changed."""
         ...
 
+    def quotas(self) -> Mapping[str, int]:
+        """How much the cloud itself lets the tenant have, by the names of `isthmus.quotas`; all else has no limit."""
+        ...
+
     @property
     def compute(self) -> Compute | None: ...
     @property

@@ -73,6 +73,9 @@ class LocalSession:
     def once(self) -> LocalSession:
         return self
 
+    def quotas(self) -> Mapping[str, int]:
+        return {}
+
 
 class Local:
     """Machines outlive this object and its process: `mend` of a later one takes them up again.

@@ -22,6 +22,7 @@ from isthmus.providers.memory.networks import MemoryNetworks
 from isthmus.providers.memory.ports import MemoryPorts
 from isthmus.providers.memory.volumes import MemoryVolumes
 from isthmus.providers.memory.world import World
+from isthmus.quotas import QUOTAS
 
 LACKS = MappingProxyType(
     {
@@ -44,9 +45,13 @@ class MemorySession:
     addresses: MemoryAddresses
     keys: MemoryKeys
     metrics: MemoryMetrics
+    limits: Mapping[str, int]
 
     def once(self) -> MemorySession:
         return self
+
+    def quotas(self) -> Mapping[str, int]:
+        return self.limits
 
 
 class Memory:
@@ -67,6 +72,8 @@ class Memory:
     ) -> None:
         self._name = name
         self._world = World(zones, flavors or builtin.FLAVORS, clock, settle, quota)
+        names = {one.kind: name for name, one in QUOTAS.items() if one.per == "account"}
+        self._limits = MappingProxyType({names[kind]: most for kind, most in quota.items() if kind in names})
         builtin.furnish(self._world)
 
     @property
@@ -95,6 +102,7 @@ class Memory:
             addresses=MemoryAddresses(world, mine),
             keys=MemoryKeys(world, mine),
             metrics=MemoryMetrics(world, mine),
+            limits=self._limits,
         )
 
     @property

@@ -19,7 +19,7 @@ from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.openstack.addresses import OpenStackAddresses
-from isthmus.providers.openstack.client import Client
+from isthmus.providers.openstack.client import Client, together
 from isthmus.providers.openstack.credentials import Credentials
 from isthmus.providers.openstack.disks import NO_ENCRYPTION, Held
 from isthmus.providers.openstack.firewalls import OpenStackFirewalls
@@ -70,6 +70,9 @@ class Options:
     """Names of instance types, each with that of a Nova flavor."""
     credentials: str = "validate"
     """Who judges signatures of Keystone's own EC2 credentials: Keystone, or with `fetch` we, by secrets it tells."""
+
+
+_NEUTRON_QUOTAS = {"addresses": "floatingip", "interfaces": "port", "groups": "security_group", "vpcs": "network"}
 
 
 class OpenStack:
@@ -188,6 +191,15 @@ class OpenStackSession:
 
     def once(self) -> OpenStackSession:
         return OpenStackSession(self._cloud, self.client.once())
+
+    def quotas(self) -> Mapping[str, int]:
+        nova, neutron = together(
+            lambda: self.client.get("compute", "/limits")["limits"]["absolute"],
+            lambda: self.client.get("network", f"/v2.0/quotas/{self.client.project}")["quota"],
+        )
+        said = {"instances": nova.get("maxTotalInstances", -1), "key_pairs": nova.get("maxTotalKeypairs", -1)}
+        said |= {name: neutron.get(theirs, -1) for name, theirs in _NEUTRON_QUOTAS.items()}
+        return {name: most for name, most in said.items() if most >= 0}
 
 
 def _connect(options: Options) -> Any:
