@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from least import ABSENT, everything, least
+from places import EACH, PLACES, TAGGABLE, own, unknown
 from raw import Sender
 
-from isthmus.aws.codec import Shape
 from isthmus.aws.ec2 import ec2 as service
-from isthmus.aws.ec2.ids import FORMS, LATER
-
-_NAMES = {"SecurityGroupName": "groupname", "KeyPairName": "keyname", "EipAllocationPublicIp": "number"}
-"""Things that are told by a name: nobody's name is another one's."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a request names a thing: the parameter, and the prefix of its id."""
-
-    action: str
-    parameter: str
-    prefix: str
-    code: str
-
-
-def _places() -> Iterator[Place]:
-    for action in sorted(service.actions):
-        if shape := service.codec.operations[action].input:
-            yield from _within(action, shape, "", 0)
-
-
-def _within(action: str, shape: Shape, path: str, depth: int) -> Iterator[Place]:
-    members = [shape.element] if shape.element else shape.members.values()
-    for member in members:
-        here = f"{path}.{member.name or 1}".lstrip(".")
-        form = FORMS.get(member.shape) or FORMS.get(f"{shape.name}.{member.name}")
-        if form:
-            code = "" if f"{shape.name}.{member.name}" in LATER else form[1]
-            yield from (Place(action, here, prefix, code) for prefix in _PREFIXES.get(member.shape, form[0].split("|")))
-        elif member.shape in _NAMES:
-            yield Place(action, here, _NAMES[member.shape], "")
-        elif member.type_name in ("structure", "list") and member.name != "Filters" and depth < 5:
-            yield from _within(action, service.codec.shape(member.shape), here, depth + 1)
-
-
-_TAGGABLE = (
-    *("i", "vol", "snap", "ami", "sg", "sgr", "eipalloc", "key", "lt", "pg", "sir", "cr"),
-    *("vpc", "subnet", "eni", "rtb", "igw", "acl", "dopt", "nat", "eigw", "pcx", "vpce"),
-    *("vgw", "cgw", "vpn", "fleet"),
-)
-_PREFIXES = {"TaggableResourceId": _TAGGABLE, "InternetGatewayId": ("igw",)}
-"""Shapes of ids of which more is well formed than there can be."""
-PLACES = list(_places())
-EACH = {"DeleteVpcEndpoints": "NotFound", "DeleteFleets": "fleetIdDoesNotExist"}
-"""Actions that say of each thing by itself that it is not there, with how they say it."""
+from isthmus.aws.ec2.ids import FORMS
 
 
 def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
@@ -152,31 +105,6 @@ def _furnish(house: Any, ec2: Any, image: str) -> dict[str, str]:
     }
 
 
-def _unknown(prefix: str) -> str:
-    return {"groupname": "no such group", "keyname": "no such key", "number": "203.0.113.254"}.get(
-        prefix, f"{prefix}-{ABSENT}"
-    )
-
-
-def _own(mine: dict[str, str], action: str) -> dict[str, str]:
-    """The least request, about things of one's own."""
-    params = least(action)
-    for place in PLACES:
-        if place.action == action and place.parameter in params:
-            params[place.parameter] = mine.get(place.prefix, params[place.parameter])
-    return {**params, **_GOOD.get(action, {})}
-
-
-_GOOD = {
-    "DescribeImageAttribute": {"Attribute": "description"},
-    "ModifyImageAttribute": {"Description.Value": "x"},
-    "ResetInstanceAttribute": {"Attribute": "sourceDestCheck"},
-    "AttachVolume": {"Device": "/dev/sdf"},
-    "CreateFleet": {"Type": "instant"},
-    "CreateVpnConnection": {"Type": "ipsec.1"},
-}
-
-
 @pytest.fixture
 def both(house: Any, ec2: Any, stranger: Any, image: str) -> tuple[dict[str, str], dict[str, str]]:
     """What the first account has, and what the second."""
@@ -186,12 +114,12 @@ def both(house: Any, ec2: Any, stranger: Any, image: str) -> tuple[dict[str, str
 def test_every_thing_that_takes_tags_is_told_by_its_type(house, ec2, image):
     mine = _furnish(house, ec2, image)
     words = service.codec.shape("ResourceType").enum
-    ec2.create_tags(Resources=[mine[prefix] for prefix in _TAGGABLE], Tags=[{"Key": "mark", "Value": "x"}])
+    ec2.create_tags(Resources=[mine[prefix] for prefix in TAGGABLE], Tags=[{"Key": "mark", "Value": "x"}])
 
     marked = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["mark"]}])["Tags"]
     told = {one["ResourceId"]: one["ResourceType"] for one in marked}
 
-    assert set(told) == {mine[prefix] for prefix in _TAGGABLE}
+    assert set(told) == {mine[prefix] for prefix in TAGGABLE}
     assert set(told.values()) <= words
     for known, word in told.items():
         wanted = {"resource-type": word, "key": "mark"}
@@ -207,12 +135,12 @@ def test_another_accounts_thing_is_as_unknown_as_one_that_never_was(house, both)
     for place in PLACES:
         if place.prefix not in theirs:
             continue
-        params = _own(mine, place.action)
+        params = own(mine, place.action)
         real = send(place.action, {**params, place.parameter: theirs[place.prefix]})
-        never = send(place.action, {**params, place.parameter: _unknown(place.prefix)})
+        never = send(place.action, {**params, place.parameter: unknown(place.prefix)})
 
         assert (place, real.status, real.code) == (place, never.status, never.code)
-        assert real.message.replace(theirs[place.prefix], "") == never.message.replace(_unknown(place.prefix), "")
+        assert real.message.replace(theirs[place.prefix], "") == never.message.replace(unknown(place.prefix), "")
         assert real.status == 400 or place.action in EACH or not real.root.findall(".//item"), place
 
     assert everything(house) == before
@@ -227,11 +155,11 @@ def test_a_thing_of_ones_own_does_not_make_another_accounts_known(house, both):
     send = Sender(house.front, (account, credential.access_key, credential.secret))
 
     for place in PLACES:
-        params = _own(mine, place.action)
+        params = own(mine, place.action)
         if place.prefix not in theirs or place.parameter not in params:
             continue
         answer = send(place.action, {**params, place.parameter: theirs[place.prefix]})
-        never = send(place.action, {**params, place.parameter: _unknown(place.prefix)})
+        never = send(place.action, {**params, place.parameter: unknown(place.prefix)})
         if place.action in EACH:
             assert theirs[place.prefix] in answer.text, place
             word = EACH[place.action]

@@ -1,0 +1,138 @@
+"""What one project has is not there for another one, on any action, on a real OpenStack."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from places import EACH, PLACES, Place, own, unknown
+from raw import Sender
+
+TOLD = (
+    *("DescribeInstances", "DescribeVolumes", "DescribeSnapshots", "DescribeImages", "DescribeKeyPairs"),
+    *("DescribeVpcs", "DescribeSubnets", "DescribeRouteTables", "DescribeInternetGateways", "DescribeNatGateways"),
+    *("DescribeNetworkInterfaces", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeAddresses"),
+    *("DescribeLaunchTemplates", "DescribePlacementGroups", "DescribeTags", "DescribeVpnGateways"),
+)
+"""What tells all that a project has."""
+
+
+@pytest.fixture(scope="module")
+def theirs(ec2: Any) -> Iterator[dict[str, str]]:
+    """Of what the project `demo` can have: one of everything, by the prefix of its id."""
+    with ExitStack() as undo:
+        yield _furnish(ec2, undo.callback)
+
+
+def _furnish(ec2: Any, after: Any) -> dict[str, str]:
+    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    after(ec2.delete_vpc, VpcId=vpc)
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
+    after(ec2.delete_subnet, SubnetId=subnet)
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    after(ec2.delete_route_table, RouteTableId=table)
+    uses = ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
+    after(ec2.disassociate_route_table, AssociationId=uses)
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    after(ec2.delete_internet_gateway, InternetGatewayId=gateway)
+    group = ec2.create_security_group(GroupName="isolated", Description="d", VpcId=vpc)["GroupId"]
+    after(ec2.delete_security_group, GroupId=group)
+    [rule] = ec2.authorize_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=1, ToPort=2, CidrIp="10.0.0.0/8"
+    )["SecurityGroupRules"]
+    port = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    after(ec2.delete_network_interface, NetworkInterfaceId=port)
+    key = ec2.create_key_pair(KeyName="isolated")
+    after(ec2.delete_key_pair, KeyName="isolated")
+    address = ec2.allocate_address()
+    after(ec2.release_address, AllocationId=address["AllocationId"])
+    data = {"InstanceType": "m1.nano", "ImageId": image["ImageId"]}
+    template = ec2.create_launch_template(LaunchTemplateName="isolated", LaunchTemplateData=data)
+    template = template["LaunchTemplate"]["LaunchTemplateId"]
+    after(ec2.delete_launch_template, LaunchTemplateId=template)
+    places = ec2.create_placement_group(GroupName="isolated", Strategy="cluster")["PlacementGroup"]["GroupId"]
+    after(ec2.delete_placement_group, GroupName="isolated")
+    vgw = ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+    after(ec2.delete_vpn_gateway, VpnGatewayId=vgw)
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+    after(ec2.delete_volume, VolumeId=volume)
+    ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    after(_gone, ec2, snapshot)
+    after(ec2.delete_snapshot, SnapshotId=snapshot)
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
+    [instance] = ec2.run_instances(**data, MinCount=1, MaxCount=1)["Instances"]
+    ended, known = ec2.get_waiter("instance_terminated"), {"InstanceIds": [instance["InstanceId"]]}
+    after(ended.wait, **known, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    after(ec2.terminate_instances, **known)
+    ec2.get_waiter("instance_running").wait(**known, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    return {
+        "i": instance["InstanceId"],
+        "vol": volume,
+        "snap": snapshot,
+        "sg": group,
+        "sgr": rule["SecurityGroupRuleId"],
+        "key": key["KeyPairId"],
+        "eipalloc": address["AllocationId"],
+        "lt": template,
+        "pg": places,
+        "eni": port,
+        "vpc": vpc,
+        "subnet": subnet,
+        "rtb": table,
+        "rtbassoc": uses,
+        "igw": gateway,
+        "vgw": vgw,
+        "groupname": "isolated",
+        "keyname": "isolated",
+        "number": address["PublicIp"],
+    }
+
+
+def _gone(ec2: Any, snapshot: str) -> None:
+    """Wait for it: its volume cannot be deleted before."""
+    wanted = [{"Name": "snapshot-id", "Values": [snapshot]}]
+    deadline = time.monotonic() + 60
+    while ec2.describe_snapshots(Filters=wanted)["Snapshots"] and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+
+def everything(send: Sender) -> list[str]:
+    """All that a project has, as it is told of it."""
+    return [re.sub("<requestId>.*?</requestId>", "", send(action).text) for action in TOLD]
+
+
+def test_another_projects_thing_is_as_unknown_as_one_that_never_was(isthmus, theirs):
+    """And nothing of it changes, whatever is asked."""
+    before = everything(Sender(isthmus.front, isthmus.account))
+    send = Sender(isthmus.front, isthmus.alt)
+
+    def ask(place: Place) -> None:
+        params = own({}, place.action)
+        real = send(place.action, {**params, place.parameter: theirs[place.prefix]})
+        never = send(place.action, {**params, place.parameter: unknown(place.prefix)})
+
+        assert (place, real.status, real.code) == (place, never.status, never.code)
+        assert real.message.replace(theirs[place.prefix], unknown(place.prefix)) == never.message, place
+        assert real.status == 400 or place.action in EACH or not real.root.findall(".//item"), place
+
+    places = [place for place in PLACES if place.prefix in theirs]
+    assert len(places) > 200
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(ask, places))
+    assert before == everything(Sender(isthmus.front, isthmus.account))
+
+
+def test_nothing_of_another_project_is_listed(isthmus, theirs):
+    send = Sender(isthmus.front, isthmus.alt)
+    ids = [known for prefix, known in theirs.items() if prefix not in ("groupname", "keyname")]
+
+    for action in TOLD:
+        text = send(action).text
+        assert not [one for one in ids if one in text], action
