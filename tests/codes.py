@@ -62,7 +62,7 @@ EC2 = frozenset(
     CidrConflict CidrLimitExceeded InvalidVpcCidrBlockAssociationIdError.NotFound DefaultVpcDoesNotExist
     InvalidVpcCidrBlockAssociationID.Malformed RouteAlreadyExists InvalidRouteTableID.Malformed
     InvalidInternetGatewayId.Malformed InvalidGatewayID.NotFound NetworkInterfaceLimitExceeded NatGatewayLimitExceeded
-    VpcEndpointLimitExceeded
+    VpcEndpointLimitExceeded VcpuLimitExceeded
     InvalidVpnGatewayID.NotFound InvalidVpnGatewayID.Malformed InvalidCustomerGatewayId.Malformed
     InvalidCustomerGatewayID.NotFound InvalidVpnConnectionID.Malformed InvalidVpnConnectionID.NotFound
     InvalidVpnGatewayAttachment.NotFound InvalidVpnGatewayState VpnGatewayLimitExceeded VpnConnectionLimitExceeded

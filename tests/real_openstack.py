@@ -37,6 +37,13 @@ def region(name: str) -> Any:
     return OpenStackConfig(config_files=[str(CLOUDS_YAML)], load_envvars=False).get_one(name)
 
 
+def connection(name: str) -> Any:
+    """The same, signed in: what it does is done without Isthmus."""
+    from openstack.connection import Connection
+
+    return Connection(config=region(name))
+
+
 def auth_url() -> str:
     return str(region("gateway").config["auth"]["auth_url"])
 

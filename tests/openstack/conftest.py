@@ -22,6 +22,11 @@ def _up() -> None:
         pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What stops services comes last."""
+    items.sort(key=lambda item: item.path.name.startswith("test_faults"))
+
+
 @pytest.fixture(scope="session")
 def clouds_yaml() -> Path:
     """Its clouds are `demo`, `alt`, `admin`, and `gateway`, the service's own user."""

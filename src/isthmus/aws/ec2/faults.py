@@ -132,6 +132,7 @@ _CONFLICT = {
 ANY_QUOTA = "ResourceLimitExceeded"
 QUOTA = {
     "server": "InstanceLimitExceeded",
+    "cpu": "VcpuLimitExceeded",
     "volume": "VolumeLimitExceeded",
     "snapshot": "SnapshotLimitExceeded",
     "image": "AMILimitExceeded",

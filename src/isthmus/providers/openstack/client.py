@@ -6,8 +6,10 @@ Sources: the API references of Nova, Neutron, Glance and Cinder; docs.openstack.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, BinaryIO, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -22,6 +24,8 @@ T = TypeVar("T")
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 """How long a service may take to accept a connection, and to say anything."""
+RETRY_SECONDS, PAUSE_SECONDS = 1, 0.2
+"""A read that failed sooner is tried once more, after a pause: it may be a connection which the service had closed."""
 PAGE = 1000
 """Items asked for at a time; a service may answer fewer."""
 FEW = 4
@@ -39,6 +43,10 @@ MICROVERSIONS = {"compute": "2.53", "block-storage": "3.27"}
 """The least that is asked of each service: those of Pike, by which servers are made with tags."""
 
 
+class Silent(Unavailable):
+    """A service did not answer at all."""
+
+
 class Client:
     """Calls to the services of one cloud with one tenant's token. Raises nothing but Faults."""
 
@@ -46,6 +54,8 @@ class Client:
         self.project = project
         self._adapters = adapters
         self._memo = memo
+        self._silent: dict[str, Unavailable] = {}
+        """Services that did not answer a read of this request: they are not waited for again."""
 
     def once(self) -> Client:
         """The same for one request: what was read is not asked for again until something is changed."""
@@ -55,6 +65,7 @@ class Client:
         """Forget what was read: for those who wait for something to happen."""
         if self._memo:
             self._memo.clear()
+            self._silent.clear()
 
     def get(
         self, service: str, path: str, kind: str = "", native: str = "", *, version: str = "", **query: object
@@ -102,11 +113,20 @@ class Client:
         if self._memo is None:
             return ask()
         if method == "GET":
-            return self._memo.get((service, url, more.get("version")), ask)
+            return self._memo.get((service, url, more.get("version")), partial(self._heard, service, ask))
         try:
             return ask()
         finally:
             self._memo.clear()
+
+    def _heard(self, service: str, ask: Callable[[], Any]) -> Any:
+        if silent := self._silent.get(service):
+            raise Silent(str(silent)) from silent
+        try:
+            return ask()
+        except Silent as fault:
+            self._silent[service] = fault
+            raise
 
     def _ask(
         self,
@@ -122,8 +142,9 @@ class Client:
         version: str = "",
     ) -> Any:
         retried = method == "GET"
-        try:
-            answer = self._adapters(service).request(
+
+        def send() -> Any:
+            return self._adapters(service).request(
                 url,
                 method,
                 json=body,
@@ -133,17 +154,19 @@ class Client:
                 log=False,
                 microversion=version or MICROVERSIONS.get(service),
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
-                connect_retries=2 if retried else 0,
-                connect_retry_delay=0.2,
+                connect_retries=0,
                 status_code_retries=1 if retried else 0,
                 status_code_retry_delay=0.2,
             )
+
+        try:
+            answer = _twice(send) if retried else send()
         except exceptions.EndpointNotFound as error:
             raise Unavailable(f"The cloud's catalogue has no {service} service.") from error
         except (exceptions.AuthorizationFailure, exceptions.Unauthorized) as error:
             raise Denied("The cloud no longer takes this tenant's token: sign the request again.") from error
         except exceptions.ClientException as error:
-            raise Unavailable(f"The cloud's {service} service does not answer.") from error
+            raise Silent(f"The cloud's {service} service does not answer.") from error
         if answer.status_code == 406:
             raise Unsupported(
                 f"The cloud's {service} service is too old for this: it lacks version {version} of its API."
@@ -153,13 +176,26 @@ class Client:
         return answer.json() if answer.content and "json" in answer.headers.get("Content-Type", "") else None
 
 
+def _twice(send: Callable[[], T]) -> T:
+    begun = time.monotonic()
+    try:
+        return send()
+    except exceptions.RetriableConnectionFailure:
+        if time.monotonic() - begun > RETRY_SECONDS:
+            raise
+        time.sleep(PAUSE_SECONDS)
+        return send()
+
+
 def refuse(status: int, text: str, kind: str, native: str) -> NoReturn:
     """Raise the Fault of an answer. Codes and texts are those of the services' API references."""
     if status == 404:
         raise NotFound(kind, native)
     if status in (403, 409, 413) and _QUOTA.search(text):
-        raise QuotaExceeded(kind, native, text)
-    if status in (401, 403):
+        raise QuotaExceeded("cpu" if kind == "server" and "cores" in text else kind, native, text)
+    if status == 401:
+        raise Unavailable("The cloud no longer takes this token: a request that is signed anew gets another one.")
+    if status == 403:
         raise Denied(text or "The cloud does not allow this.")
     if _FULL.search(text):
         raise NoCapacity("address" if "address" in text else kind, native, text)

@@ -50,6 +50,8 @@ LACKS = MappingProxyType(
 )
 
 _TURNS = 1024
+KEYSTONE_SECONDS = 15
+"""How long Keystone may take to give out a token, and any service to tell its versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class OpenStack:
             verify=self._service.session.verify,
             app_name="isthmus",
             discovery_cache=self._discovered,
+            timeout=KEYSTONE_SECONDS,
         )
         return Signed(wire, self._region, self.options.interface)
 
@@ -206,6 +209,7 @@ def _connect(options: Options) -> Any:
     said: dict[str, Any] = {"cacert": options.verify} if isinstance(options.verify, str) else {}
     said |= {} if options.verify else {"verify": False}
     said |= {"auth": dict(options.auth)} if options.auth else {}
+    said["api_timeout"] = KEYSTONE_SECONDS
     try:
         if not options.cloud:
             return openstack.connect(

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from isthmus.providers import DiskSpec
 from isthmus.providers.openstack import notes
-from isthmus.providers.openstack.client import Client, Item, for_each
+from isthmus.providers.openstack.client import Client, Item, for_each, found
 
 AT = "isthmus:at"
 """The metadata of a volume that says where it was attached."""
@@ -81,12 +81,17 @@ def attached_to(server: Item) -> list[str]:
 def keep_refs(client: Client, server: Item) -> None:
     """Before a server goes: write into its volumes what only their attachments tell.
 
-    Also into those that are to go with it: Cinder keeps a volume that has snapshots.
+    Also into those that are to go with it: Cinder keeps a volume that has snapshots. Raises Unavailable if Cinder is
+    away: Nova deletes such a server without it, and Cinder has the volumes for attached ever after.
     """
-    if not attached_to(server):
+    volumes = attached_to(server)
+    if not volumes:
         return
     refs = {volume: one.ref for volume, one in held(client, str(server["id"])).items() if one.ref}
-    for_each(lambda volume: write(client, volume, {notes.REF: refs[volume]}), list(refs))
+    if refs:
+        for_each(lambda volume: write(client, volume, {notes.REF: refs[volume]}), list(refs))
+    else:
+        found(lambda: client.get("block-storage", f"/volumes/{volumes[0]}", "volume", volumes[0]))
 
 
 def write(client: Client, volume: str, said: dict[str, str]) -> None:
