@@ -155,7 +155,7 @@ def test_every_quota_is_in_the_table_with_its_code() -> None:
         for name, one in QUOTAS.items()
     ]
     assert "\n".join(rows) in page, "\n" + "\n".join(rows)
-    assert set(faults.QUOTA) - {"tag"} == {one.kind for one in QUOTAS.values()} & set(faults.QUOTA)
+    assert set(faults.QUOTA) - {"tag", "cpu"} == {one.kind for one in QUOTAS.values()} & set(faults.QUOTA)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
