@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
+from botocore.config import Config
+from service import Service
 
 STATE = Path(os.environ.get("OPENSTACK_STATE", "/var/tmp/isthmus-openstack"))
 CLOUDS_YAML = STATE / "clouds.yaml"
@@ -42,6 +45,13 @@ def connection(name: str) -> Any:
     from openstack.connection import Connection
 
     return Connection(config=region(name))
+
+
+def signed_by(service: Service, keys: Keys, **more: Any) -> Any:
+    """A client of an Isthmus, with Keystone's own keys."""
+    url = f"http://127.0.0.1:{service.port}"
+    session = boto3.Session(keys.access, keys.secret, region_name="us-east-1")
+    return session.client("ec2", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}, **more))
 
 
 def auth_url() -> str:

@@ -33,6 +33,17 @@ def clouds_yaml() -> Path:
     return real_openstack.CLOUDS_YAML
 
 
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The settings of an Isthmus in front of the cloud."""
+    file = tmp_path / "isthmus.toml"
+    file.write_text(
+        "[clouds.private]\nkind = 'openstack'\nzones = { us-east-1a = 'nova' }\n"
+        f"cloud = 'gateway'\nclouds_yaml = '{real_openstack.CLOUDS_YAML}'\n"
+    )
+    return file
+
+
 @pytest.fixture(scope="session")
 def demo() -> Keys:
     return real_openstack.seeded("demo")

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 import real_openstack
-from botocore.config import Config
-from real_openstack import Keys
+from real_openstack import Keys, signed_by
 from service import Service, isthmus, serving
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    file = tmp_path / "isthmus.toml"
-    file.write_text(
-        "[clouds.private]\nkind = 'openstack'\nzones = { us-east-1a = 'nova' }\n"
-        f"cloud = 'gateway'\nclouds_yaml = '{real_openstack.CLOUDS_YAML}'\n"
-    )
-    return file
 
 
 @pytest.fixture
 def service(tmp_path: Path, config: Path) -> Iterator[Service]:
     with serving(tmp_path / "state", "--config", str(config)) as running:
         yield running
-
-
-def signed_by(service: Service, keys: Keys) -> Any:
-    url = f"http://127.0.0.1:{service.port}"
-    session = boto3.Session(keys.access, keys.secret, region_name="us-east-1")
-    return session.client("ec2", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
 
 
 @pytest.fixture
