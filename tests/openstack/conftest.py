@@ -3,7 +3,7 @@ with an `__init__.py` it would be what `import openstack` finds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import real_openstack
 from house import House
 from real_openstack import Keys
 
+from isthmus.aws.front import Front
 from isthmus.context import Place, World
 
 
@@ -120,3 +121,20 @@ def ec2(isthmus: Isthmus) -> Any:
 def their_ec2(isthmus: Isthmus) -> Any:
     """A client of the project `alt`."""
     return isthmus.client(account=isthmus.alt)
+
+
+@pytest.fixture
+def fronted(tmp_path: Path) -> Iterator[Callable[[Any], House]]:
+    """An Isthmus in front of a cloud that knows nobody by itself, but whom Keystone knows."""
+    houses: list[House] = []
+
+    def make(cloud: Any) -> House:
+        made = House(f"sqlite:///{tmp_path}/fronted-{len(houses)}.db")
+        places = {"us-east-1a": Place("us-east-1a", "openstack", "nova")}
+        made.front = Front(World("us-east-1", places, {"openstack": cloud}, made.store, made.clock))
+        houses.append(made)
+        return made
+
+    yield make
+    for one in houses:
+        one.store.close()

@@ -5,18 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import real_openstack
 from botocore.exceptions import ClientError
-from house import House
 from stopping import stopped
 
-from isthmus.aws.front import Front
-from isthmus.context import Place, World
 from isthmus.errors import Unavailable
 from isthmus.providers.openstack import OpenStack, Options, client
 
@@ -69,14 +65,6 @@ def servers(ref: str = "") -> list[Any]:
     """What Nova itself has of the project `demo`, under a ref if one is given."""
     found = real_openstack.connection("demo").list_servers(bare=True)
     return [each for each in found if not ref or f"isthmus:ref={ref}" in each.tags]
-
-
-def house(path: Path, cloud: OpenStack) -> House:
-    """An Isthmus to which the credentials of Keystone are all there are."""
-    made = House(f"sqlite:///{path}/isthmus.db")
-    places = {ZONE: Place(ZONE, "openstack", "nova")}
-    made.front = Front(World("us-east-1", places, {"openstack": cloud}, made.store, made.clock))
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -166,13 +154,12 @@ def test_without_neutron_and_glance_what_needs_them_is_unavailable(isthmus, ec2,
     assert before == one(ec2, instance)
 
 
-def test_without_keystone_nobody_new_gets_in(tmp_path, demo):
+def test_without_keystone_nobody_new_gets_in(fronted, demo):
     login = real_openstack.region("demo").config["auth"]
     secrets = {"username": login["username"], "password": login["password"], "project_id": demo.tenant_id}
 
     cloud = OpenStack("openstack", ("nova",), Options("gateway", str(real_openstack.CLOUDS_YAML)))
-    front = house(tmp_path, cloud)
-    theirs = front.client(account=("", demo.access, demo.secret))
+    theirs = fronted(cloud).client(account=("", demo.access, demo.secret))
 
     with stopped("keystone"):
         unavailable(theirs.describe_vpcs)
@@ -182,7 +169,6 @@ def test_without_keystone_nobody_new_gets_in(tmp_path, demo):
             assert cloud.health().degraded
 
     assert theirs.describe_vpcs()["Vpcs"]
-    front.store.close()
     cloud.close()
 
 

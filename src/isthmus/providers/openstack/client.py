@@ -161,6 +161,8 @@ class Client:
 
         try:
             answer = _twice(send) if retried else send()
+            if answer.status_code == 401 and data is None:  # of several, keystoneauth gets only the first another token
+                answer = send()
         except exceptions.EndpointNotFound as error:
             raise Unavailable(f"The cloud's catalogue has no {service} service.") from error
         except (exceptions.AuthorizationFailure, exceptions.Unauthorized) as error:
