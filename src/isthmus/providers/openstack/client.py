@@ -22,8 +22,8 @@ from isthmus.memo import Memo
 Item = Mapping[str, Any]
 T = TypeVar("T")
 
-CONNECT_SECONDS, READ_SECONDS = 5, 60
-"""How long a service may take to accept a connection, and to say anything."""
+CONNECT_SECONDS, READ_SECONDS = 5, 50
+"""How long a service may take to accept a connection, and to say anything: EC2's clients wait for 60 seconds."""
 RETRY_SECONDS, PAUSE_SECONDS = 1, 0.2
 """A read that failed sooner is tried once more, after a pause: it may be a connection which the service had closed."""
 PAGE = 1000
