@@ -1,0 +1,63 @@
+"""A service of OpenStack that does not answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from keystoneauth1 import exceptions
+
+from isthmus.errors import Unavailable
+from isthmus.providers.openstack import client as wire
+from isthmus.providers.openstack.client import Client
+
+
+class Dead:
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def request(self, *_: Any, **__: Any) -> Any:
+        self.asked += 1
+        raise exceptions.ConnectFailure
+
+
+@pytest.fixture
+def dead(monkeypatch: pytest.MonkeyPatch) -> Dead:
+    monkeypatch.setattr(wire, "PAUSE_SECONDS", 0)
+    return Dead()
+
+
+def client(dead: Dead) -> Client:
+    return Client("project", lambda _: dead)  # type: ignore[arg-type, return-value]
+
+
+def unavailable(one: Client, verb: str, *given: Any) -> None:
+    with pytest.raises(Unavailable):
+        getattr(one, verb)("compute", *given)
+
+
+def test_a_read_is_tried_twice_and_a_write_once(dead: Dead) -> None:
+    unavailable(client(dead), "get", "/servers")
+    assert 2 == dead.asked
+
+    unavailable(client(dead), "post", "/servers", {})
+    assert 3 == dead.asked
+
+
+def test_a_read_that_took_long_is_not_tried_again(dead: Dead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "RETRY_SECONDS", -1)
+
+    unavailable(client(dead), "get", "/servers")
+
+    assert 1 == dead.asked
+
+
+def test_a_request_waits_for_a_silent_service_once(dead: Dead) -> None:
+    one = client(dead).once()
+    for path in ("/servers", "/servers", "/flavors"):
+        unavailable(one, "get", path)
+    assert 2 == dead.asked
+
+    one.again()
+    unavailable(one, "get", "/servers")
+    assert 4 == dead.asked
