@@ -1,0 +1,72 @@
+"""Terraform with the AWS provider 5.x, unmodified, in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from served import Account, clean_environment
+
+SETS = Path(__file__).parent / "clients" / "terraform"
+_PLACES = (Path("/opt"), Path("/usr/local"), Path("~/.terraform.d").expanduser())
+_PROVIDER = "*/hashicorp/aws/5.*/*/terraform-provider-aws_v5*"
+_STEP_SECONDS = 600
+
+Terraform = Callable[..., str]
+
+
+def mirror() -> Path:
+    """The directory under which the AWS provider lies; the test is skipped where there is none."""
+    if given := os.environ.get("TF_PLUGIN_MIRROR"):
+        return Path(given)
+    for place in _PLACES:
+        for depth in ("", "*/", "*/*/", "*/*/*/"):
+            if found := sorted(place.glob(depth + _PROVIDER)):
+                return found[-1].parents[5]
+    pytest.skip("Terraform's AWS provider 5.x is not on this machine: name its mirror in TF_PLUGIN_MIRROR")
+
+
+def runner(account: Account, place: Path, name: str, change: Callable[[str], str] = str) -> Terraform:
+    """Runs `terraform WORDS...` on a set, `change`d, and answers what it said. Its files are in `place`."""
+    program = shutil.which("terraform")
+    if not program:
+        pytest.skip("terraform is not on PATH")
+    providers = mirror()
+    environ = clean_environment(
+        AWS_ACCESS_KEY_ID=account.access_key,
+        AWS_SECRET_ACCESS_KEY=account.secret,
+        AWS_CONFIG_FILE=str(place / "no-config"),
+        AWS_SHARED_CREDENTIALS_FILE=str(place / "no-credentials"),
+        TF_IN_AUTOMATION="1",
+        TF_INPUT="0",
+        CHECKPOINT_DISABLE="1",
+        TF_VAR_endpoint=account.endpoint,
+    )
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [program, *words], cwd=place, env=environ, capture_output=True, text=True, timeout=_STEP_SECONDS
+        )
+        assert 0 == done.returncode, f"terraform {words[0]}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    shutil.copy(SETS / "provider.tf", place)
+    (place / "main.tf").write_text(change((SETS / name / "main.tf").read_text()))
+    run("init", "-no-color", f"-plugin-dir={providers}")
+    return run
+
+
+def apply(terraform: Terraform, *words: str) -> None:
+    terraform("apply", "-auto-approve", "-no-color", *words)
+
+
+def plan_is_empty(terraform: Terraform, *words: str) -> None:
+    terraform("plan", "-detailed-exitcode", "-no-color", *words)
+
+
+def destroy(terraform: Terraform, *words: str) -> None:
+    terraform("destroy", "-auto-approve", "-no-color", *words)
