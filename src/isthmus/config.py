@@ -46,6 +46,10 @@ KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
         "external_network": options.text,
         "flavors": options.names,
         "credentials": options.choice("validate", "fetch"),
+        "metadata_listen": options.address,
+        "metadata_secret": options.text,
+        "metadata_secret_file": options.path,
+        "metadata_nova": options.matching(r"https?://[^\s/]+", "a URL without a path"),
     },
 }
 """The kinds of clouds, each with the options of its own and how they are read."""
@@ -239,6 +243,31 @@ def open_clouds(settings: Settings, clock: Callable[[], datetime]) -> Mapping[st
 def metadata_socket(settings: Settings, cloud: str) -> Path | None:
     """Where the guests of a local cloud find their metadata, if they are to."""
     return settings.run / f"{cloud}.metadata" if settings.background.metadata else None
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """Where a cloud's metadata agents find us, the secret shared with them, and the URL of Nova's own service."""
+
+    listen: Address
+    secret: bytes = field(repr=False)
+    nova: str
+
+
+def metadata_agents(settings: Settings) -> Mapping[str, Agents]:
+    """By the names of the clouds that have some. Raises ConfigError unless each has a secret."""
+    found = {}
+    for cloud in settings.clouds.values():
+        given = cloud.options
+        if listen := given.get("metadata_listen"):
+            secret = given.get("metadata_secret", "")
+            if not secret and "metadata_secret_file" in given:
+                secret = _read(given["metadata_secret_file"]).rstrip("\r\n")
+            if not secret:
+                reason = "the secret that metadata_proxy_shared_secret of Neutron's agents has, and it is not empty"
+                raise ConfigError(f"[clouds.{cloud.name}]: metadata_listen needs metadata_secret_file: {reason}.")
+            found[cloud.name] = Agents(listen, secret.encode(), given.get("metadata_nova", ""))
+    return found
 
 
 def _open_memory(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:

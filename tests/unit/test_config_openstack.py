@@ -38,6 +38,22 @@ def test_an_openstack_has_a_login_of_its_own(tmp_path: Path) -> None:
     assert "hidden" not in repr(cloud.options)
 
 
+def test_metadata_agents_are_answered_with_a_secret_alone(tmp_path: Path) -> None:
+    listen = LOGIN + "password = 'p'\nmetadata_listen = '127.0.0.1:8789'\n"
+    (tmp_path / "empty").write_text("\n")
+    for said in ("", f"metadata_secret_file = '{tmp_path}/empty'"):
+        with pytest.raises(ConfigError, match="private.*needs metadata_secret_file"):
+            config.metadata_agents(loaded(tmp_path, OPENSTACK + listen + said))
+    (tmp_path / "secret").write_text("hidden\n")
+
+    settings = loaded(tmp_path, OPENSTACK + listen + f"metadata_secret_file = '{tmp_path}/secret'")
+
+    agents = config.metadata_agents(settings)["private"]
+    assert (str(agents.listen), agents.secret, agents.nova) == ("127.0.0.1:8789", b"hidden", "")
+    assert "hidden" not in repr(agents)
+    assert config.metadata_agents(loaded(tmp_path, OPENSTACK + LOGIN + "password = 'p'")) == {}
+
+
 def test_an_openstack_that_is_away_is_degraded(tmp_path: Path) -> None:
     degraded = openstack(tmp_path, LOGIN + "password = 'p'").health().degraded
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from isthmus.context import Context, World
 from isthmus.core import instances, keys, networks
+from isthmus.core.ids import Kind
 from isthmus.core.instances import Instance
 from isthmus.core.names import Names
 from isthmus.core.ports import port_id
@@ -23,10 +24,23 @@ def lookup(world: World, cloud: str) -> Callable[[str, str], Guest | None]:
         if not account:
             return None
         cx = Context(account, world.of(account))
-        one = instances.index(cx).by_native.get((cloud, native))
+        record = cx.view().by_native(cloud, Kind.SERVER, native)
+        found = instances.some(cx, [record.id]) if record else instances.index(cx)
+        one = found.by_native.get((cloud, native))
         return _guest(cx, one) if one and one.server.ports else None
 
     return guest
+
+
+def known(world: World, cloud: str) -> Callable[[str, str], str]:
+    """A function from (tenant, native id) to the instance's id on record, or empty; the cloud is not asked."""
+
+    def known(tenant: str, native: str) -> str:
+        account = world.store.account_of(cloud, tenant)
+        record = world.store.view(account).by_native(cloud, Kind.SERVER, native) if account else None
+        return record.id if record else ""
+
+    return known
 
 
 def _guest(cx: Context, one: Instance) -> Guest:

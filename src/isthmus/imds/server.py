@@ -1,7 +1,8 @@
 """The metadata service: who asks is told by the connection, and what they may read by their Guest.
 
-A listener says who is at the other end (`Identify`), and the rest is the same for all of them. On the Unix socket
-the cloud's relay writes one line first, `ISTHMUS/1 <tenant> <native>`, and plain HTTP follows.
+A listener says who asks, and the rest is the same for all of them. On the Unix socket the cloud's relay writes one
+line first, `ISTHMUS/1 <tenant> <native>`, and plain HTTP follows: the whole connection is one guest's. On the port for
+Neutron's metadata agents each request names its guest in headers, signed (agent.py).
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import secrets
 import socket
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
+from isthmus.errors import Denied, Unavailable
 from isthmus.imds import wire
+from isthmus.imds.agent import Agent, by_guest, to_agent
 from isthmus.imds.identity import Identity
 from isthmus.imds.tokens import LONGEST, Tokens
 from isthmus.imds.tree import Guest, answer, tree
@@ -30,11 +34,16 @@ from isthmus.imds.wire import Refused, Reply, Request
 
 CONNECTIONS = 64
 """At most so many at a time for one guest."""
+AGENTS_CONNECTIONS = 1024
+"""And so many for all agents of a cloud, who make one for each request."""
 REQUEST_SECONDS = 15.0
 """A request must have come in completely so long after the connection was made, or after the last answer."""
 ANSWER_SECONDS = 15.0
 CACHE_SECONDS = 1.0
 """How old a guest's metadata may be: long enough that the requests of one boot cost one lookup."""
+
+T = TypeVar("T")
+Answers = Callable[[Request], Awaitable[Reply]]
 
 _log = logging.getLogger(__name__)
 _PREAMBLE = re.compile(r"ISTHMUS/1 (\S{1,255}) (\S{1,255})\n")
@@ -50,11 +59,14 @@ class Peer(NamedTuple):
     native: str
 
 
+_AGENTS = Peer("", "")
+"""Stands for all agents."""
+
 Lookup = Callable[[str, str], Guest | None]
 """By tenant and native id; called in a thread. None: there is no such guest."""
 
-Identify = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Peer | None]]
-"""Who is at the other end of a new connection; None: not one to talk to."""
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""What is done with a new connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +91,17 @@ class Metadata:
     async def serve_unix(self, path: Path) -> None:
         """Listen on a Unix socket, in place of whatever a process before this one left there. OSError if impossible."""
         listener, inode = _bind(path)
-        server = await asyncio.start_unix_server(self._handler(_preamble), sock=listener, limit=wire.HEAD_BYTES)
+        server = await asyncio.start_unix_server(self._handler(self._greet), sock=listener, limit=wire.HEAD_BYTES)
         self._servers.append(server)
         self._sockets[path] = inode
+
+    async def serve_agents(self, agent: Agent, host: str, port: int) -> tuple[str, int]:
+        """Listen for a cloud's metadata agents, and answer where (port 0: the system's choice). Raises OSError."""
+        handle = self._handler(lambda reader, writer: self._meet(agent, reader, writer))
+        server = await asyncio.start_server(handle, host, port, limit=wire.HEAD_BYTES)
+        self._servers.append(server)
+        name = server.sockets[0].getsockname()
+        return name[0], name[1]
 
     async def close(self) -> None:
         """Stop listening, remove the sockets that are still ours, and end the connections."""
@@ -96,17 +116,21 @@ class Metadata:
         if self._connections:
             await asyncio.wait(self._connections, timeout=5)
 
-    def run_in_thread(self, path: Path) -> Running:
+    def run_in_thread(self, path: Path) -> Running[None]:
         """Serve a Unix socket from an event loop in a thread of its own. Listening when this returns."""
-        return Running(self, path)
+        return Running(self, self.serve_unix(path))
 
-    def _handler(self, identify: Identify) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    def run_for_agents(self, agent: Agent, host: str, port: int) -> Running[tuple[str, int]]:
+        """The same for a cloud's metadata agents."""
+        return Running(self, self.serve_agents(agent, host, port))
+
+    def _handler(self, serve: Handle) -> Handle:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 - for the type checker
             self._connections[task] = writer
             try:
-                await self._greet(identify, reader, writer)
+                await serve(reader, writer)
             except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
                 pass  # the client went away, or was too slow
             finally:
@@ -115,32 +139,28 @@ class Metadata:
 
         return handle
 
-    async def _greet(self, identify: Identify, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(REQUEST_SECONDS):
-            peer = await identify(reader, writer)
-        if peer is None:
-            return
+            peer = await _preamble(reader)
+        if peer:
+            await self._admit(peer, CONNECTIONS, partial(self._reply, peer), reader, writer)
+
+    async def _meet(self, agent: Agent, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._admit(_AGENTS, AGENTS_CONNECTIONS, partial(self._reply_by, agent), reader, writer)
+
+    async def _admit(
+        self, peer: Peer, most: int, answer: Answers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._open[peer] += 1
         try:
-            if self._open[peer] > CONNECTIONS:
+            if self._open[peer] > most:
                 await _send(writer, None, Reply(HTTPStatus.TOO_MANY_REQUESTS))
             else:
-                await self._converse(peer, reader, writer)
+                await _converse(answer, reader, writer)
         finally:
             self._open[peer] -= 1
             if not self._open[peer]:
                 del self._open[peer]
-
-    async def _converse(self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    request = await wire.read(reader)
-            except Refused as refused:
-                return await _send(writer, None, Reply(refused.status))
-            await _send(writer, request, await self._reply(peer, request))
-            if not request.keep_alive:
-                return None
 
     async def _reply(self, peer: Peer, request: Request) -> Reply:
         try:
@@ -149,6 +169,31 @@ class Metadata:
             _log.exception("the metadata of a guest could not be read")
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "1"})
         return reply(view.guest, view.leaves, self._tokens, request) if view else Reply(HTTPStatus.NOT_FOUND)
+
+    async def _reply_by(self, agent: Agent, request: Request) -> Reply:
+        who = agent.who(request.headers)
+        if isinstance(who, HTTPStatus):
+            return Reply(who)
+        path = [part for part in request.path.split("/") if part]
+        if path[:1] == ["openstack"]:
+            return await asyncio.to_thread(agent.forward, request)
+        try:
+            view = await self._view(Peer(*who))
+        except (Unavailable, Denied) as fault:
+            _log.warning("the metadata of the server %s is Nova's: %s", who[1], fault)
+            known = await asyncio.to_thread(agent.known, *who)
+            if path[1:] == ["meta-data", "instance-id"] and known:
+                return Reply(HTTPStatus.OK, known.encode())
+            return await asyncio.to_thread(agent.forward, request)
+        except Exception:
+            _log.exception("the metadata of a guest could not be read")
+            return Reply(HTTPStatus.INTERNAL_SERVER_ERROR)
+        if view is None:
+            return Reply(HTTPStatus.NOT_FOUND)
+        made = reply(view.guest, view.leaves, self._tokens, by_guest(request))
+        if made.status == HTTPStatus.NOT_FOUND and path[1:] == ["user-data"]:
+            return await asyncio.to_thread(agent.forward, request)  # the server was made by other means than ours
+        return to_agent(made)
 
     async def _view(self, peer: Peer) -> _View | None:
         now = asyncio.get_running_loop().time()
@@ -168,16 +213,16 @@ class Metadata:
             del self._views[peer]
 
 
-class Running:
-    """A metadata service in its own thread."""
+class Running(Generic[T]):
+    """A metadata service in its own thread; `listening` is what the listener says of itself."""
 
-    def __init__(self, metadata: Metadata, path: Path) -> None:
+    def __init__(self, metadata: Metadata, listen: Coroutine[Any, Any, T]) -> None:
         self._metadata = metadata
-        self._path = path
-        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._listen = listen
+        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, T]] = Future()
         self._thread = threading.Thread(target=self._run, name="metadata", daemon=True)
         self._thread.start()
-        self._loop, self._stop = self._started.result()
+        self._loop, self._stop, self.listening = self._started.result()
 
     def stop(self) -> None:
         """Close the service and wait for its thread. A second call does nothing."""
@@ -196,8 +241,8 @@ class Running:
 
     async def _serve(self) -> None:
         stop = asyncio.Event()
-        await self._metadata.serve_unix(self._path)
-        self._started.set_result((asyncio.get_running_loop(), stop))
+        listening = await self._listen
+        self._started.set_result((asyncio.get_running_loop(), stop, listening))
         await stop.wait()
         await self._metadata.close()
 
@@ -234,7 +279,20 @@ def _admitted(guest: Guest, tokens: Tokens, request: Request) -> bool:
     return tokens.valid(guest.instance_id, token)
 
 
-async def _preamble(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> Peer | None:
+async def _converse(answer: Answers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                request = await wire.read(reader)
+        except Refused as refused:
+            return await _send(writer, None, Reply(refused.status))
+        await _send(writer, request, await answer(request))
+        if not request.keep_alive:
+            return None
+
+
+async def _preamble(reader: asyncio.StreamReader) -> Peer | None:
+    """Who is at the other end of a new connection; None: not one to talk to."""
     try:
         line = _PREAMBLE.fullmatch((await reader.readuntil(b"\n")).decode())
     except (asyncio.LimitOverrunError, UnicodeDecodeError):

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from isthmus.config import Settings, metadata_socket
+from isthmus.config import Agents, Settings, metadata_agents, metadata_socket
 from isthmus.gateway import Gateway
 
 if TYPE_CHECKING:
-    from isthmus.imds.server import Metadata
+    from isthmus.imds.server import Metadata, Running
 
 log = logging.getLogger("isthmus.serving.duties")
 
@@ -31,11 +31,12 @@ _AGAIN_SECONDS = 5.0
 
 
 class Duties:
-    """A thread that waits for its turn, then does the duties until it is stopped."""
+    """A thread that waits for its turn, then does the duties until it is stopped. Raises ConfigError at once."""
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self._gateway = gateway
         self._settings = settings
+        self._agents = metadata_agents(settings)
         self._stop = threading.Event()
         self._presence = Presence(settings.run / "present")
         self._begun = gateway.world.clock()
@@ -65,11 +66,12 @@ class Duties:
 
     def _lead(self) -> None:
         grace = self._gateway.world.clock() - self._begun if self._presence.alone else _GRACE
-        waiting = {
+        waiting: dict[str, Path | Agents] = {
             cloud.name: socket
             for cloud in self._settings.clouds.values()
             if cloud.kind == "local" and (socket := metadata_socket(self._settings, cloud.name))
         }
+        waiting.update(self._agents)
         with ExitStack() as stack:
             while not self._stop.is_set():
                 self._serve_metadata(waiting, stack)
@@ -77,11 +79,11 @@ class Duties:
                 grace = _GRACE
                 self._stop.wait(self._settings.background.reconcile_seconds)
 
-    def _serve_metadata(self, waiting: dict[str, Path], stack: ExitStack) -> None:
+    def _serve_metadata(self, waiting: dict[str, Path | Agents], stack: ExitStack) -> None:
         """Answer the guests of the clouds that wait for it; those that cannot be served yet go on waiting."""
-        for cloud, socket in list(waiting.items()):
+        for cloud, where in list(waiting.items()):
             try:
-                stack.callback(self._metadata(cloud).run_in_thread(socket).stop)
+                stack.callback(self._listen(cloud, where).stop)
             except Exception:
                 log.exception("the guests of %s get no metadata; it is tried again at the next round", cloud)
             else:
@@ -92,6 +94,17 @@ class Duties:
             self._gateway.reconciler.once(grace)
         except Exception:
             log.exception("mending failed; it is tried again at the next round")
+
+    def _listen(self, cloud: str, where: Path | Agents) -> Running[Any]:
+        if isinstance(where, Path):
+            return self._metadata(cloud).run_in_thread(where)
+        from isthmus.imds.agent import Agent
+        from isthmus.imds.guests import known
+
+        agent = Agent(where.secret, where.nova, known(self._gateway.world, cloud))
+        running = self._metadata(cloud).run_for_agents(agent, where.listen.host, where.listen.port)
+        log.info("the metadata agents of %s are answered on %s:%d", cloud, *running.listening)
+        return running
 
     def _metadata(self, cloud: str) -> Metadata:
         from isthmus.imds.guests import lookup
