@@ -58,6 +58,17 @@ def auth_url() -> str:
     return str(region("gateway").config["auth"]["auth_url"])
 
 
+def compute() -> str:
+    """What servers are: `fake`, or `libvirt` for guests that boot."""
+    return (STATE / "compute").read_text().strip()
+
+
+def metadata_secret() -> str:
+    """What its metadata agent shares with who it asks."""
+    settings = (STATE / "etc" / "neutron_ovn_metadata_agent.ini").read_text()
+    return next(line.partition("=")[2].strip() for line in settings.splitlines() if "shared_secret" in line)
+
+
 def absent() -> str:
     """Why there is no such cloud to test with, or empty."""
     if not CLOUDS_YAML.exists() or not (STATE / "ec2-demo.json").exists():
