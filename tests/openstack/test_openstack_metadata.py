@@ -63,7 +63,8 @@ def test_a_server_reads_the_id_of_the_api_and_its_user_data(ec2, ask, demo, alt)
         assert image["ImageId"] == ask("/latest/meta-data/ami-id", native, demo.tenant_id).text
         address = ask("/2009-04-04/meta-data/local-ipv4", native, demo.tenant_id).text
         assert made["PrivateIpAddress"] == address
-        assert 404 == ask("/latest/meta-data/instance-id", native, alt.tenant_id).status_code
+        for path in ("/latest/meta-data/instance-id", "/openstack/latest/meta_data.json"):
+            assert 404 == ask(path, native, alt.tenant_id).status_code
         assert 403 == ask("/latest/meta-data/instance-id", native, demo.tenant_id, "another").status_code
     finally:
         ec2.terminate_instances(**known)

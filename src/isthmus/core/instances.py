@@ -445,7 +445,7 @@ class _Join:
         known = identify(self._view, Kind.SERVER, cloud, server)
         record = self._view.records.get(known)
         before = self._known.get(known)
-        launch = before.launch if before and before.record is record else _launch(record, known)
+        launch = before.launch if before and before.record is record else launched(record, known)
         walls = server.ports[0].firewalls if server.ports else ()
         return Instance(
             known,
@@ -482,7 +482,7 @@ class _Join:
             return before
         server = replace(load_server(last), state=ServerState.DELETED)
         return Instance(
-            record.id, self._cx.account, record.cloud, server, _launch(record, record.id), tags, (), (), (), record
+            record.id, self._cx.account, record.cloud, server, launched(record, record.id), tags, (), (), (), record
         )
 
 
@@ -491,7 +491,7 @@ def _taken_back(one: Instance) -> bool:
     return one.record is None and one.server.state is ServerState.DELETING and minted(Kind.SERVER, one.server.ref)
 
 
-def _launch(record: Record | None, known: str) -> Launch:
+def launched(record: Record | None, known: str) -> Launch:
     """How a server was launched; for one made by other means, a reservation of its own."""
     said = record.data.get("launch", {}) if record else {}
     launch = Launch(**{name: value for name, value in said.items() if name in _LAUNCH})

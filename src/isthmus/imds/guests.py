@@ -13,6 +13,7 @@ from isthmus.core.instances import Instance
 from isthmus.core.names import Names
 from isthmus.core.ports import port_id
 from isthmus.errors import NotFound
+from isthmus.imds.agent import Known
 from isthmus.imds.tree import Guest, SecurityGroup
 
 
@@ -32,13 +33,16 @@ def lookup(world: World, cloud: str) -> Callable[[str, str], Guest | None]:
     return guest
 
 
-def known(world: World, cloud: str) -> Callable[[str, str], str]:
-    """A function from (tenant, native id) to the instance's id on record, or empty; the cloud is not asked."""
+def known(world: World, cloud: str) -> Callable[[str, str], Known]:
+    """A function from (tenant, native id) to what is on record; the cloud is not asked."""
 
-    def known(tenant: str, native: str) -> str:
+    def known(tenant: str, native: str) -> Known:
         account = world.store.account_of(cloud, tenant)
         record = world.store.view(account).by_native(cloud, Kind.SERVER, native) if account else None
-        return record.id if record else ""
+        if record is None:
+            return Known()
+        launch = instances.launched(record, record.id)
+        return Known(record.id, launch.http_endpoint == "enabled" and launch.http_tokens != "required")
 
     return known
 

@@ -16,7 +16,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +39,8 @@ AGENTS_CONNECTIONS = 1024
 REQUEST_SECONDS = 15.0
 """A request must have come in completely so long after the connection was made, or after the last answer."""
 ANSWER_SECONDS = 15.0
+LOOKUPS = 32
+"""At most so many guests are looked up at a time."""
 CACHE_SECONDS = 1.0
 """How old a guest's metadata may be: long enough that the requests of one boot cost one lookup."""
 
@@ -87,6 +89,8 @@ class Metadata:
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._servers: list[asyncio.Server] = []
         self._sockets: dict[Path, int] = {}
+        self._agents: list[Agent] = []
+        self._pool = ThreadPoolExecutor(LOOKUPS, thread_name_prefix="metadata")
 
     async def serve_unix(self, path: Path) -> None:
         """Listen on a Unix socket, in place of whatever a process before this one left there. OSError if impossible."""
@@ -100,6 +104,7 @@ class Metadata:
         handle = self._handler(lambda reader, writer: self._meet(agent, reader, writer))
         server = await asyncio.start_server(handle, host, port, limit=wire.HEAD_BYTES)
         self._servers.append(server)
+        self._agents.append(agent)
         name = server.sockets[0].getsockname()
         return name[0], name[1]
 
@@ -115,6 +120,9 @@ class Metadata:
             writer.transport.abort()
         if self._connections:
             await asyncio.wait(self._connections, timeout=5)
+        for agent in self._agents:
+            await agent.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def run_in_thread(self, path: Path) -> Running[None]:
         """Serve a Unix socket from an event loop in a thread of its own. Listening when this returns."""
@@ -174,33 +182,47 @@ class Metadata:
         who = agent.who(request.headers)
         if isinstance(who, HTTPStatus):
             return Reply(who)
+        request = by_guest(request)
         path = [part for part in request.path.split("/") if part]
-        if path[:1] == ["openstack"]:
-            return await asyncio.to_thread(agent.forward, request)
         try:
             view = await self._view(Peer(*who))
         except (Unavailable, Denied) as fault:
             _log.warning("the metadata of the server %s is Nova's: %s", who[1], fault)
-            known = await asyncio.to_thread(agent.known, *who)
-            if path[1:] == ["meta-data", "instance-id"] and known:
-                return Reply(HTTPStatus.OK, known.encode())
-            return await asyncio.to_thread(agent.forward, request)
+            return await self._reply_unseen(agent, who, request, path)
         except Exception:
             _log.exception("the metadata of a guest could not be read")
             return Reply(HTTPStatus.INTERNAL_SERVER_ERROR)
         if view is None:
-            return Reply(HTTPStatus.NOT_FOUND)
-        made = reply(view.guest, view.leaves, self._tokens, by_guest(request))
+            return await agent.forward(request)
+        guest = view.guest
+        if path == ["latest", "api", "token"] and _TTL not in request.headers:
+            return Reply(HTTPStatus.NOT_FOUND)  # the agent dropped it: clients go on without a token
+        if path[:1] == ["openstack"]:
+            free = guest.http_endpoint and _admitted(guest, self._tokens, request)
+            return await agent.forward(request) if free else Reply(HTTPStatus.FORBIDDEN)
+        made = reply(guest, view.leaves, self._tokens, request)
         if made.status == HTTPStatus.NOT_FOUND and path[1:] == ["user-data"]:
-            return await asyncio.to_thread(agent.forward, request)  # the server was made by other means than ours
+            return await agent.forward(request)  # the server was made by other means than ours
         return to_agent(made)
+
+    async def _reply_unseen(self, agent: Agent, who: tuple[str, str], request: Request, path: list[str]) -> Reply:
+        """By what is on record alone: the cloud cannot be asked."""
+        known = await self._in_thread(lambda: agent.known(*who))
+        if not known.open:
+            return Reply(HTTPStatus.FORBIDDEN)
+        if known.id and path[1:] == ["meta-data", "instance-id"] and request.method in ("GET", "HEAD"):
+            return Reply(HTTPStatus.OK, known.id.encode())
+        return await agent.forward(request)
+
+    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def _view(self, peer: Peer) -> _View | None:
         now = asyncio.get_running_loop().time()
         until, view = self._views.get(peer, (0.0, None))
         if view is None or (view.done() and until <= now):
             self._forget(now)
-            view = asyncio.ensure_future(asyncio.to_thread(self._load, peer))
+            view = asyncio.ensure_future(self._in_thread(lambda: self._load(peer)))
             self._views[peer] = (now + CACHE_SECONDS, view)
         return await asyncio.shield(view)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http import HTTPStatus
 
 HEAD_BYTES = 16 * 1024
 HEADER_LINES = 64
 BODY_BYTES = 4 * 1024
-"""A request's body means nothing here; a larger one is refused, a smaller one read and forgotten."""
+"""A larger body is refused; what a smaller one says means nothing here, and something to Nova."""
 
 _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) ([!-~]{1,4096}) HTTP/1\.([01])")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
@@ -36,6 +36,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     keep_alive: bool
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ async def read(reader: asyncio.StreamReader) -> Request:
     except asyncio.LimitOverrunError:
         raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) from None
     request = parse(head)
-    await reader.readexactly(_body_length(request.headers))
-    return request
+    body = await reader.readexactly(_body_length(request.headers))
+    return replace(request, body=body) if body else request
 
 
 def parse(head: bytes) -> Request:
