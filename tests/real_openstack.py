@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 from dataclasses import dataclass
@@ -67,6 +69,13 @@ def metadata_secret() -> str:
     """What its metadata agent shares with who it asks."""
     settings = (STATE / "etc" / "neutron_ovn_metadata_agent.ini").read_text()
     return next(line.partition("=")[2].strip() for line in settings.splitlines() if "shared_secret" in line)
+
+
+def as_agent(at: str, path: str, native: str, tenant: str, secret: str) -> httpx.Response:
+    """What a metadata service answers to an agent that asks for a server."""
+    signature = hmac.new(secret.encode(), native.encode(), hashlib.sha256).hexdigest()
+    said = {"X-Instance-ID": native, "X-Tenant-ID": tenant, "X-Instance-ID-Signature": signature}
+    return httpx.get(f"http://{at}{path}", headers=said, timeout=60, trust_env=False)
 
 
 def absent() -> str:

@@ -11,6 +11,7 @@ from served import Account, client, eventually, serving
 
 ASKED = 8789
 """The port at which the agent asks, as scripts/test-openstack says."""
+NOVA = "http://127.0.0.1:8775"
 BOOT_SECONDS = 240.0
 
 
@@ -24,16 +25,18 @@ def ec2(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     (place / "isthmus.toml").write_text(
         "[clouds.private]\nkind = 'openstack'\nzones = { us-east-1a = 'nova' }\n"
         f"cloud = 'gateway'\nclouds_yaml = '{real_openstack.CLOUDS_YAML}'\n"
-        f"metadata_listen = '127.0.0.1:{ASKED}'\nmetadata_secret = '{real_openstack.metadata_secret()}'\n"
+        f"metadata_nova = '{NOVA}'\nmetadata_listen = '127.0.0.1:{ASKED}'\n"
+        f"metadata_secret = '{real_openstack.metadata_secret()}'\n"
     )
     with serving(place / "state", "--config", str(place / "isthmus.toml")) as served:
         yield client(Account("", demo.access, demo.secret, served.endpoint))
 
 
-def test_a_guest_reads_its_id_and_runs_its_user_data(ec2):
+def test_a_guest_reads_its_id_runs_its_user_data_and_gets_a_disk(ec2, demo):
     [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
     script = "#!/bin/sh\necho user data says $((6 * 7))\n"
     data = {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "UserData": script}
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
     [made] = ec2.run_instances(**data, MinCount=1, MaxCount=1)["Instances"]
     known = {"InstanceIds": [made["InstanceId"]]}
     try:
@@ -47,6 +50,21 @@ def test_a_guest_reads_its_id_and_runs_its_user_data(ec2):
         assert f"tiny: instance-id {made['InstanceId']}" in text
         assert "user data says 42" in text
         assert made["PrivateIpAddress"] in text
+
+        [native] = [one.id for one in real_openstack.connection("demo").compute.servers()]
+        told = real_openstack.as_agent(
+            f"127.0.0.1:{ASKED}",
+            "/openstack/latest/meta_data.json",
+            native,
+            demo.tenant_id,
+            real_openstack.metadata_secret(),
+        )
+        assert native == told.json()["uuid"]
+
+        ec2.attach_volume(VolumeId=volume, InstanceId=made["InstanceId"], Device="/dev/sdf")
+        eventually(console, lambda said: "vdb" in said, seconds=60.0)
     finally:
         ec2.terminate_instances(**known)
         ec2.get_waiter("instance_terminated").wait(**known, WaiterConfig={"Delay": 1, "MaxAttempts": 240})
+        ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        ec2.delete_volume(VolumeId=volume)
