@@ -60,6 +60,12 @@ def auth_url() -> str:
     return str(region("gateway").config["auth"]["auth_url"])
 
 
+def server_at(name: str, address: str) -> str:
+    """The native id of a user's server by its private address."""
+    [found] = [one.id for one in connection(name).compute.servers() if f"'{address}'" in str(one.addresses)]
+    return str(found)
+
+
 def compute() -> str:
     """What servers are: `fake`, or `libvirt` for guests that boot."""
     return (STATE / "compute").read_text().strip()

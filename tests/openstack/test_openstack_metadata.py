@@ -49,8 +49,7 @@ def test_a_server_reads_the_id_of_the_api_and_its_user_data(ec2, ask, demo, alt)
     known = {"InstanceIds": [made["InstanceId"]]}
     try:
         ec2.get_waiter("instance_running").wait(**known, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
-        connection = real_openstack.connection("demo")
-        [native] = [one.id for one in connection.compute.servers() if one.metadata.get("isthmus:image")]
+        native = real_openstack.server_at("demo", made["PrivateIpAddress"])
 
         told = eventually(lambda: ask("/latest/meta-data/instance-id", native, demo.tenant_id), seconds=30)
 

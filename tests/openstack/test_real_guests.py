@@ -51,7 +51,7 @@ def test_a_guest_reads_its_id_runs_its_user_data_and_gets_a_disk(ec2, demo):
         assert "user data says 42" in text
         assert made["PrivateIpAddress"] in text
 
-        [native] = [one.id for one in real_openstack.connection("demo").compute.servers()]
+        native = real_openstack.server_at("demo", made["PrivateIpAddress"])
         told = real_openstack.as_agent(
             f"127.0.0.1:{ASKED}",
             "/openstack/latest/meta_data.json",
