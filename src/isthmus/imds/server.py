@@ -182,7 +182,6 @@ class Metadata:
         who = agent.who(request.headers)
         if isinstance(who, HTTPStatus):
             return Reply(who)
-        request = by_guest(request)
         path = [part for part in request.path.split("/") if part]
         try:
             view = await self._view(Peer(*who))
@@ -200,7 +199,7 @@ class Metadata:
         if path[:1] == ["openstack"]:
             free = guest.http_endpoint and _admitted(guest, self._tokens, request)
             return await agent.forward(request) if free else Reply(HTTPStatus.FORBIDDEN)
-        made = reply(guest, view.leaves, self._tokens, request)
+        made = reply(guest, view.leaves, self._tokens, by_guest(request))
         if made.status == HTTPStatus.NOT_FOUND and path[1:] == ["user-data"]:
             return await agent.forward(request)  # the server was made by other means than ours
         return to_agent(made)
