@@ -30,6 +30,9 @@ TENANT, NATIVE = "b1946ac92492d2347c6235b4d2611184", "7c9e6679-7425-40de-944b-e0
 Ask = Callable[..., httpx.Response]
 
 
+_NAMES = ("X-Instance-ID", "X-Tenant-ID", "X-Forwarded-For", "X-Secret")
+
+
 class Nova(BaseHTTPRequestHandler):
     """Tells what it was asked; too much for `/openstack/long`, and too slowly for `/openstack/slow`."""
 
@@ -52,7 +55,7 @@ class Nova(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         said = [
             f"{self.command} {self.path}{sent}",
-            *(self.headers.get(name, "") for name in ("X-Instance-ID", "X-Tenant-ID", "X-Secret")),
+            *(self.headers.get(name, "") for name in _NAMES),
         ]
         return "\n".join(said).encode()
 
@@ -146,9 +149,13 @@ def test_a_signature_for_one_server_is_none_for_another(ask, guests):
 def test_what_we_know_nothing_of_is_novas_who_looks_whose_it_is(ask, who):
     answer = ask("/latest/meta-data/instance-id", **who)
 
-    assert ["GET /latest/meta-data/instance-id", who.get("native", NATIVE), who.get("tenant", TENANT), ""] == (
-        answer.text.split("\n")
-    )
+    assert [
+        "GET /latest/meta-data/instance-id",
+        who.get("native", NATIVE),
+        who.get("tenant", TENANT),
+        "10.0.0.5",
+        "",
+    ] == (answer.text.split("\n"))
 
 
 def test_tokens_are_given_and_taken_but_not_needed(ask):
@@ -177,7 +184,7 @@ def test_what_is_openstacks_own_is_asked_of_nova_with_the_agents_headers_alone(a
     answer = ask("/openstack/latest/meta_data.json", X_Secret="the guest's")
 
     assert "application/json" == answer.headers["content-type"]
-    assert ["GET /openstack/latest/meta_data.json", NATIVE, TENANT, ""] == answer.text.split("\n")
+    assert ["GET /openstack/latest/meta_data.json", NATIVE, TENANT, "10.0.0.5", ""] == answer.text.split("\n")
     sent = ask("/openstack/latest/password", method="POST", body=b"=encrypted")
     assert sent.text.startswith("POST /openstack/latest/password=encrypted\n")
     assert 400 == ask("/openstack/latest/password", method="DELETE").status_code
