@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import json
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,34 @@ def signed_by(service: Service, keys: Keys, **more: Any) -> Any:
     return session.client("ec2", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}, **more))
 
 
+def settings(more: str = "") -> str:
+    """Those of an Isthmus in front of the cloud; `more` is said of the cloud."""
+    return (
+        "[clouds.private]\nkind = 'openstack'\nzones = { us-east-1a = 'nova' }\n"
+        f"cloud = 'gateway'\nclouds_yaml = '{CLOUDS_YAML}'\n{more}"
+    )
+
+
+def login(name: str) -> dict[str, str]:
+    """What a user signs in with, in the user's own project."""
+    said = region(name).config["auth"]
+    return {"username": said["username"], "password": said["password"], "project_id": seeded(name).tenant_id}
+
+
+def launch(ec2: Any) -> dict[str, Any]:
+    """What the smallest launch is asked for with."""
+    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
+    return {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "MinCount": 1, "MaxCount": 1}
+
+
+def until(look: Callable[[], Any], wanted: Any, seconds: float = 120) -> None:
+    """Look until what is wanted is seen."""
+    deadline = time.monotonic() + seconds
+    while (seen := look()) != wanted:
+        assert time.monotonic() < deadline, f"{seen} and not {wanted} after {seconds} s"
+        time.sleep(0.5)
+
+
 def auth_url() -> str:
     return str(region("gateway").config["auth"]["auth_url"])
 
@@ -100,15 +130,7 @@ class SignedIn:
 
     def __init__(self, cloud: Any) -> None:
         self._cloud = cloud
-        self._secrets = {}
-        for name in ("demo", "alt"):
-            login = region(name).config["auth"]
-            project = seeded(name).tenant_id
-            self._secrets[project] = {
-                "username": login["username"],
-                "password": login["password"],
-                "project_id": project,
-            }
+        self._secrets = {seeded(name).tenant_id: login(name) for name in ("demo", "alt")}
 
     def session(self, tenant: str, _: object = None) -> Any:
         return self._cloud.session(tenant, self._secrets.get(tenant, {}))

@@ -260,9 +260,7 @@ def metadata_agents(settings: Settings) -> Mapping[str, Agents]:
     for cloud in settings.clouds.values():
         given = cloud.options
         if listen := given.get("metadata_listen"):
-            secret = given.get("metadata_secret", "")
-            if not secret and "metadata_secret_file" in given:
-                secret = _read(given["metadata_secret_file"]).rstrip("\r\n")
+            secret = _secret(given, "metadata_secret")
             if not secret:
                 reason = "the secret that metadata_proxy_shared_secret of Neutron's agents has, and it is not empty"
                 raise ConfigError(f"[clouds.{cloud.name}]: metadata_listen needs metadata_secret_file: {reason}.")
@@ -324,9 +322,16 @@ def _login(given: Mapping[str, Any]) -> Mapping[str, str]:
         login = {"user_domain_name": "Default", **login}
     if "project_name" in login:
         login = {"project_domain_name": "Default", **login}
-    if "password" not in given and "password_file" in given:
-        login["password"] = _read(given["password_file"]).rstrip("\r\n")
+    if "password_file" in given:
+        login["password"] = _secret(given, "password")
     return login
+
+
+def _secret(given: Mapping[str, Any], name: str) -> str:
+    """An option, or else what is in its file; empty where neither is given."""
+    if name in given:
+        return str(given[name])
+    return _read(given[f"{name}_file"]).rstrip("\r\n") if f"{name}_file" in given else ""
 
 
 _LOGIN = {

@@ -38,10 +38,7 @@ def clouds_yaml() -> Path:
 def config(tmp_path: Path) -> Path:
     """The settings of an Isthmus in front of the cloud."""
     file = tmp_path / "isthmus.toml"
-    file.write_text(
-        "[clouds.private]\nkind = 'openstack'\nzones = { us-east-1a = 'nova' }\n"
-        f"cloud = 'gateway'\nclouds_yaml = '{real_openstack.CLOUDS_YAML}'\n"
-    )
+    file.write_text(real_openstack.settings())
     return file
 
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from real_openstack import until
 
-SECONDS = 120
 ZONE = "us-east-1a"
-
-
-def until(look: Callable[[], str], state: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while (seen := look()) != state:
-        assert time.monotonic() < deadline, f"{seen} and not {state} after {SECONDS} s"
-        time.sleep(0.5)
 
 
 def volume_of(ec2: Any, volume: str) -> Any:

@@ -34,8 +34,7 @@ def test_a_launch_that_is_cut_off_is_made_once(look: Callable[[Any], set[str]], 
 
     def launch(service: Service) -> list[str]:
         ec2 = real_openstack.signed_by(service, demo, read_timeout=SECONDS)
-        [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
-        asked = {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "MinCount": 2, "MaxCount": 2}
+        asked = {**real_openstack.launch(ec2), "MinCount": 2, "MaxCount": 2}
         return [one["InstanceId"] for one in ec2.run_instances(**asked, ClientToken=token)["Instances"]]
 
     def cut_off(service: Service) -> None:

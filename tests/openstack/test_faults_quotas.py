@@ -55,9 +55,7 @@ def refused(call: Callable[..., Any], **asked: Any) -> str:
 
 @pytest.fixture(scope="module")
 def asked(ec2: Any) -> dict[str, Any]:
-    """A launch."""
-    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
-    return {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "MinCount": 1, "MaxCount": 1}
+    return real_openstack.launch(ec2)
 
 
 @pytest.fixture(scope="module")

@@ -11,22 +11,15 @@ from uuid import uuid4
 import pytest
 import real_openstack
 from botocore.exceptions import ClientError
+from real_openstack import until
 from stopping import stopped
 
 from isthmus.errors import Unavailable
 from isthmus.providers.openstack import OpenStack, Options, client
 
-SECONDS = 120
 ZONE = "us-east-1a"
 MOST = 55
 """Seconds in which a request is answered whatever is dead."""
-
-
-def until(look: Callable[[], Any], wanted: Any) -> None:
-    deadline = time.monotonic() + SECONDS
-    while (seen := look()) != wanted:
-        assert time.monotonic() < deadline, f"{seen} and not {wanted} after {SECONDS} s"
-        time.sleep(0.5)
 
 
 def one(ec2: Any, instance: str) -> Any:
@@ -68,9 +61,7 @@ def servers() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def asked(ec2: Any) -> dict[str, Any]:
-    """A launch."""
-    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
-    return {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "MinCount": 1, "MaxCount": 1}
+    return real_openstack.launch(ec2)
 
 
 @pytest.fixture(scope="module")
@@ -154,16 +145,13 @@ def test_without_neutron_and_glance_what_needs_them_is_unavailable(isthmus, ec2,
 
 
 def test_without_keystone_nobody_new_gets_in(fronted, demo):
-    login = real_openstack.region("demo").config["auth"]
-    secrets = {"username": login["username"], "password": login["password"], "project_id": demo.tenant_id}
-
     cloud = OpenStack("openstack", ("nova",), Options("gateway", str(real_openstack.CLOUDS_YAML)))
     theirs = fronted(cloud).client(account=("", demo.access, demo.secret))
 
     with stopped("keystone"):
         unavailable(theirs.describe_vpcs)
         with soon(), pytest.raises(Unavailable):
-            cloud.session(demo.tenant_id, secrets)
+            cloud.session(demo.tenant_id, real_openstack.login("demo"))
         with soon():
             assert cloud.health().degraded
 

@@ -27,9 +27,7 @@ def cloud() -> Any:
 
 
 def test_a_login_whose_token_was_revoked_gets_another_one(cloud, demo):
-    login = real_openstack.region("demo").config["auth"]
-    secrets = {"username": login["username"], "password": login["password"], "project_id": demo.tenant_id}
-    session = cloud.session(demo.tenant_id, secrets)
+    session = cloud.session(demo.tenant_id, real_openstack.login("demo"))
     [signed] = cloud._signings._known.values()
     revoke(signed._session)
 
@@ -40,8 +38,7 @@ def test_a_login_whose_token_was_revoked_gets_another_one(cloud, demo):
 
 def test_a_login_that_is_no_longer_taken_is_denied(cloud, demo):
     """A password that was changed, or an application credential that was withdrawn."""
-    login = real_openstack.region("demo").config["auth"]
-    secrets = {"username": login["username"], "password": "another", "project_id": demo.tenant_id}
+    secrets = {**real_openstack.login("demo"), "password": "another"}
 
     with pytest.raises(Denied):
         cloud.session(demo.tenant_id, secrets)

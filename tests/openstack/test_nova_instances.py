@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import real_openstack
+from real_openstack import until
 
-SECONDS = 120
 
-
-def until(ec2: Any, instance: str, state: str) -> Any:
-    """The instance, once it is in a state."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        [found] = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
-        if found["State"]["Name"] == state:
-            return found
-        assert time.monotonic() < deadline, f"not {state} after {SECONDS} s: {found['State']}"
-        time.sleep(0.5)
+def state(ec2: Any, instance: str) -> str:
+    [found] = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+    return str(found["State"]["Name"])
 
 
 @pytest.fixture(scope="module")
 def image(ec2: Any) -> str:
-    images = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
-    return str(images[0]["ImageId"])
+    return str(real_openstack.launch(ec2)["ImageId"])
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +28,11 @@ def instance(ec2: Any, image: str) -> Iterator[str]:
         ImageId=image, InstanceType="m1.nano", MinCount=1, MaxCount=1, TagSpecifications=tags, UserData="#!/bin/sh\n"
     )["Instances"]
     try:
-        until(ec2, made["InstanceId"], "running")
+        until(lambda: state(ec2, made["InstanceId"]), "running")
         yield str(made["InstanceId"])
     finally:
         ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
-        until(ec2, made["InstanceId"], "terminated")
+        until(lambda: state(ec2, made["InstanceId"]), "terminated")
 
 
 def test_an_instance_is_told_with_its_address_group_and_vpc(ec2, instance, image):
@@ -60,11 +52,11 @@ def test_an_instance_is_told_with_its_address_group_and_vpc(ec2, instance, image
 
 def test_an_instance_stops_and_starts(ec2, instance):
     ec2.stop_instances(InstanceIds=[instance])
-    until(ec2, instance, "stopped")
+    until(lambda: state(ec2, instance), "stopped")
 
     ec2.start_instances(InstanceIds=[instance])
 
-    until(ec2, instance, "running")
+    until(lambda: state(ec2, instance), "running")
 
 
 def test_an_instance_prints_to_its_console(ec2, instance):

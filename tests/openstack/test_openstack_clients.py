@@ -21,10 +21,7 @@ NAMES = {"t3.micro": "m1.nano", "t3.small": "m1.micro", "isthmus-tiny*": "tiny"}
 def demo_account(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """The project `demo`, by the keys that Keystone gave it."""
     place = tmp_path_factory.mktemp("served")
-    (place / "isthmus.toml").write_text(
-        "[clouds.private]\nkind = 'openstack'\nzones = { us-east-1a = 'nova' }\n"
-        f"cloud = 'gateway'\nclouds_yaml = '{real_openstack.CLOUDS_YAML}'\n"
-    )
+    (place / "isthmus.toml").write_text(real_openstack.settings())
     with serving(place / "state", "--config", str(place / "isthmus.toml")) as served:
         yield Account("", demo.access, demo.secret, served.endpoint)
 

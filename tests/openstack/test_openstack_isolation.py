@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import real_openstack
 from places import EACH, PLACES, Place, own, unknown
 from raw import Sender
+from real_openstack import until
 
 TOLD = (
     *("DescribeInstances", "DescribeVolumes", "DescribeSnapshots", "DescribeImages", "DescribeKeyPairs"),
@@ -30,7 +31,6 @@ def theirs(ec2: Any) -> Iterator[dict[str, str]]:
 
 
 def _furnish(ec2: Any, after: Any) -> dict[str, str]:
-    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
     vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
     after(ec2.delete_vpc, VpcId=vpc)
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
@@ -52,7 +52,8 @@ def _furnish(ec2: Any, after: Any) -> dict[str, str]:
     after(ec2.delete_key_pair, KeyName="isolated")
     address = ec2.allocate_address()
     after(ec2.release_address, AllocationId=address["AllocationId"])
-    data = {"InstanceType": "m1.nano", "ImageId": image["ImageId"]}
+    asked = real_openstack.launch(ec2)
+    data = {name: asked[name] for name in ("ImageId", "InstanceType")}
     template = ec2.create_launch_template(LaunchTemplateName="isolated", LaunchTemplateData=data)
     template = template["LaunchTemplate"]["LaunchTemplateId"]
     after(ec2.delete_launch_template, LaunchTemplateId=template)
@@ -64,10 +65,12 @@ def _furnish(ec2: Any, after: Any) -> dict[str, str]:
     after(ec2.delete_volume, VolumeId=volume)
     ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
     snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
-    after(_gone, ec2, snapshot)
+    there = [{"Name": "snapshot-id", "Values": [snapshot]}]
+    # its volume cannot be deleted before
+    after(until, lambda: ec2.describe_snapshots(Filters=there)["Snapshots"], [])
     after(ec2.delete_snapshot, SnapshotId=snapshot)
     ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
-    [instance] = ec2.run_instances(**data, MinCount=1, MaxCount=1)["Instances"]
+    [instance] = ec2.run_instances(**asked)["Instances"]
     ended, known = ec2.get_waiter("instance_terminated"), {"InstanceIds": [instance["InstanceId"]]}
     after(ended.wait, **known, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
     after(ec2.terminate_instances, **known)
@@ -93,14 +96,6 @@ def _furnish(ec2: Any, after: Any) -> dict[str, str]:
         "keyname": "isolated",
         "number": address["PublicIp"],
     }
-
-
-def _gone(ec2: Any, snapshot: str) -> None:
-    """Wait for it: its volume cannot be deleted before."""
-    wanted = [{"Name": "snapshot-id", "Values": [snapshot]}]
-    deadline = time.monotonic() + 60
-    while ec2.describe_snapshots(Filters=wanted)["Snapshots"] and time.monotonic() < deadline:
-        time.sleep(0.5)
 
 
 def everything(send: Sender) -> list[str]:

@@ -25,11 +25,8 @@ def listening() -> str:
 def ec2(demo: Any, listening: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A client of the project `demo`, of a service that answers metadata agents."""
     place = tmp_path_factory.mktemp("metadata")
-    (place / "isthmus.toml").write_text(
-        "[clouds.private]\nkind = 'openstack'\nzones = { us-east-1a = 'nova' }\n"
-        f"cloud = 'gateway'\nclouds_yaml = '{real_openstack.CLOUDS_YAML}'\n"
-        f"metadata_listen = '{listening}'\nmetadata_secret = '{SECRET}'\n"
-    )
+    agents = f"metadata_listen = '{listening}'\nmetadata_secret = '{SECRET}'\n"
+    (place / "isthmus.toml").write_text(real_openstack.settings(agents))
     with serving(place / "state", "--config", str(place / "isthmus.toml")) as served:
         yield client(Account("", demo.access, demo.secret, served.endpoint))
 
@@ -43,9 +40,8 @@ def ask(listening: str) -> Callable[..., httpx.Response]:
 
 
 def test_a_server_reads_the_id_of_the_api_and_its_user_data(ec2, ask, demo, alt):
-    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
-    data = {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "UserData": "#!/bin/sh\necho hello\n"}
-    [made] = ec2.run_instances(**data, MinCount=1, MaxCount=1)["Instances"]
+    asked = real_openstack.launch(ec2)
+    [made] = ec2.run_instances(**asked, UserData="#!/bin/sh\necho hello\n")["Instances"]
     known = {"InstanceIds": [made["InstanceId"]]}
     try:
         ec2.get_waiter("instance_running").wait(**known, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
@@ -55,7 +51,7 @@ def test_a_server_reads_the_id_of_the_api_and_its_user_data(ec2, ask, demo, alt)
 
         assert (200, made["InstanceId"]) == (told.status_code, told.text)
         assert "#!/bin/sh\necho hello\n" == ask("/latest/user-data", native, demo.tenant_id).text
-        assert image["ImageId"] == ask("/latest/meta-data/ami-id", native, demo.tenant_id).text
+        assert asked["ImageId"] == ask("/latest/meta-data/ami-id", native, demo.tenant_id).text
         address = ask("/2009-04-04/meta-data/local-ipv4", native, demo.tenant_id).text
         assert made["PrivateIpAddress"] == address
         for path in ("/latest/meta-data/instance-id", "/openstack/latest/meta_data.json"):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import real_openstack
-from openstack.connection import Connection
 
 from isthmus.quotas import QUOTAS
 
 
 def test_attributes_tell_the_smaller_of_neutrons_quota_and_ours(ec2: Any, demo: Any) -> None:
-    admin = Connection(config=real_openstack.region("admin"))
+    admin = real_openstack.connection("admin")
     before = admin.network.get_quota(demo.tenant_id).floating_ips
     try:
         for theirs in (7, QUOTAS["addresses"].most + 1, -1):

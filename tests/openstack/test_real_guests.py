@@ -22,22 +22,17 @@ def ec2(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             f"servers of this OpenStack do not boot, it is in the mode {mode} (make test-openstack COMPUTE=libvirt)"
         )
     place = tmp_path_factory.mktemp("guests")
-    (place / "isthmus.toml").write_text(
-        "[clouds.private]\nkind = 'openstack'\nzones = { us-east-1a = 'nova' }\n"
-        f"cloud = 'gateway'\nclouds_yaml = '{real_openstack.CLOUDS_YAML}'\n"
-        f"metadata_nova = '{NOVA}'\nmetadata_listen = '127.0.0.1:{ASKED}'\n"
-        f"metadata_secret = '{real_openstack.metadata_secret()}'\n"
-    )
+    agents = f"metadata_nova = '{NOVA}'\nmetadata_listen = '127.0.0.1:{ASKED}'\n"
+    agents += f"metadata_secret = '{real_openstack.metadata_secret()}'\n"
+    (place / "isthmus.toml").write_text(real_openstack.settings(agents))
     with serving(place / "state", "--config", str(place / "isthmus.toml")) as served:
         yield client(Account("", demo.access, demo.secret, served.endpoint))
 
 
 def test_a_guest_reads_its_id_runs_its_user_data_and_gets_a_disk(ec2, demo):
-    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["tiny"]}])["Images"]
     script = "#!/bin/sh\necho user data says $((6 * 7))\n"
-    data = {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "UserData": script}
     volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
-    [made] = ec2.run_instances(**data, MinCount=1, MaxCount=1)["Instances"]
+    [made] = ec2.run_instances(**real_openstack.launch(ec2), UserData=script)["Instances"]
     known = {"InstanceIds": [made["InstanceId"]]}
     try:
         ec2.get_waiter("instance_running").wait(**known, WaiterConfig={"Delay": 1, "MaxAttempts": 240})

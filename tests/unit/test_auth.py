@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 from botocore.auth import SigV2Auth, SigV4Auth, SigV4QueryAuth
@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from libcloud.common.aws import AWSRequestSignerAlgorithmV2, AWSRequestSignerAlgorithmV4
+from raw import received
 
 from isthmus.aws.auth import claim
 from isthmus.aws.errors import AwsError
@@ -24,17 +25,6 @@ KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 HOST = "127.0.0.1:8788"
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 PARAMS = {"Action": "DescribeInstances", "Version": "2016-11-15", "Filter.1.Value.1": "a b~c*é/+=&"}
-
-
-def received(signed: AWSRequest) -> Request:
-    """A request of botocore as it arrives at a server."""
-    sent = signed.prepare()
-    url = urlsplit(sent.url)
-    headers = {
-        name.lower(): value if isinstance(value, str) else value.decode() for name, value in sent.headers.items()
-    }
-    body = sent.body.encode() if isinstance(sent.body, str) else sent.body or b""
-    return Request(sent.method, url.path, url.query, {"host": url.netloc, **headers}, body)
 
 
 def v4(method: str = "POST", path: str = "/", token: str | None = None, host: str = HOST) -> Request:

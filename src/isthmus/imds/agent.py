@@ -17,11 +17,12 @@ from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import NamedTuple
-
-import httpx
+from typing import TYPE_CHECKING, NamedTuple
 
 from isthmus.imds.wire import Reply, Request
+
+if TYPE_CHECKING:
+    import httpx
 
 FORWARD_SECONDS = 10.0
 FORWARD_BYTES = 4 * 1024 * 1024
@@ -77,6 +78,8 @@ class Agent:
 
     async def forward(self, request: Request) -> Reply:
         """Nova's answer to the same question. It makes sure that the server is the tenant's."""
+        import httpx  # slow: not for those whom no agent asks
+
         native = request.headers[_ID]
         if not self._nova:
             return Reply(HTTPStatus.NOT_FOUND)
@@ -97,6 +100,8 @@ class Agent:
                 del self._asked[native]
 
     async def _ask(self, request: Request) -> Reply:
+        import httpx
+
         headers = {name: request.headers[name] for name in _HANDED_ON if name in request.headers}
         body = bytearray()
         asked = self._client.stream(
@@ -114,6 +119,8 @@ class Agent:
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
+        import httpx
+
         return httpx.AsyncClient(timeout=FORWARD_SECONDS, trust_env=False)
 
     async def close(self) -> None:

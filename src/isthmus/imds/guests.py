@@ -36,7 +36,7 @@ def lookup(world: World, cloud: str) -> Callable[[str, str], Guest | None]:
 def known(world: World, cloud: str) -> Callable[[str, str], Known]:
     """A function from (tenant, native id) to what is on record; the cloud is not asked."""
 
-    def known(tenant: str, native: str) -> Known:
+    def on_record(tenant: str, native: str) -> Known:
         account = world.store.account_of(cloud, tenant)
         record = world.store.view(account).by_native(cloud, Kind.SERVER, native) if account else None
         if record is None:
@@ -44,7 +44,7 @@ def known(world: World, cloud: str) -> Callable[[str, str], Known]:
         launch = instances.launched(record, record.id)
         return Known(record.id, launch.http_endpoint == "enabled" and launch.http_tokens != "required")
 
-    return known
+    return on_record
 
 
 def _guest(cx: Context, one: Instance) -> Guest:
