@@ -51,13 +51,18 @@ def runner(account: Account, place: Path, name: str, change: Callable[[str], str
         done = subprocess.run(
             [program, *words], cwd=place, env=environ, capture_output=True, text=True, timeout=_STEP_SECONDS
         )
-        assert 0 == done.returncode, f"terraform {words[0]}:\n{done.stdout}\n{done.stderr}"
+        assert 0 == done.returncode, f"terraform {words[0]} ended with {done.returncode}: {_reason(done)}"
         return done.stdout
 
     shutil.copy(SETS / "provider.tf", place)
     (place / "main.tf").write_text(change((SETS / name / "main.tf").read_text()))
     run("init", "-no-color", f"-plugin-dir={providers}")
     return run
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """What it says of its errors; for a plan that is not empty, the plan."""
+    return done.stderr.strip() or done.stdout.strip()
 
 
 def apply(terraform: Terraform, *words: str) -> None:

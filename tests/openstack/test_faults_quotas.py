@@ -85,6 +85,22 @@ def test_a_launch_beyond_a_quota_is_refused_and_leaves_nothing(ec2, full, asked,
     assert not list(real_openstack.connection("demo").compute.servers())
 
 
+@pytest.mark.parametrize(
+    ("name", "code"), [("instances", "InstanceLimitExceeded"), ("server_groups", "PlacementGroupLimitExceeded")]
+)
+def test_a_launch_into_a_group_beyond_a_quota_is_refused_and_leaves_nothing(ec2, full, asked, name, code):
+    before = ports()
+    ec2.create_placement_group(GroupName="full", Strategy="spread")
+    try:
+        with full("compute", name):
+            assert code == refused(ec2.run_instances, **asked, Placement={"GroupName": "full"})
+    finally:
+        ec2.delete_placement_group(GroupName="full")
+
+    assert before == ports()
+    assert [] == list(real_openstack.connection("demo").compute.server_groups())
+
+
 def test_what_is_beyond_a_quota_of_neutron_is_refused(ec2, full, subnet):
     with full("network", "floatingip"):
         assert "AddressLimitExceeded" == refused(ec2.allocate_address, Domain="vpc")

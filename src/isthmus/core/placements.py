@@ -19,6 +19,8 @@ from isthmus.errors import Conflict, Invalid, Unsupported
 from isthmus.model import ServerState
 from isthmus.providers import Capability
 
+_ENDED = (ServerState.DELETED, ServerState.ERROR)
+
 
 class Placing(NamedTuple):
     """Where the servers of a launch stand: a group and, of a `partition` group, one of its partitions from 1."""
@@ -72,7 +74,7 @@ def placing(cx: Context, known: str, partition: int, count: int, place: Place) -
 
 
 def _members(cx: Context, group: str) -> list[Instance]:
-    return [one for one in index(cx).ordered if one.launch.group == group and one.server.state != ServerState.DELETED]
+    return [one for one in index(cx).ordered if one.launch.group == group and one.server.state not in _ENDED]
 
 
 def _demand_one_zone(cx: Context, members: Collection[Instance], place: Place) -> None:

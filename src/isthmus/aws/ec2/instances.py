@@ -203,8 +203,10 @@ def render(face: Face) -> dict[str, Any]:
         **(_network(face) if live else {}),
     }
     said.update({name: value for name, value in optional.items() if value})
-    if reason := _REASONS.get(server.state):
-        said["StateReason"] = {"Code": reason[0], "Message": reason[1]}
+    if server.state in _REASONS:
+        code, message = _REASONS[server.state]
+        why = server.reason if server.state is ServerState.ERROR else ""
+        said["StateReason"] = {"Code": code, "Message": f"{code}: {why or message}"}
     return said
 
 
@@ -215,10 +217,10 @@ _NAMES = {
 }
 _EXPLAINED = frozenset({ServerState.STOPPED, ServerState.STOPPING, ServerState.DELETING, ServerState.DELETED})
 _REASONS = {
-    ServerState.STOPPED: ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"),
-    ServerState.DELETING: ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"),
-    ServerState.DELETED: ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"),
-    ServerState.ERROR: ("Server.InternalError", "Server.InternalError: the server could not be started"),
+    ServerState.STOPPED: ("Client.UserInitiatedShutdown", "User initiated shutdown"),
+    ServerState.DELETING: ("Client.UserInitiatedShutdown", "User initiated shutdown"),
+    ServerState.DELETED: ("Client.UserInitiatedShutdown", "User initiated shutdown"),
+    ServerState.ERROR: ("Server.InternalError", "The server could not be started."),
 }
 
 

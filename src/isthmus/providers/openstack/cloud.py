@@ -35,7 +35,6 @@ from isthmus.providers.openstack.wiring import NO_ACLS, NO_DHCP, NO_PEERING
 LACKS = MappingProxyType(
     {
         Capability.KERNEL: NO_KERNEL,
-        Capability.PLACEMENT: "Isthmus makes no server groups in Nova; let the operator's host aggregates part servers",
         Capability.VOLUME_RETYPE: "Cinder moves data for another type, and IOPS are set by the operator's volume types",
         Capability.SNAPSHOT_SHARE: "Cinder's snapshots are their project's alone; share an image with data",
         Capability.SNAPSHOT_COPY: "Cinder has no copies of snapshots: make a volume of one, and a snapshot of that",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsupported
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
-from isthmus.providers.openstack import disks, firewalls, keys, launches, networks, notes, ports
+from isthmus.providers.openstack import disks, firewalls, groups, keys, launches, networks, notes, ports
 from isthmus.providers.openstack.client import FEW, Client, Item, for_each, found, known, together
 from isthmus.providers.openstack.neutron import delete, listed, said
 
@@ -100,9 +100,7 @@ class OpenStackCompute:
             body["server"]["networks"] = [{"port": port} for port in own]
             body["server"]["metadata"][PORTS] = " ".join(own[:MOST_PORTS])
             try:
-                made = self._client.post("compute", "/servers", body, "server", version=launches.version(spec))[
-                    "server"
-                ]
+                made = self._placed(spec, body)
             except Unavailable:
                 raise
             except Fault:
@@ -114,6 +112,32 @@ class OpenStackCompute:
         if server := next(iter(self.list_servers([made["id"]])), None):
             return server
         raise NotFound("server", made["id"])
+
+    def _placed(self, spec: ServerSpec, body: dict[str, Any]) -> Item:
+        """A new server, in its group."""
+
+        def make(group: str) -> Item:
+            noted = {**body["server"]["metadata"], **({groups.NOTE: group} if group else {})}
+            asked = {"server": {**body["server"], "metadata": noted}, **groups.hints(group)}
+            answer = self._client.post("compute", "/servers", asked, "server", version=launches.version(spec))
+            made: Item = answer["server"]
+            return made
+
+        if not spec.group:
+            return make("")
+        group = groups.demand(self._cloud, self._client, spec.group)
+        try:
+            return make(group)
+        except Unavailable:
+            raise
+        except Fault as fault:
+            if groups.is_missing(fault):
+                return make(groups.demand(self._cloud, self._client, spec.group))
+            groups.let_go(self._client, group, self._alive)
+            raise
+
+    def _alive(self, natives: Sequence[str]) -> bool:
+        return any(state_of(one) is not ServerState.DELETING for one in read(self._client, natives))
 
     def start_server(self, native: str) -> None:
         server = self._one(native)
@@ -144,6 +168,8 @@ class OpenStackCompute:
             having = self._ports([native])
             self._add_coming([server], having)
             self._client.delete("compute", f"/servers/{native}", "server", native)
+            if group := server["metadata"].get(groups.NOTE):
+                groups.let_go(self._client, group, self._alive)
             own = having.get(native, ())
             for_each(lambda port: delete(self._client, "port", port["id"]), [one for one in own if _goes(one)])
             ports.let_go(self._client, [one["id"] for one in own if not _goes(one)])
