@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from served import REGION, Account, clean_environment, client, tiny_image
+from served import REGION, Account, clean_environment, client
 
 HOME = Path(sys.prefix) / "tempest"
 PYTHON = HOME / "bin" / "python"
+_PAGE = Path(__file__).parents[1] / "docs" / "tempest.md"
+_NAME = re.compile(r"^- `(\S+)`$", re.MULTILINE)
 _WORKER = Path(__file__).with_name("tempest_worker.py")
 _FIRST = "scenario.test_paging.SnapshotPagingTest"
 """Takes longest: it makes and deletes hundreds of snapshots."""
@@ -29,8 +33,8 @@ aws_region = {region}
 aws_zone = {region}a
 image_id = {image}
 ebs_image_id = {ebs_image}
-instance_type = t3.nano
-instance_type_alt = t3.micro
+instance_type = {small}
+instance_type_alt = {other}
 build_interval = {interval}
 build_timeout = 120
 run_incompatible_tests = True
@@ -42,6 +46,26 @@ Outcome = tuple[str, str]
 """`passed`, `failed` or `skipped`, and why."""
 
 
+@dataclass(frozen=True)
+class Machines:
+    """What the suite launches: an image, one whose root disk is a volume, and two types."""
+
+    image: str
+    ebs_image: str
+    small: str = "t3.nano"
+    other: str = "t3.micro"
+
+
+def surprises(cloud: str, found: Mapping[str, Outcome]) -> Mapping[str, str]:
+    """What is otherwise than docs/tempest.md lists for the cloud: by test, what came of it."""
+    section = _PAGE.read_text("utf-8").partition(f"\n## On `{cloud}`\n")[2].partition("\n## ")[0]
+    listed = _NAME.findall(section)
+    assert len(listed) == len(set(listed)) > 0
+    fallen = {name: f"{outcome}: {why}" for name, (outcome, why) in found.items() if outcome != "passed"}
+    unlisted = {name: why for name, why in fallen.items() if name not in listed}
+    return unlisted | {name: "passed, or is not there" for name in listed if name not in fallen}
+
+
 def every(settings: Path) -> Sequence[str]:
     """The names of all tests of the suite, which cannot be read without its settings."""
     found = subprocess.run([PYTHON, _WORKER, "list"], env=_environment(settings), capture_output=True, text=True)
@@ -49,15 +73,19 @@ def every(settings: Path) -> Sequence[str]:
     return found.stdout.split()
 
 
-def run(accounts: Sequence[Account], place: Path, interval: int) -> Mapping[str, Outcome]:
-    """What came of each test; as many classes at a time as there are accounts."""
-    settings = [_settings(account, place / f"{number}.conf", interval) for number, account in enumerate(accounts)]
+def run(accounts: Mapping[Account, Machines], place: Path, interval: int) -> Mapping[str, Outcome]:
+    """What came of each test; as many classes at a time as there are accounts. Who waits looks again after `interval`
+    seconds, after twice as many then, and so on."""
+    settings = [
+        _settings(account, machines, place / f"{number}.conf", interval)
+        for number, (account, machines) in enumerate(accounts.items())
+    ]
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
     classes = {name.rpartition(".")[0] for name in every(settings[0])}
     for case in sorted(classes, key=lambda case: (case != _FIRST, case)):
         todo.put(case)
     found: dict[str, Outcome] = {}
-    with ThreadPoolExecutor(len(accounts)) as executor:
+    with ThreadPoolExecutor(len(settings)) as executor:
         for some in executor.map(lambda one: _work(one, todo), settings):
             found |= some
     return found
@@ -89,7 +117,7 @@ def _work(settings: Path, todo: queue.SimpleQueue[str]) -> Mapping[str, Outcome]
     return found
 
 
-def _settings(account: Account, path: Path, interval: int) -> Path:
+def _settings(account: Account, machines: Machines, path: Path, interval: int) -> Path:
     _give_public_addresses(account)
     path.write_text(
         _SETTINGS.format(
@@ -98,18 +126,11 @@ def _settings(account: Account, path: Path, interval: int) -> Path:
             access=account.access_key,
             secret=account.secret,
             region=REGION,
-            image=_image(account),
-            ebs_image=tiny_image(account),
             interval=interval,
+            **vars(machines),
         )
     )
     return path
-
-
-def _image(account: Account) -> str:
-    """An image whose root disk is no volume, where there is one."""
-    found = client(account).describe_images(Filters=[{"Name": "name", "Values": ["isthmus-own-disk"]}])["Images"]
-    return str(found[0]["ImageId"]) if found else tiny_image(account)
 
 
 def _give_public_addresses(account: Account) -> None:
