@@ -67,6 +67,16 @@ def test_an_instance_that_is_named_is_asked_for_alone(house, ec2, two):
     assert {1} == set(house.cloud.asked.values()), house.cloud.asked
 
 
+def test_what_an_instance_is_named_by_is_asked_for_once(house, ec2, two):
+    before = instance(ec2, two[0])
+    house.cloud.asked.clear()
+
+    assert before == instance(ec2, two[0])
+
+    named = {"list_images", "list_networks", "list_subnets", "list_flavors"}
+    assert not named & {verb for verb, _ in house.cloud.asked}, house.cloud.asked
+
+
 def test_all_instances_are_asked_for_once(house, ec2, two):
     assert 2 == len(ec2.describe_instances()["Reservations"][0]["Instances"])
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
 from isthmus.context import Context
 from isthmus.core import images, networks
-from isthmus.core.ids import Kind
-from isthmus.core.servers import compute
-from isthmus.model import Flavor
+from isthmus.core.ids import Kind, adopt
+from isthmus.core.registry import Found, Index, all_of
+from isthmus.model import Flavor, Image, Network, Subnet
+
+T = TypeVar("T")
 
 
-def _flavors(cx: Context) -> list[object]:
+def _flavors(cx: Context) -> list[Sequence[Flavor]]:
     return [api.list_flavors() if api else () for api in (cx.session(cloud).compute for cloud in cx.world.clouds)]
 
 
@@ -17,28 +23,32 @@ NAMED = (images.index, networks.networks, networks.subnets, _flavors)
 """What all names are made of, to be read at the same time."""
 
 
+def unknown(cx: Context) -> Sequence[Callable[[Context], Any]]:
+    """What names are likely to need of the clouds: all of it at first, and then no more."""
+    return () if _kept(cx) else NAMED
+
+
 class Names:
+    """Where clouds are asked over a wire, what has been found once is not asked for again: things keep their names."""
+
     def __init__(self, cx: Context) -> None:
         self._cx = cx
-        self._images = images.index(cx)
-        self._networks = networks.networks(cx)
-        self._subnets = networks.subnets(cx)
-        self._flavors: dict[str, dict[str, Flavor]] = {}
+        self._known = _kept(cx)
 
     def image(self, cloud: str, native: str) -> str:
-        return self._images.id_of(Kind.IMAGE, cloud, native)
+        return self._id(Kind.IMAGE, cloud, native)
 
     def kernel(self, cloud: str, native: str) -> str:
-        return self._images.id_of(Kind.KERNEL, cloud, native)
+        return self._id(Kind.KERNEL, cloud, native)
 
     def ramdisk(self, cloud: str, native: str) -> str:
-        return self._images.id_of(Kind.RAMDISK, cloud, native)
+        return self._id(Kind.RAMDISK, cloud, native)
 
     def network(self, cloud: str, native: str) -> str:
-        return self._networks.id_of(Kind.NETWORK, cloud, native)
+        return self._id(Kind.NETWORK, cloud, native)
 
     def subnet(self, cloud: str, native: str) -> str:
-        return self._subnets.id_of(Kind.SUBNET, cloud, native)
+        return self._id(Kind.SUBNET, cloud, native)
 
     def flavor(self, cloud: str, native: str) -> str:
         """The flavor's name; its native id if the cloud no longer has it."""
@@ -51,7 +61,7 @@ class Names:
 
     def zone(self, cloud: str, subnet: str) -> str:
         """The zone of a subnet; its cloud's first for one that spans them, or is not known."""
-        found = self._subnets.by_native.get((cloud, subnet))
+        found = self._found(Kind.SUBNET, cloud, subnet)
         return self._cx.world.place_of(cloud, found.noun.zone if found else "").zone
 
     @property
@@ -63,10 +73,53 @@ class Names:
     @property
     def sources(self) -> tuple[object, ...]:
         """What all names are made of: while these objects stand, so do the names."""
-        return (self._images, self._networks, self._subnets, *_flavors(self._cx))
+        if self._known is not None:
+            return (self._cx.view(),)
+        return (self._listed.images, self._listed.networks, self._listed.subnets, *self._listed.flavors)
+
+    def _id(self, kind: Kind, cloud: str, native: str) -> str:
+        """As it is on record, else as it is listed, else derived; empty for nothing named."""
+        if not native:
+            return ""
+        if record := self._cx.view().by_native(cloud, kind, native):
+            return record.id
+        found = self._found(kind, cloud, native)
+        return found.id if found else adopt(kind, cloud, native)
+
+    def _found(self, kind: Kind, cloud: str, native: str) -> Found[Any] | None:
+        return self._once((kind, cloud, native), lambda: self._listed.of(kind).by_native.get((cloud, native)))
 
     def _flavor(self, cloud: str, native: str) -> Flavor | None:
-        if cloud not in self._flavors:
-            listed = compute(self._cx.session(cloud)).list_flavors()
-            self._flavors[cloud] = {one.native: one for one in listed}
-        return self._flavors[cloud].get(native)
+        return self._once(("flavor", cloud, native), lambda: self._flavors.get((cloud, native)))
+
+    @cached_property
+    def _flavors(self) -> Mapping[tuple[str, str], Flavor]:
+        listed = zip(self._cx.world.clouds, self._listed.flavors, strict=True)
+        return {(cloud, one.native): one for cloud, flavors in listed for one in flavors}
+
+    @cached_property
+    def _listed(self) -> _Listed:
+        return _Listed(*all_of(self._cx, *NAMED))
+
+    def _once(self, key: object, look: Callable[[], T | None]) -> T | None:
+        if self._known is None:
+            return look()
+        if key not in self._known and (found := look()):
+            self._known[key] = found
+        return self._known.get(key)
+
+
+class _Listed(NamedTuple):
+    images: Index[Image]
+    networks: Index[Network]
+    subnets: Index[Subnet]
+    flavors: Sequence[Sequence[Flavor]]
+
+    def of(self, kind: Kind) -> Index[Any]:
+        by_kind: Mapping[Kind, Index[Any]] = {Kind.NETWORK: self.networks, Kind.SUBNET: self.subnets}
+        return by_kind.get(kind, self.images)
+
+
+def _kept(cx: Context) -> dict[object, Any] | None:
+    """What an account's names were found to be, if some cloud is asked over a wire."""
+    return cx.world.memo.setdefault((cx.account, "names"), {}) if cx.world.remote else None  # type: ignore[return-value]

@@ -13,7 +13,7 @@ from isthmus.context import Context
 from isthmus.core import addresses, firewalls, instances
 from isthmus.core.ids import Kind
 from isthmus.core.instances import Instance
-from isthmus.core.names import NAMED, Names
+from isthmus.core.names import Names, unknown
 from isthmus.core.ports import OWNER, port_id
 from isthmus.core.registry import Found, same, warm
 from isthmus.model import Address, Port, Server
@@ -81,7 +81,7 @@ class _Common(NamedTuple):
 
 def faces(cx: Context, ids: Collection[str] | None = None) -> Iterator[Face]:
     """Instances in their order, ready to be rendered."""
-    warm(cx, *instances.reads(cx, ids), *NAMED)
+    warm(cx, *instances.reads(cx, ids), *unknown(cx))
     look = Look(cx)
     return (look.face(one) for one in instances.find(cx, ids))
 
