@@ -15,10 +15,10 @@ ARGS ?=
 BENCH ?=
 export BENCH
 
-.PHONY: help setup system image demo run test test-openstack clients check format bench clean
+.PHONY: help setup system image demo run test test-openstack clients check format bench bench-openstack clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  New here? make demo'
 
@@ -66,6 +66,9 @@ format: $(READY) ## Format the code, and mend what the linter can mend
 
 bench: $(READY) ## Measure speed against moto and a bare server (BENCH=quick: in short)
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-openstack: $(READY) ## Measure speed over a real OpenStack that is up, against the same calls without Isthmus, and ec2-api
+	@$(BIN)/python -m bench.openstack $(ARGS)
 
 clean: ## Remove what the commands made in this directory
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +12,6 @@ from rich.table import Table
 from bench.figures import Figure, Report
 
 _SERVERS = ("isthmus", "moto", "bare")
-_COLUMNS = ("", "unit", *_SERVERS, "aim", "found")
 _PAGE = """# How fast it is
 
 Measured by `make bench`, all in one run on one machine. `python -m bench --write` makes this page.
@@ -47,11 +46,11 @@ Measured by `make bench`, all in one run on one machine. `python -m bench --writ
 """
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, console: Console, servers: Sequence[str] = _SERVERS) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in _COLUMNS:
+    for column in _columns(servers):
         table.add_column(column, justify="left" if column in ("", "aim", "found", "unit") else "right")
-    for row in _rows(report):
+    for row in _rows(report, servers):
         table.add_row(*row)
     console.print(table)
     for line in _notes(report):
@@ -75,15 +74,27 @@ def as_json(report: Report) -> str:
 
 
 def as_page(report: Report, rounds: int, connections: int) -> str:
-    head = f"|{'|'.join(_COLUMNS)}|\n|---|---|---:|---:|---:|---|---|"
-    rows = "\n".join(f"|{'|'.join(row)}|" for row in _rows(report))
     return _PAGE.format(
         machine=_machine(report.machine),
-        table=f"{head}\n{rows}",
-        notes="\n".join(f"- {line}" for line in _notes(report)),
+        table=table(report),
+        notes=notes(report),
         rounds=rounds,
         connections=connections,
     )
+
+
+def table(report: Report, servers: Sequence[str] = _SERVERS) -> str:
+    """In Markdown."""
+    head = f"|{'|'.join(_columns(servers))}|\n|---|---|{'---:|' * len(servers)}---|---|"
+    return "\n".join([head, *(f"|{'|'.join(row)}|" for row in _rows(report, servers))])
+
+
+def notes(report: Report) -> str:
+    return "\n".join(f"- {line}" for line in _notes(report))
+
+
+def _columns(servers: Sequence[str]) -> tuple[str, ...]:
+    return ("", "unit", *servers, "aim", "found")
 
 
 def _machine(known: Mapping[str, str]) -> str:
@@ -96,15 +107,15 @@ def _aim(figure: Figure, number: int) -> Mapping[str, Any]:
     return {"words": aim.words, "found": found, "reached": aim.reached(found)}
 
 
-def _rows(report: Report) -> Iterator[tuple[str, ...]]:
+def _rows(report: Report, servers: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """A row for each figure; further aims of it in rows of their own."""
     for figure in report.figures:
-        values = [_number(figure[server]) if figure.has(server) else "" for server in _SERVERS]
+        values = [_number(figure[server]) if figure.has(server) else "" for server in servers]
         first: tuple[str, ...] = (figure.name, figure.unit, *values)
         for aim in figure.aims:
             found = aim.of(figure)
             yield (*first, aim.words, aim.shown.format(found) + ("" if aim.reached(found) else " - missed"))
-            first = ("", "", "", "", "")
+            first = ("",) * len(first)
         if not figure.aims:
             yield (*first, "", "")
 

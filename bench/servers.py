@@ -38,19 +38,20 @@ class Server:
 
 
 @contextmanager
-def isthmus(state: Path, *arguments: str) -> Iterator[Server]:
-    """`isthmus serve`, with room for as many instances as are measured."""
-    command = [sys.executable, "-m", "isthmus", "serve", "--state", str(state), "--listen", "127.0.0.1:0", *arguments]
-    settings = state.parent / "isthmus.toml"
-    settings.write_text(_SETTINGS)
-    command += ["--config", str(settings)]
-    with _running(command, state.parent / "isthmus.log") as server:
+def isthmus(
+    state: Path, *arguments: str, settings: str = _SETTINGS, module: Sequence[str] = ("isthmus",)
+) -> Iterator[Server]:
+    """`isthmus serve`, by default with room for as many instances as are measured. `module` is what is run instead."""
+    file = state.parent / f"{state.name}.toml"
+    file.write_text(settings)
+    command = [sys.executable, "-m", *module, "serve", "--state", str(state), "--config", str(file)]
+    with running([*command, "--listen", "127.0.0.1:0", *arguments], state.parent / f"{state.name}.log") as server:
         yield server
 
 
 @contextmanager
 def bare(directory: Path) -> Iterator[Server]:
-    with _running([sys.executable, "-m", "bench.bare", str(directory)], directory.parent / "bare.log") as server:
+    with running([sys.executable, "-m", "bench.bare", str(directory)], directory.parent / "bare.log") as server:
         yield server
 
 
@@ -58,9 +59,9 @@ def bare(directory: Path) -> Iterator[Server]:
 def moto(cache: Path, scratch: Path) -> Iterator[Server]:
     """`moto_server` as it is installed and started by a user, in a virtual environment of its own."""
     program = install_moto(cache)
-    port = _free_port()
+    port = free_port()
     command = [str(program), "-H", "127.0.0.1", "-p", str(port)]
-    with _running(command, scratch / "moto.log", f"http://127.0.0.1:{port}") as server:
+    with running(command, scratch / "moto.log", f"http://127.0.0.1:{port}") as server:
         yield server
 
 
@@ -76,7 +77,8 @@ def callers(state: Path, endpoint: str, names: Sequence[str]) -> Mapping[str, Ca
 
 
 @contextmanager
-def _running(command: Sequence[str], log: Path, endpoint: str = "") -> Iterator[Server]:
+def running(command: Sequence[str], log: Path, endpoint: str = "") -> Iterator[Server]:
+    """A process that says where it listens, or is known to listen at `endpoint`; ended with the block."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ISTHMUS_"))}
     with log.open("ab") as errors:
         begun = time.perf_counter()
@@ -130,7 +132,7 @@ def install_moto(cache: Path) -> Path:
     return program
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

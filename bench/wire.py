@@ -15,6 +15,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _LARGEST = 16 << 20
 """The largest answer in bytes."""
 _PATIENCE = 120.0
+"""Seconds to wait for any part of an answer."""
 
 
 class AnswerError(Exception):
@@ -24,8 +25,9 @@ class AnswerError(Exception):
 class Line:
     """One connection; opened again where the server closes it after each answer."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, patience: float = _PATIENCE) -> None:
         self._endpoint = endpoint
+        self._patience = patience
         self._socket: socket.socket | None = None
         self._buffer = bytearray(_LARGEST)
         self._view = memoryview(self._buffer)
@@ -91,7 +93,7 @@ class Line:
     def _opened(self) -> socket.socket:
         if self._socket is None:
             at = urlsplit(self._endpoint)
-            self._socket = socket.create_connection((at.hostname, at.port), _PATIENCE)
+            self._socket = socket.create_connection((at.hostname, at.port), self._patience)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._socket
 

@@ -1,0 +1,1 @@
+"""The bench over a real OpenStack."""
