@@ -90,8 +90,8 @@ class House:
     def settle(self, seconds: float = 60) -> None:
         self.clock.pass_by(seconds)
 
-    def mend(self) -> None:
-        Reconciler(self.world).once()
+    def mend(self, grace: timedelta = timedelta(0)) -> None:
+        Reconciler(self.world).once(grace)
 
     def client(self, service: str = "ec2", account: tuple[str, str, str] | None = None, **config: Any) -> Any:
         settings = Config(retries={"total_max_attempts": 1}, parameter_validation=False, **config)

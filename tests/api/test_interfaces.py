@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from asking import instance, refusal, state, tags, where
 
@@ -305,8 +307,6 @@ def test_an_elastic_address_takes_the_place_of_the_one_from_launch(house, ec2, i
 
 
 def test_an_address_of_a_server_that_was_halted_from_within_is_given_back(house, ec2, image, subnet):
-    from isthmus.core.reconcile import Reconciler
-
     asked = [{"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": True}]
     run(house, ec2, image, NetworkInterfaces=asked)
     session = house.cloud.session(house.account[0])
@@ -314,9 +314,23 @@ def test_an_address_of_a_server_that_was_halted_from_within_is_given_back(house,
     session.compute.stop_server(server.native)
     house.settle()
 
-    Reconciler(house.world).once()
+    house.mend()
 
     assert session.addresses.list_addresses() == ()
+
+
+def test_a_launch_under_way_keeps_the_address_that_it_has_already(house, ec2, image, subnet, monkeypatch):
+    compute = type(house.cloud.session(house.account[0]).compute)
+    create = compute.create_server
+
+    def slowly(self, spec):
+        house.mend(grace=timedelta(minutes=10))
+        return create(self, spec)
+
+    monkeypatch.setattr(compute, "create_server", slowly)
+    asked = [{"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": True}]
+
+    assert run(house, ec2, image, NetworkInterfaces=asked)["PublicIpAddress"]
 
 
 def test_with_several_interfaces_each_has_its_own_source_check(house, ec2, subnet, launched):

@@ -6,6 +6,8 @@ whose it is. Its ref follows from the server's id, so that it is not given twice
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from isthmus.context import Context, Seed
 from isthmus.core import addresses, ports
 from isthmus.core.addresses import AUTO, api
@@ -58,12 +60,17 @@ def renew(cx: Context, one: Instance) -> None:
         associate(cx, allocate(cx, one.cloud, one.id), one.server)
 
 
-def mend(cx: Context) -> None:
-    """Give back the addresses of servers that were halted from within, and finish what a crash left half done."""
+def mend(cx: Context, oldest: datetime) -> None:
+    """Give back the addresses of servers that were halted from within, and finish what a crash left half done.
+
+    What was given after `oldest` is spared: its server may be about to be made, or to start.
+    """
     known = index(cx).by_id
     for found in list(addresses.index(cx)):
-        one = known.get(str(found.data.get(AUTO, "")))
-        if found.data.get(AUTO) and (one is None or one.server.state not in _GOING):
+        if not found.record or not found.data.get(AUTO) or found.record.created > oldest:
+            continue
+        one = known.get(str(found.data[AUTO]))
+        if one is None or one.server.state not in _GOING:
             release(cx, found.data[AUTO])
     for one in known.values():
         if one.launch.public and one.server.state is ServerState.RUNNING:

@@ -91,7 +91,7 @@ def _mend(cx: Context, grace: timedelta) -> None:
     for kind, index in listed:
         _finish(cx, {one.id: one.noun for one in index})
         _drop(cx, kind, set(index.by_id), grace)
-    publics.mend(cx)
+    publics.mend(cx, cx.now() - grace)
     rules.mend(cx, grace)
     nat.mend(cx, cx.now() - grace)
     peerings.mend(cx)
