@@ -148,3 +148,12 @@ def test_a_subnet_that_the_cloud_does_not_wire_is_made_all_the_same(house, ec2, 
 )
 def test_a_change_is_taken_out_of_what_is_held_now(before, after, now, left):
     assert without(before, after, now) == left
+
+
+def test_a_subnet_that_goes_meanwhile_stands_in_nobodys_way(ec2, vpc, subnet, gateway, meanwhile):
+    meanwhile(lambda: ec2.delete_subnet(SubnetId=subnet), refused=False)
+
+    ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+
+    [found] = ec2.describe_internet_gateways(InternetGatewayIds=[gateway])["InternetGateways"]
+    assert found["Attachments"] == []

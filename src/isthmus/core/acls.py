@@ -7,6 +7,7 @@ What changes how traffic goes is to be called while the wiring of the network is
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -49,7 +50,8 @@ def one(cx: Context, acl: str) -> Kept:
 
 
 def is_default(cx: Context, acl: Kept) -> bool:
-    return acl.id == default_id(networks.one_network(cx, acl.data["network"]))
+    network = networks.networks(cx).by_id.get(acl.data["network"])
+    return network is not None and acl.id == default_id(network)
 
 
 def rules(acl: Kept) -> list[AclRule]:
@@ -75,7 +77,8 @@ def effect(cx: Context, subnet: Found[Subnet]) -> tuple[AclRule, ...] | None:
 
 def associations(cx: Context) -> Iterator[Association]:
     for subnet in networks.subnets(cx):
-        yield _association(subnet, subnet.data, acl_of(cx, subnet))
+        with suppress(NotFound):  # a network that went meanwhile took its subnets along
+            yield _association(subnet, subnet.data, acl_of(cx, subnet))
 
 
 def _association(subnet: Found[Subnet], data: Mapping[str, Any], acl: str) -> Association:

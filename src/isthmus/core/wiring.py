@@ -18,7 +18,7 @@ from isthmus.core import acls, dhcp, gateways, hops, kept, networks, routes
 from isthmus.core.ids import Kind
 from isthmus.core.registry import Found
 from isthmus.core.undo import undo
-from isthmus.errors import Fault, Unavailable, Unsupported
+from isthmus.errors import Fault, NotFound, Unavailable, Unsupported
 from isthmus.model import Hop, Network, Route, Subnet, SubnetWiring, Wiring
 from isthmus.store import Edit
 
@@ -93,10 +93,15 @@ def settle(cx: Context, network: Found[Network]) -> None:
 
 
 def _tell(cx: Context, known: str, told: Wiring | None = None) -> None:
-    """Until what a network's cloud was told last is what the records say: other processes may change them meanwhile."""
+    """Until what a network's cloud was told last is what there is: others change it, and delete subnets, meanwhile."""
     while (now := compiled(cx, network := networks.one_network(cx, known))) != told:
-        networks.api(cx.session(network.cloud)).wire(network.noun.native, now)
-        told = now
+        try:
+            networks.api(cx.session(network.cloud)).wire(network.noun.native, now)
+        except NotFound:
+            if compiled(cx, network) == now:
+                raise
+        else:
+            told = now
 
 
 def mend(cx: Context) -> None:
