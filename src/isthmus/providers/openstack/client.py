@@ -37,7 +37,9 @@ _IN_USE = re.compile(
 )
 _TAKEN = re.compile(r"IP address ([0-9.]+) (?:is in use|already allocated)")
 _FULL = re.compile(r"no more (ip|free) address|no valid host|not enough free", re.IGNORECASE)
-_pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="openstack")
+AT_ONCE = 32
+"""Calls that are made at the same time."""
+_pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="openstack")
 
 MICROVERSIONS = {"compute": "2.53", "block-storage": "3.27"}
 """The least that is asked of each service: those of Pike, by which servers are made with tags."""

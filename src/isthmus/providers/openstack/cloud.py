@@ -11,15 +11,17 @@ from types import MappingProxyType
 from typing import Any
 
 import openstack
+import requests
 from keystoneauth1 import exceptions
 from keystoneauth1.session import Session as Wire
+from keystoneauth1.session import TCPKeepAliveAdapter
 from openstack.config import OpenStackConfig
 
 from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.openstack.addresses import OpenStackAddresses
-from isthmus.providers.openstack.client import Client, together
+from isthmus.providers.openstack.client import AT_ONCE, Client, together
 from isthmus.providers.openstack.credentials import Credentials
 from isthmus.providers.openstack.disks import NO_ENCRYPTION, Held
 from isthmus.providers.openstack.firewalls import OpenStackFirewalls
@@ -133,6 +135,7 @@ class OpenStack:
             auth=auth,
             verify=self._service.session.verify,
             app_name="isthmus",
+            session=pool(),
             discovery_cache=self._discovered,
             timeout=KEYSTONE_SECONDS,
         )
@@ -202,6 +205,15 @@ class OpenStackSession:
         said = {"instances": nova.get("maxTotalInstances", -1), "key_pairs": nova.get("maxTotalKeypairs", -1)}
         said |= {name: neutron.get(theirs, -1) for name, theirs in _NEUTRON_QUOTAS.items()}
         return {name: most for name, most in said.items() if most >= 0}
+
+
+def pool() -> requests.Session:
+    """Connections are kept, as many as are used at a time; without, keystoneauth keeps ten of them."""
+    made = requests.Session()
+    adapter = TCPKeepAliveAdapter(pool_maxsize=AT_ONCE)
+    for scheme in list(made.adapters):
+        made.mount(scheme, adapter)
+    return made
 
 
 def _connect(options: Options) -> Any:
