@@ -33,13 +33,14 @@ class _Family:
     def __getattr__(self, verb: str) -> Any:
         method = getattr(self._family, verb)
         if verb.startswith("list_"):
-            return lambda natives=None: self._listed(verb, method, natives)
+            return lambda natives=None, **named: self._listed(verb, method, natives, named)
         return lambda *given, **named: self._changed(method, *given, **named)
 
-    def _listed(self, verb: str, method: Callable[..., Any], natives: Any) -> Any:
+    def _listed(self, verb: str, method: Callable[..., Any], natives: Any, named: Mapping[str, Any]) -> Any:
+        asked = (self._name, verb, *named.items())
         if natives is None:
-            return self._memo.get((self._name, verb), method)
-        return self._memo.get((self._name, verb, frozenset(natives)), lambda: method(natives))
+            return self._memo.get(asked, lambda: method(**named))
+        return self._memo.get((*asked, frozenset(natives)), lambda: method(natives, **named))
 
     def _changed(self, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
         try:

@@ -37,9 +37,9 @@ class Counted:
         if not verb.startswith("list_"):
             return method
 
-        def listed(natives=None):
+        def listed(natives=None, **named):
             self._asked[verb, None if natives is None else len(natives)] += 1
-            return method() if natives is None else method(natives)
+            return method(**named) if natives is None else method(natives)
 
         return listed
 

@@ -215,3 +215,15 @@ def test_outgoing_rules_are_as_incoming_ones(session: Any, made: Maker) -> None:
 
     session.firewalls.remove_rules(firewall.native, firewall.rules)
     assert {SSH.key, out.key} == {rule.key for rule in firewall_of(session, firewall.native).rules}
+
+
+def test_a_listing_that_is_not_placed_has_the_same_firewalls(session: Any, made: Maker) -> None:
+    """F15"""
+    made.firewall()
+
+    placed = {one.native: one for one in session.firewalls.list_firewalls()}
+    seen = {one.native: one for one in session.firewalls.list_firewalls(placed=False)}
+
+    assert placed.keys() == seen.keys()
+    for native, one in placed.items():
+        assert seen[native] in (one, replace(one, network=""))

@@ -72,7 +72,13 @@ def test_a_server_of_another_project_does_not_exist(their_ec2, instance):
 
 def test_describing_one_instance_asks_for_no_other(ec2, instance, calls):
     ec2.describe_instances(InstanceIds=[instance])
+    calls.made.clear()
 
+    ec2.describe_instances(InstanceIds=[instance])
+
+    lists = ("/servers", "/ports", "/floatingips", "/security-groups", "/volumes")
+    assert len(calls.made) == len(lists)
+    assert all(any(each in one for one in calls.made) for each in lists), calls.made
     assert not [one for one in calls.made if "/servers/detail" in one]
     assert len(calls.made) == len(set(calls.made)), "something was asked for twice"
 

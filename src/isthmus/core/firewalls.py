@@ -27,6 +27,11 @@ def index(cx: Context) -> Index[Firewall]:
     return joined(cx, Kind.FIREWALL, _firewalls)
 
 
+def seen(cx: Context) -> Index[Firewall]:
+    """As `index`, for those who need not know of which networks they are."""
+    return joined(cx, Kind.FIREWALL, _unplaced)
+
+
 def find_firewalls(cx: Context, ids: Collection[str] | None = None) -> Iterator[Found[Firewall]]:
     return find(cx, index(cx), Kind.FIREWALL, ids)
 
@@ -97,3 +102,7 @@ def delete(cx: Context, group: str) -> None:
 
 def _firewalls(session: Session) -> Sequence[Firewall]:
     return session.firewalls.list_firewalls() if session.firewalls else ()
+
+
+def _unplaced(session: Session) -> Sequence[Firewall]:
+    return session.firewalls.list_firewalls(placed=False) if session.firewalls else ()

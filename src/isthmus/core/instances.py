@@ -271,7 +271,7 @@ def reads(cx: Context, ids: Collection[str] | None = None) -> list[Callable[[Con
         asked = ((cloud, which, cx.session(cloud).compute) for cloud, which in natives.items())
         return [(cloud, compute.list_servers(which)) for cloud, which, compute in asked if compute]
 
-    return [servers, volumes.seen, addresses.index, firewalls.index]
+    return [servers, volumes.seen, addresses.index, firewalls.seen]
 
 
 def _natives(cx: Context, ids: Collection[str]) -> Mapping[str, list[str]] | None:
@@ -414,7 +414,7 @@ def _guarded(known: Instances, walls: Index[Firewall], changed: Collection[str])
 def young(cx: Context, cloud: str, servers: Sequence[Server], public: Index[Address] | None = None) -> list[Instance]:
     """Servers just made: nothing hangs on them yet but `public` addresses, so nothing else is asked for."""
     there: Index[Address] = public or Index()
-    sources = _Sources(cx.view(), (), Index(), there, firewalls.index(cx))
+    sources = _Sources(cx.view(), (), Index(), there, firewalls.seen(cx))
     return _Join(cx, sources, _Hung({}, _grouped(there, _public))).these(cloud, servers)
 
 

@@ -93,7 +93,7 @@ class Look:
         self._cx = cx
         self._names = Names(cx)
         self._common: dict[_Native, _Common] = {}
-        self._walls = firewalls.index(cx).by_native
+        self._walls = firewalls.seen(cx).by_native
         self._notes = cx.view().of_kind(Kind.PORT)
         self._made = self._remembered()
 

@@ -73,7 +73,7 @@ class LocalFirewalls:
         self._base = base
         self._tenant = tenant
 
-    def list_firewalls(self) -> Sequence[Firewall]:
+    def list_firewalls(self, *, placed: bool = True) -> Sequence[Firewall]:  # noqa: ARG002
         return [record.noun for record in all_of(self._base, self._tenant)]
 
     def create_firewall(self, spec: FirewallSpec) -> Firewall:

@@ -18,7 +18,7 @@ class MemoryFirewalls:
         self._world = world
         self._tenant = tenant
 
-    def list_firewalls(self) -> Sequence[Firewall]:
+    def list_firewalls(self, *, placed: bool = True) -> Sequence[Firewall]:  # noqa: ARG002
         with self._world:
             return self._tenant.firewalls.listing()
 

@@ -35,7 +35,9 @@ class OpenStackFirewalls:
         self._cloud = cloud
         self._client = client
 
-    def list_firewalls(self) -> Sequence[Firewall]:
+    def list_firewalls(self, *, placed: bool = True) -> Sequence[Firewall]:
+        if not placed:
+            return [_noun(group, said(group).get("network", "")) for group in listed(self._client, "firewall")]
         return list(_nouns(self._read()).values())
 
     def create_firewall(self, spec: FirewallSpec) -> Firewall:
@@ -168,7 +170,9 @@ def _rules(group: Item) -> dict[tuple[str, str, int, int, str, str], list[tuple[
 
 def _nouns(land: Landscape) -> dict[str, Firewall]:
     """All that are of some network: the default firewall of a network that is gone is not."""
-    return {one["id"]: _noun(land, one) for one in land.groups if not is_default(one) or _home(land, one)}
+    return {
+        one["id"]: _noun(one, network_of(land, one)) for one in land.groups if not is_default(one) or _home(land, one)
+    }
 
 
 def _home(land: Landscape, group: Item) -> str:
@@ -177,13 +181,13 @@ def _home(land: Landscape, group: Item) -> str:
     return home if home in land.networks else ""
 
 
-def _noun(land: Landscape, group: Item) -> Firewall:
+def _noun(group: Item, network: str) -> Firewall:
     text = "" if notes.load(group["description"]) else group["description"]
     return Firewall(
         native=group["id"],
         ref=said(group).get("ref", ""),
         name=OWN_GROUP if is_default(group) else group["name"],
         description=OWN_DESCRIPTION if is_default(group) else text,
-        network=network_of(land, group),
+        network=network,
         rules=tuple(pairs[0][0] for pairs in _rules(group).values()),
     )
