@@ -15,6 +15,7 @@ from rich.console import Console
 from bench import breadth, guests, measures, process, report, servers
 from bench.figures import Figure, Report
 from bench.machine import machine
+from bench.openstack import page
 from bench.requests import Caller
 from bench.wire import AnswerError
 
@@ -46,7 +47,7 @@ def main() -> int:
     target.write_text(report.as_json(found))
     log.print(f"\nAll rounds are in {target}")
     if given.write and ended:
-        PAGE.write_text(report.as_page(found, effort.rounds, measures.CONNECTIONS))
+        PAGE.write_text(report.as_page(found, effort.rounds, measures.CONNECTIONS) + page.kept(PAGE))
     for line in found.missed():
         log.print(f"missed: {line}", markup=False, soft_wrap=True)
     return 0 if ended else 1

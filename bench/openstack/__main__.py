@@ -1,4 +1,4 @@
-"""python -m bench.openstack [--quick] [--json FILE]: Isthmus over a real OpenStack, against the work without it."""
+"""python -m bench.openstack [--quick] [--json FILE] [--write]: Isthmus over a real OpenStack, and without it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from bench import report, servers
 from bench.figures import Figure, Report
 from bench.machine import machine
-from bench.openstack import measures
+from bench.openstack import measures, page
 from bench.openstack.cloud import CLOUDS_YAML, AbsentError, Project, connection, project
 from bench.openstack.measures import Effort, Field, Gateway
 from bench.openstack.peer import NoPeerError, ec2_api
@@ -24,7 +24,9 @@ from bench.openstack.replay import Trace
 from bench.requests import Caller
 from bench.wire import AnswerError
 
-CACHE = Path(__file__).parents[2] / ".cache" / "bench"
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "bench"
+PAGE = ROOT / "docs" / "benchmarks.md"
 SERVERS = ("isthmus", "own", "fetch", "direct", "slowest", "ec2-api")
 _SETTINGS = """[clouds.private]
 kind = "openstack"
@@ -55,6 +57,8 @@ def main() -> int:
             found.left_out["ec2-api"] = str(reason)
         measure(found, field, set(given.only))
     report.show(found, Console(width=None if sys.stdout.isatty() else 200), SERVERS)
+    if given.write:
+        page.write(PAGE, found, SERVERS, effort.rounds, effort.cycles)
     target = given.json or CACHE / "openstack.json"
     target.write_text(report.as_json(found))
     log.print(f"\nAll rounds are in {target}")
@@ -120,6 +124,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.openstack", description=__doc__)
     parser.add_argument("--quick", action="store_true", default=os.environ.get("BENCH") == "quick")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go, with all rounds")
+    parser.add_argument("--write", action="store_true", help=f"write the section of {PAGE.relative_to(ROOT)}")
     parser.add_argument("only", nargs="*", metavar="WHAT", help="launches reads")
     return parser.parse_args()
 

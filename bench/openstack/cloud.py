@@ -23,7 +23,8 @@ FLAVOR, IMAGE, OUTSIDE = "m1.nano", "tiny", "public"
 PAUSE_SECONDS = 0.25
 """Between two looks at what is waited for."""
 _PATIENCE = 600
-_THREADS = 32
+_READS, _CHANGES = 32, 8
+"""As many calls are made at a time as a gateway makes."""
 
 
 class AbsentError(Exception):
@@ -57,7 +58,7 @@ class Project:
             made = self.wire.compute.post("/servers", json={"server": server}, microversion="2.53").json()["server"]
             return {"server": made["id"], "port": port}
 
-        return at_once(one, range(count))
+        return at_once(one, range(count), _CHANGES)
 
     def active(self, these: Sequence[dict[str, str]]) -> None:
         """Wait until they run."""
@@ -71,7 +72,7 @@ class Project:
             self.wire.compute.delete(f"/servers/{made['server']}")
             self.wire.network.delete(f"/ports/{made['port']}")
 
-        at_once(one, these)
+        at_once(one, these, _CHANGES)
 
     def empty(self) -> None:
         empty(self.wire)
@@ -92,8 +93,8 @@ def empty(wire: Connection) -> None:
     await_(lambda: not servers(wire))
 
 
-def at_once(act: Callable[[Any], Any], things: Sequence[Any]) -> list[Any]:
-    with ThreadPoolExecutor(_THREADS) as pool:
+def at_once(act: Callable[[Any], Any], things: Sequence[Any], most: int = _READS) -> list[Any]:
+    with ThreadPoolExecutor(most) as pool:
         return list(pool.map(act, things))
 
 

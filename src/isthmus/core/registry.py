@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from itertools import compress, count
 from operator import is_not
+from threading import Semaphore
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from isthmus.context import Context
@@ -40,6 +41,9 @@ Native = tuple[str, str]
 
 _executor = ThreadPoolExecutor(max_workers=32, thread_name_prefix="fan-out")
 _readers = ThreadPoolExecutor(max_workers=64, thread_name_prefix="read")
+AT_ONCE = 8
+"""So many things are done at the same time for one request: a cloud that does one after another lets the last one wait
+for all of them, and who waits too long gives up."""
 NO_TAGS: Mapping[str, str] = {}
 
 
@@ -267,8 +271,17 @@ def family(given: F | None, name: str) -> F:
 
 
 def gather(act: Callable[[F], R], things: Sequence[F]) -> list[R]:
-    """Do one thing for each, at the same time if there are several."""
-    return [act(things[0])] if len(things) == 1 else list(_executor.map(act, things))
+    """Do one thing for each, several at the same time. Raises what the first of them raises, when all were tried."""
+    if len(things) == 1:
+        return [act(things[0])]
+    room = Semaphore(AT_ONCE)
+    begun: list[Future[R]] = []
+    for thing in things:
+        room.acquire()
+        begun.append(_executor.submit(act, thing))
+        begun[-1].add_done_callback(lambda _: room.release())
+    wait(begun)
+    return [one.result() for one in begun]
 
 
 def each(cx: Context, act: Callable[[F], object], things: Sequence[F]) -> None:

@@ -1,0 +1,53 @@
+"""The section of the documentation's page on speed that this bench writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench import report
+from bench.figures import Report
+
+HEADING = "## Over OpenStack"
+_SECTION = f"""{HEADING}
+
+Measured by `make bench-openstack` ({{when}}), over [OpenStack Zed](../tests/clouds/openstack/README.md) with Nova's
+fake driver; all of it on the same {{cores}} cores, load before: {{load}}. `python -m bench.openstack --write` makes
+this section.
+
+{{table}}
+
+{{notes}}
+
+- *isthmus* has signatures judged by Keystone (`credentials = "validate"`), as ec2-api does; *own* is the part of its
+  time in which it waited for no answer of OpenStack's; *fetch* is Isthmus with `credentials = "fetch"`.
+- *direct* are the very calls that Isthmus made, made again by openstacksdk in the same order and as many at a time; for
+  launches and their end, a port and a server each. *slowest* is the slowest of these calls, made alone.
+- *ec2-api* is release 17.0.0, in an environment of its own with its database in OpenStack's. Isthmus's instances are
+  launched in a network of before, ec2-api's in a VPC that it made.
+- All are measured in turn, {{rounds}} rounds of reads and {{cycles}} of launches; figures are medians.
+
+What bounds it: nearly all of the time is OpenStack's. Here Neutron answers one call after another, so what is asked of
+it at the same time takes the sum of its times: for an instance by its id its ports, floating IPs and security groups,
+besides Nova's server and Cinder's volumes; and Keystone's word on the signature comes before all of them. A launch
+makes a port and a server each, eight at a time; a new port takes Neutron longer than all else, however it is asked.
+"""
+
+
+def write(page: Path, found: Report, servers: tuple[str, ...], rounds: int, cycles: int) -> None:
+    section = _SECTION.format(
+        when=found.machine["date"],
+        cores=found.machine["cores"],
+        load=found.machine["load before"],
+        table=report.table(found, servers),
+        notes=report.notes(found),
+        rounds=rounds,
+        cycles=cycles,
+    )
+    before = page.read_text().partition(HEADING)[0].rstrip()
+    page.write_text(f"{before}\n\n{section}")
+
+
+def kept(page: Path) -> str:
+    """The section as it is there, for who writes the rest of the page."""
+    _, heading, rest = page.read_text().partition(HEADING)
+    return f"\n{heading}{rest}" if heading else ""
