@@ -55,7 +55,10 @@ def main() -> int:
             field = _with_peer(up, field, Path(scratch))
         except NoPeerError as reason:
             found.left_out["ec2-api"] = str(reason)
-        measure(found, field, set(given.only))
+        try:
+            measure(found, field, set(given.only))
+        except KeyboardInterrupt:
+            found.left_out["the rest"] = "it was interrupted"
     report.show(found, Console(width=None if sys.stdout.isatty() else 200), SERVERS)
     if given.write:
         page.write(PAGE, found, SERVERS, effort.rounds, effort.cycles)
@@ -77,7 +80,7 @@ def measure(found: Report, field: Field, only: set[str]) -> None:
                 found.add(one)
                 log.print(f"measured: {one.name}: {one['isthmus']:.3g} {one.unit}", markup=False)
         except (AnswerError, TimeoutError) as wrong:
-            found.left_out[name] = str(wrong)
+            found.left_out[name] = " ".join(str(wrong).split())[-300:]
 
     def reads() -> Iterator[Figure]:
         yield measures.described(field, "DescribeInstances of one, by its id", field.first())

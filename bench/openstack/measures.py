@@ -35,7 +35,7 @@ class Effort:
     crowds: Sequence[int]
 
 
-QUICK = Effort(rounds=3, cycles=1, crowds=(20,))
+QUICK = Effort(rounds=5, cycles=1, crowds=(20, 100))
 FULL = Effort(rounds=11, cycles=3, crowds=(20, 100))
 
 
