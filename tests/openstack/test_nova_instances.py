@@ -88,3 +88,21 @@ def test_describing_all_instances_asks_for_each_list_once(ec2, instance, calls):
 
     assert 1 == len([one for one in calls.made if "/servers" in one])
     assert len(calls.made) == len(set(calls.made)), "something was asked for twice"
+
+
+def test_the_ports_of_several_instances_are_made_in_one_call_and_go_with_them(ec2, image, calls):
+    made = ec2.run_instances(ImageId=image, InstanceType="m1.nano", MinCount=3, MaxCount=3)["Instances"]
+    ids = [one["InstanceId"] for one in made]
+    try:
+        assert 1 == len([one for one in calls.made if one.startswith("POST network")])
+        assert 3 == len({one["PrivateIpAddress"] for one in made})
+        until(lambda: {state(ec2, one) for one in ids}, {"running"})
+    finally:
+        ec2.terminate_instances(InstanceIds=ids)
+    until(lambda: {state(ec2, one) for one in ids}, {"terminated"})
+    of_these = [{"Name": "attachment.instance-id", "Values": ids}]
+    assert [] == ec2.describe_network_interfaces(Filters=of_these)["NetworkInterfaces"]
+    left = real_openstack.connection("demo").network.ports(project_id=real_openstack.seeded("demo").tenant_id)
+    assert not {one["PrivateIpAddress"] for one in made} & {
+        fixed["ip_address"] for port in left for fixed in port.fixed_ips
+    }

@@ -269,7 +269,11 @@ def _create(cx: Context, plan: _Plan, specs: Sequence[ServerSpec]) -> dict[str, 
         except Fault as fault:
             return fault
 
-    return {spec.ref: one for spec, one in zip(specs, gather(create, specs), strict=True)} if specs else {}
+    if not specs:
+        return {}
+    with suppress(Fault):  # each server that cannot be made says so itself
+        compute(cx.session(plan.place.cloud)).prepare_servers(specs)
+    return {spec.ref: one for spec, one in zip(specs, gather(create, specs), strict=True)}
 
 
 def _one(cx: Context, plan: _Plan, spec: ServerSpec) -> Server:

@@ -42,6 +42,9 @@ class LocalCompute:
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
         return [self._view(record) for record in self._base.servers.listed(self._tenant, natives)]
 
+    def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
+        """Each is made by itself."""
+
     def create_server(self, spec: ServerSpec) -> Server:
         need_ref(spec.ref, "server")
         if reason := self._missing():

@@ -40,6 +40,9 @@ class MemoryCompute:
         with self._world:
             return self._tenant.servers.listing(natives)
 
+    def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
+        """Each is made by itself."""
+
     def create_server(self, spec: ServerSpec) -> Server:
         with self._world as now:
             if found := self._tenant.servers.by_ref(spec.ref):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
@@ -214,15 +214,23 @@ def numbered(items: Iterable[Item]) -> list[Port]:
 
 def make(client: Client, subnet: Item, guards: Sequence[str], noted: str, *addresses: str, name: str = "") -> Item:
     """A new port in a subnet, with one address of the cloud's choice unless others are named (empty: any)."""
-    return create(
-        client,
-        "port",
-        name=name,
-        network_id=subnet["network_id"],
-        fixed_ips=[_fixed(subnet, one) for one in addresses or ("",)],
-        security_groups=list(guards),
-        description=noted,
-    )
+    return create(client, "port", **_body(subnet, guards, noted, *addresses, name=name))
+
+
+def make_all(client: Client, subnet: Item, guards: Sequence[str], noted: Mapping[str, str]) -> None:
+    """New ports by name, each with its notes: all or none, and much sooner than one after another."""
+    bodies = [_body(subnet, guards, text, name=name) for name, text in noted.items()]
+    client.post("network", "/v2.0/ports", {"ports": bodies}, "port")
+
+
+def _body(subnet: Item, guards: Sequence[str], noted: str, *addresses: str, name: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "network_id": subnet["network_id"],
+        "fixed_ips": [_fixed(subnet, one) for one in addresses or ("",)],
+        "security_groups": list(guards),
+        "description": noted,
+    }
 
 
 def claim(client: Client, natives: Sequence[str], indexes: Sequence[int]) -> None:

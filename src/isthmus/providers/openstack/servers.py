@@ -56,6 +56,8 @@ NO_KERNEL = "Nova boots the kernel and ramdisk that an image names: make an imag
 RESIZING = ("RESIZE", "VERIFY_RESIZE")
 RESIZE_SECONDS, TASK_SECONDS, PAUSE_SECONDS = 30, 20, 0.5
 """How long a resize and a task under way are waited for, and how long lies between two looks."""
+TOGETHER = 50
+"""How many ports are made in one call."""
 CONSOLE_LINES = 1000
 CONSOLE_BYTES = 64 * 1024
 
@@ -88,6 +90,22 @@ class OpenStackCompute:
         servers, ports = together(partial(read, self._client, which), partial(self._ports, devices))
         self._add_coming(servers, ports)
         return [self._server(one, ports) for one in servers]
+
+    def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
+        """Their ports. None for servers that will be refused, or that come with their own."""
+        first = specs[0]
+        if len(specs) == 1 or first.ports or first.address:
+            return
+        self._body(first)
+        with self._cloud.turn(first.ref):
+            subnet = networks.subnet_for(self._client, self._cloud.zones, first.subnet, first.zone)
+            guards = firewalls.for_port(self._client, subnet["network_id"], first.firewalls)
+            for start in range(0, len(specs), TOGETHER):
+                refs = [spec.ref for spec in specs[start : start + TOGETHER]]
+                there = {port["name"] for port in listed(self._client, "port", ("name",), name=refs)}
+                noted = {ref: _noted(ref) for ref in refs if ref not in there}
+                if noted:
+                    ports.make_all(self._client, subnet, guards, noted)
 
     def create_server(self, spec: ServerSpec) -> Server:
         if not spec.ref:
@@ -315,8 +333,8 @@ class OpenStackCompute:
             return [before[0]["id"]], True
         subnet = networks.subnet_for(self._client, self._cloud.zones, spec.subnet, spec.zone)
         guards = firewalls.for_port(self._client, subnet["network_id"], spec.firewalls)
-        noted = notes.dump(keep="0", server=spec.ref)
-        return [ports.make(self._client, subnet, guards, noted, spec.address, name=spec.ref)["id"]], True
+        made = ports.make(self._client, subnet, guards, _noted(spec.ref), spec.address, name=spec.ref)
+        return [made["id"]], True
 
     def _flavor(self, name: str) -> Item:
         listed = self._client.every("compute", "/flavors/detail", "flavors")
@@ -324,6 +342,11 @@ class OpenStackCompute:
             if one["name"] == name:
                 return one
         raise Invalid(f"there is no flavor {name}", "flavor")
+
+
+def _noted(ref: str) -> str:
+    """What is written on a port that is made for a server."""
+    return notes.dump(keep="0", server=ref)
 
 
 def _goes(port: Item) -> bool:
