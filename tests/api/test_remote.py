@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from asking import instance, refusal
+from asking import instance, refusal, tags
 
 from isthmus.core.ids import Kind
 from isthmus.providers.memory import Memory
@@ -65,6 +65,21 @@ def test_an_instance_that_is_named_is_asked_for_alone(house, ec2, two):
     assert 1 == house.cloud.asked["list_servers", 1]
     assert 0 == house.cloud.asked["list_servers", None]
     assert {1} == set(house.cloud.asked.values()), house.cloud.asked
+
+
+@pytest.mark.parametrize("name", ["instance-id", "tag:Name", "tag:Other"])
+def test_an_instance_that_a_filter_names_is_asked_for_alone(house, ec2, two, name):
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+    ec2.create_tags(Resources=[two[0], volume], Tags=tags(Name="n"))
+    house.cloud.asked.clear()
+    value = {"instance-id": two[0], "tag:Name": "n", "tag:Other": "n"}[name]
+
+    found = ec2.describe_instances(Filters=[{"Name": name, "Values": [value]}])["Reservations"]
+
+    expected = [] if name == "tag:Other" else two[:1]
+    assert expected == [one["InstanceId"] for made in found for one in made["Instances"]]
+    assert 0 == house.cloud.asked["list_servers", None]
+    assert len(expected) == house.cloud.asked["list_servers", 1]
 
 
 def test_what_an_instance_is_named_by_is_asked_for_once(house, ec2, two):

@@ -210,11 +210,11 @@ def find(cx: Context, ids: Collection[str] | None = None) -> Iterator[Instance]:
     """
     if ids:
         ordered: Sequence[Instance] = sorted(pick(cx, ids), key=_key)
+    elif (wanted := _wanted(cx)) is not None:
+        by_id = some(cx, wanted).by_id
+        ordered = sorted((by_id[one] for one in wanted if one in by_id), key=_key)
     else:
-        everything = index(cx)
-        ordered = everything.ordered
-        if cx.only is not None:
-            ordered = sorted((everything.by_id[one] for one in cx.only & everything.by_id.keys()), key=_key)
+        ordered = index(cx).ordered
     start = bisect_right(ordered, cx.after, key=_key) if cx.after else 0
     for place in range(start, len(ordered)):
         yield ordered[place]
@@ -263,7 +263,8 @@ def some(cx: Context, ids: Collection[str]) -> Instances:
 
 def reads(cx: Context, ids: Collection[str] | None = None) -> list[Callable[[Context], Any]]:
     """What instances are joined of, to be read at the same time: servers by their clouds, then what hangs on them."""
-    natives = _natives(cx, ids) if ids else None
+    wanted = ids or _wanted(cx)
+    natives = _natives(cx, wanted) if wanted is not None else None
 
     def servers(cx: Context) -> list[tuple[str, Sequence[Server]]]:
         if natives is None:
@@ -272,6 +273,14 @@ def reads(cx: Context, ids: Collection[str] | None = None) -> list[Callable[[Con
         return [(cloud, compute.list_servers(which)) for cloud, which, compute in asked if compute]
 
     return [servers, volumes.seen, addresses.index, firewalls.seen]
+
+
+def _wanted(cx: Context) -> Collection[str] | None:
+    """The ids of all that a request's filters let pass, as far as they can be an instance's; None for any."""
+    if cx.only is None:
+        return None
+    records = cx.view().records
+    return [one for one in cx.only if one not in records or records[one].kind == Kind.SERVER]
 
 
 def _natives(cx: Context, ids: Collection[str]) -> Mapping[str, list[str]] | None:
