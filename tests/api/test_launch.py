@@ -170,6 +170,9 @@ class Full:
     def __getattr__(self, name):
         return self if name == "compute" else getattr(self._session, name)
 
+    def prepare_servers(self, specs):
+        self._session.compute.prepare_servers(specs)
+
     def create_server(self, spec):
         if self._left <= 0:
             raise NoCapacity("server", "", "There is no room.")

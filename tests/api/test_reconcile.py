@@ -307,6 +307,9 @@ class Silent:
     def __getattr__(self, name):
         return self if name == "compute" else getattr(self._session, name)
 
+    def prepare_servers(self, specs):
+        self._session.compute.prepare_servers(specs)
+
     def create_server(self, spec):
         self._session.compute.create_server(spec)
         raise Unavailable("server", "", "The cloud does not answer.")
