@@ -63,6 +63,11 @@ def test_a_range_that_begins_at_port_0_is_refused_unless_it_is_all_ports() -> No
         body_of(GROUP, Rule(Direction.INGRESS, "tcp", 0, 1024, "0.0.0.0/0"))
 
 
+def test_ports_1_to_65535_are_refused_as_neutron_makes_all_ports_of_them() -> None:
+    with pytest.raises(Unsupported, match="0 to 65535"):
+        body_of(GROUP, Rule(Direction.INGRESS, "tcp", 1, 65535, "0.0.0.0/0"))
+
+
 def test_tags_say_more_than_descriptions() -> None:
     item = {"description": notes.dump(ref="eni-1", keep="0"), "tags": ["a user's", "isthmus:keep=1", "isthmus:index=2"]}
 

@@ -65,6 +65,8 @@ def body_of(group: str, rule: Rule) -> dict[str, Any]:
         low, high = None, None
     elif rule.protocol in WITH_PORTS and rule.low == 0:
         raise Unsupported("Neutron has no port 0: let the range begin at 1, or name all ports.")
+    elif rule.protocol in WITH_PORTS and (rule.low, rule.high) == (1, 65535):
+        raise Unsupported("Neutron makes all ports of the ports 1 to 65535: name all ports, 0 to 65535.")
     v6 = ":" in rule.cidr or (bool(rule.peer) and rule.protocol == "icmpv6")
     return {
         "security_group_id": group,
