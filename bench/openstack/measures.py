@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import Any
@@ -141,7 +141,7 @@ def described(on: Field, name: str, ids: Mapping[str, str] = NO_IDS) -> Figure:
     note = f"the slowest call is {_short(slowest)}; {len(calls)} calls: " + ", ".join(
         f"{_short(known)} {median(found[known]):.0f} ms" for known in single
     )
-    return Figure(name, "ms", kept, (_OWN, _SLOWEST, *_than_peer(on, 2)), note)
+    return Figure(name, "ms", kept, (_OWN, _SLOWEST, *(_than_peer(on, 2) if ids else ())), note)
 
 
 def cycles(on: Field) -> Iterator[Figure]:
@@ -231,7 +231,7 @@ def _short(name: str) -> str:
 
 
 def _than_peer(on: Field, times: float) -> tuple[Aim, ...]:
-    return (faster("ec2-api", times),) if "ec2-api" in on.gateways else ()
+    return (replace(faster("ec2-api", times), shown="{:.1f} times"),) if "ec2-api" in on.gateways else ()
 
 
 _OWN = Aim(
