@@ -44,6 +44,7 @@ def runner(account: Account, place: Path, name: str, change: Callable[[str], str
         TF_IN_AUTOMATION="1",
         TF_INPUT="0",
         CHECKPOINT_DISABLE="1",
+        TF_CLI_CONFIG_FILE=os.devnull,
         TF_VAR_endpoint=account.endpoint,
     )
 
@@ -61,8 +62,8 @@ def runner(account: Account, place: Path, name: str, change: Callable[[str], str
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """What it says of its errors; for a plan that is not empty, the plan."""
-    return done.stderr.strip() or done.stdout.strip()
+    """What it says of its errors; of a plan that is not empty, what is to be changed."""
+    return done.stderr.strip() or done.stdout.partition("will perform the following actions:")[2]
 
 
 def apply(terraform: Terraform, *words: str) -> None:

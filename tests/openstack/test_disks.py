@@ -108,7 +108,10 @@ def test_an_image_of_snapshots_boots_and_its_disks_are_the_instances(ec2, snapsh
         (one["DeviceName"], one["Ebs"].get("SnapshotId")) for one in found["BlockDeviceMappings"]
     ]
 
-    [made] = ec2.run_instances(ImageId=image, InstanceType="m1.nano", MinCount=1, MaxCount=1)["Instances"]
+    other = [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeType": "gp3"}}]
+    [made] = ec2.run_instances(
+        ImageId=image, InstanceType="m1.nano", MinCount=1, MaxCount=1, BlockDeviceMappings=other
+    )["Instances"]
     instance = made["InstanceId"]
 
     def look() -> Any:
@@ -132,7 +135,7 @@ def test_an_image_of_snapshots_boots_and_its_disks_are_the_instances(ec2, snapsh
     clear()
 
     until(lambda: gone(ec2, disks["/dev/sda1"]["VolumeId"]), "InvalidVolume.NotFound")
-    assert "available" == volume_of(ec2, kept)["State"]
+    assert ("available", "gp3") == (volume_of(ec2, kept)["State"], volume_of(ec2, kept)["VolumeType"])
 
 
 def test_describing_all_volumes_asks_for_each_list_once(ec2, volume, calls):

@@ -16,6 +16,8 @@ from isthmus.providers.openstack.client import Client, Item, for_each, found
 
 AT = "isthmus:at"
 """The metadata of a volume that says where it was attached."""
+TYPE = "isthmus:type"
+"""The metadata of a volume with the type that was asked for where Cinder has none of the name."""
 ROOT_DEVICE = "/dev/vda"
 GENERAL_TYPES = frozenset({"", "standard", "gp2", "gp3"})
 """EC2's types for all purposes: where Cinder has none of the name, its default type is one, too."""
@@ -38,11 +40,20 @@ class Place(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What Nova says of a volume on a server; `ref` is empty for one that was not launched with it by Isthmus."""
+    """What Nova says of a volume on a server; `ref` is empty for one that was not launched with it by Isthmus.
+
+    `type` is empty where it is Cinder's own.
+    """
 
     ref: str
     device: str
     delete_with_server: bool
+    type: str = ""
+
+    def notes(self) -> dict[str, str]:
+        """What is to be kept of it once it leaves the server."""
+        said = {notes.REF: self.ref, TYPE: self.type}
+        return {key: value for key, value in said.items() if value}
 
 
 def place_of(volume: Item) -> Place | None:
@@ -53,7 +64,8 @@ def place_of(volume: Item) -> Place | None:
 
 def tag_of(disk: DiskSpec) -> str:
     """The tag of a disk in a launch. Nova takes 60 characters without slashes and commas."""
-    return f"{disk.ref} {quote(disk.device, safe='')}"
+    kind = f" {disk.type}" if disk.type in GENERAL_TYPES - {""} else ""
+    return f"{disk.ref} {quote(disk.device, safe='')}{kind}"
 
 
 def held(client: Client, server: str) -> dict[str, Held]:
@@ -64,10 +76,10 @@ def held(client: Client, server: str) -> dict[str, Held]:
 
 
 def _held(attachment: Item) -> Held:
-    ref, _, device = (attachment.get("tag") or "").partition(" ")
+    ref, device, kind = (*(attachment.get("tag") or "").split(" "), "", "")[:3]
     if not device:
         ref, device = "", attachment["device"] or ""
-    return Held(ref, unquote(device), bool(attachment["delete_on_termination"]))
+    return Held(ref, unquote(device), bool(attachment["delete_on_termination"]), kind)
 
 
 def root_device(server: Item) -> str:
@@ -87,9 +99,9 @@ def keep_refs(client: Client, server: Item) -> None:
     volumes = attached_to(server)
     if not volumes:
         return
-    refs = {volume: one.ref for volume, one in held(client, str(server["id"])).items() if one.ref}
-    if refs:
-        for_each(lambda volume: write(client, volume, {notes.REF: refs[volume]}), list(refs))
+    told = {volume: one.notes() for volume, one in held(client, str(server["id"])).items() if one.ref}
+    if told:
+        for_each(lambda volume: write(client, volume, told[volume]), list(told))
     else:
         found(lambda: client.get("block-storage", f"/volumes/{volumes[0]}", "volume", volumes[0]))
 

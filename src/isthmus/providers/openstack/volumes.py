@@ -50,8 +50,8 @@ _BLANK = "-blank-vol"
 _LAUNCHING, _BETWEEN = timedelta(hours=1), timedelta(seconds=20)
 """How long a launch may take, and how long one of its volumes may be available before Nova attaches it."""
 _PROJECT = "os-vol-tenant-attr:tenant_id"
-_ZONE, _TYPE = "isthmus:zone", "isthmus:type"
-"""The metadata of what was asked for where Cinder has no such zone or type."""
+_ZONE = "isthmus:zone"
+"""The metadata of the zone that was asked for where Cinder has none of the name."""
 _EXTEND_ATTACHED = "3.42"
 _KEEP_OR_NOT = "2.85"
 
@@ -123,8 +123,9 @@ class OpenStackVolumes:
             if servers.state_of(host) is not ServerState.STOPPED:
                 raise Conflict("volume", native, "the root volume can leave a stopped server only")
             raise Unsupported("Nova does not take the root volume off a server: make a snapshot, or an image.")
-        if volume.ref and not item["metadata"].get(notes.REF):
-            disks.write(self._client, native, {notes.REF: volume.ref})
+        launched = [one.notes() for one in self._held(item) if one and one.ref]
+        if launched and not item["metadata"].get(notes.REF):
+            disks.write(self._client, native, launched[0])
         self._client.delete("compute", f"/servers/{server}/os-volume_attachments/{native}", "volume", native)
 
     def resize_volume(self, native: str, size: int) -> None:
@@ -221,7 +222,7 @@ class OpenStackVolumes:
         if spec.type in types:
             body["volume_type"] = spec.type
         elif spec.type in disks.GENERAL_TYPES:
-            body["metadata"].update({_TYPE: spec.type} if spec.type else {})
+            body["metadata"].update({disks.TYPE: spec.type} if spec.type else {})
         else:
             raise Unsupported(f"Cinder has no volume type {spec.type}: the operator can make one of this name.")
         return body
@@ -281,16 +282,21 @@ class OpenStackVolumes:
                     known[_key(item, link)] = one
         return [self._noun(item) for item in items]
 
+    def _held(self, item: Item) -> list[disks.Held | None]:
+        """What Nova has said of each of a volume's attachments."""
+        return [self._cloud.held.get(_key(item, link)) for link in item["attachments"]]
+
     def _noun(self, item: Item) -> Volume:
-        held = [self._cloud.held.get(_key(item, link)) for link in item["attachments"]]
+        held = self._held(item)
+        launched = next((one for one in held if one and one.ref), disks.Held("", "", delete_with_server=False))
         return Volume(
             native=item["id"],
-            ref=item["metadata"].get(notes.REF) or next((one.ref for one in held if one), ""),
+            ref=item["metadata"].get(notes.REF) or launched.ref,
             name=item["name"] or "",
             state=_state(item),
             zone=self._zone(item),
             size=item["size"],
-            type=item["metadata"].get(_TYPE) or item["volume_type"] or "",
+            type=item["metadata"].get(disks.TYPE) or launched.type or item["volume_type"] or "",
             created=notes.moment(item["created_at"]),
             snapshot=item["snapshot_id"] or "",
             encrypted=bool(item["encrypted"]),
