@@ -1,0 +1,1 @@
+"""CloudStack: one API for all, signed with the tenant's own keys."""

@@ -1,0 +1,170 @@
+"""CloudStack's wire: one tenant's signed calls, with paging and jobs.
+
+Source: docs.cloudstack.apache.org, "CloudStack API basics".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import httpx
+
+from isthmus.errors import Unavailable
+from isthmus.memo import Memo
+from isthmus.providers.cloudstack.refusals import refuse
+from isthmus.providers.cloudstack.signing import Keys, signed
+
+Item = Mapping[str, Any]
+
+CONNECT_SECONDS, READ_SECONDS = 5, 50
+"""How long the cloud may take to accept a connection, and to say anything: EC2's clients wait for 60 seconds."""
+RETRY_SECONDS, PAUSE_SECONDS = 1, 0.2
+"""A read that failed sooner is tried once more, after a pause: it may be a connection which the cloud had closed."""
+PAGE = 500
+"""Items asked for at a time: CloudStack's own `default.page.size`, which is also the most that it takes."""
+JOB_SECONDS = 45
+"""How long a job is waited for."""
+FIRST_LOOK, LAST_LOOK, LONGER = 0.2, 2.0, 1.5
+"""Seconds between two looks at a job: at first, at most, and by how much they grow."""
+AT_ONCE = 32
+"""Connections that are kept."""
+
+
+class Silent(Unavailable):
+    """The cloud did not answer at all."""
+
+
+class Wire:
+    """The connections to one CloudStack; `url` is its API, such as https://cloud.example.org/client/api."""
+
+    def __init__(self, url: str, *, verify: bool | str = True) -> None:
+        limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+        waits = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        self._url = url
+        self._http = httpx.Client(verify=verify, limits=limits, timeout=waits, trust_env=False)
+
+    def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:
+        """Raises Silent."""
+        try:
+            return self._http.post(self._url, data=signed(keys, params, datetime.now(UTC)))
+        except httpx.TransportError as error:
+            raise Silent("The cloud's API does not answer.") from error
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class Client:
+    """Calls with one tenant's keys. Raises nothing but Faults."""
+
+    def __init__(self, wire: Wire, keys: Keys, memo: Memo | None = None) -> None:
+        self._wire = wire
+        self._keys = keys
+        self._memo = memo
+
+    def once(self) -> Client:
+        """The same for one request: what was read is not asked for again until something is changed."""
+        return Client(self._wire, self._keys, Memo())
+
+    def again(self) -> None:
+        """Forget what was read: for those who wait for something to happen."""
+        if self._memo:
+            self._memo.clear()
+
+    def read(self, command: str, kind: str = "", native: str = "", /, **params: object) -> Item:
+        """The answer to a command that changes nothing."""
+        asked = flat(params)
+        ask = partial(_twice, partial(self._ask, command, asked, kind, native))
+        if self._memo is None:
+            return ask()
+        found: Item = self._memo.get((command, *sorted(asked.items())), ask)
+        return found
+
+    def every(self, command: str, key: str, /, **params: object) -> list[Item]:
+        """All pages of a list; `key` is the name of its items in the answer."""
+        found: list[Item] = []
+        while True:
+            page = self.read(command, page=len(found) // PAGE + 1, pagesize=PAGE, **params)
+            items = page.get(key, ())
+            found += items
+            if len(items) < PAGE or len(found) >= page.get("count", 0):
+                return found
+
+    def begin(self, command: str, kind: str = "", native: str = "", /, **params: object) -> Item:
+        """The answer to a command that changes something: for a job its `jobid`, and the `id` of what it makes."""
+        try:
+            return self._ask(command, flat(params), kind, native)
+        finally:
+            self.again()
+
+    def do(self, command: str, kind: str = "", native: str = "", /, **params: object) -> Item:
+        """What a command has done: a job is waited for."""
+        answer = self.begin(command, kind, native, **params)
+        return self.done(answer["jobid"], kind, native) if "jobid" in answer else answer
+
+    def done(self, job: str, kind: str = "", native: str = "", seconds: float = JOB_SECONDS) -> Item:
+        """What a job has done. Raises the Fault that it failed with, and Unavailable for one that takes longer."""
+        until, pause = time.monotonic() + seconds, FIRST_LOOK
+        while True:
+            told = _twice(partial(self._ask, "queryAsyncJobResult", {"jobid": job}, "job", job))
+            if told["jobstatus"]:
+                break
+            if time.monotonic() + pause > until:
+                raise Unavailable("The cloud is still busy with this: look later whether it is done.")
+            time.sleep(pause)
+            pause = min(pause * LONGER, LAST_LOOK)
+        self.again()
+        result: Item = told.get("jobresult") or {}
+        if told["jobstatus"] != 1:
+            refuse(result.get("errorcode", told.get("jobresultcode", 530)), result.get("errortext", ""), kind, native)
+        return result
+
+    def _ask(self, command: str, params: Mapping[str, str], kind: str, native: str) -> Item:
+        answer = self._wire.post(self._keys, {"command": command, "response": "json", **params})
+        try:
+            said = next(iter(answer.json().values()))
+        except (ValueError, AttributeError, StopIteration):
+            said = None
+        if not isinstance(said, dict):
+            raise Unavailable(f"The cloud answered with {answer.status_code}, and not as CloudStack does.")
+        if answer.status_code >= 400 or "errorcode" in said:
+            refuse(said.get("errorcode", answer.status_code), said.get("errortext", ""), kind, native)
+        return said
+
+
+def flat(params: Mapping[str, object]) -> dict[str, str]:
+    """Parameters as they are sent: `a,b` for lists, `details[0].key=value` for maps; those that are None are not."""
+    made: dict[str, str] = {}
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            made.update({f"{name}[0].{key}": _text(one) for key, one in value.items()})
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            made.update(_listed(name, value))
+        elif value is not None:
+            made[name] = _text(value)
+    return made
+
+
+def _listed(name: str, values: Sequence[Any]) -> dict[str, str]:
+    if values and isinstance(values[0], Mapping):
+        return {f"{name}[{n}].{key}": _text(one) for n, each in enumerate(values) for key, one in each.items()}
+    return {name: ",".join(map(_text, values))}
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _twice(ask: Callable[[], Item]) -> Item:
+    begun = time.monotonic()
+    try:
+        return ask()
+    except Silent:
+        if time.monotonic() - begun > RETRY_SECONDS:
+            raise
+        time.sleep(PAUSE_SECONDS)
+        return ask()

@@ -1,0 +1,76 @@
+"""CloudStack's errors as Faults: by their codes, and by their texts, since one code says many things.
+
+Source: CloudStack's ApiErrorCode and the texts of its recorded answers. Nearly all jobs that failed say 530.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable, Unsupported
+
+_MISSING = re.compile(
+    r"(does not|doesn't) exist|unable to (find|aquire|acquire)|(was|is) not found|could not find|not a valid \w+ id"
+    r"|specify a valid \w+ id|^invalid parameter (id|\w+id)\b",
+    re.IGNORECASE,
+)
+_TAKEN = re.compile(r"already exi(s|st)|already (on|in use by|used)|duplicate", re.IGNORECASE)
+_LIMIT = re.compile(r"maximum (number|amount)|limit.* exceeded|exceed.* limit|max\w* .*resource", re.IGNORECASE)
+_FULL = re.compile(r"insufficient|no (free|available|more) |unable to (create a deployment|orchestrate)", re.IGNORECASE)
+_TIED = re.compile(
+    r"in use|still (has|have|attached|used)|has (running|instances|active)|is attached|not be deleted", re.IGNORECASE
+)
+_STATE = re.compile(
+    r"\bstate\b|not attached|is (not )?(running|stopped|stopping|starting|ready)|already (running|stopped)",
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(r"command .*(does not exist|not available)", re.IGNORECASE)
+
+
+def refuse(code: int, text: str, kind: str, native: str) -> NoReturn:
+    """Raise the Fault of an answer."""
+    text = text[:500]
+    match code:
+        case 401 if not _COMMAND.search(text):
+            raise Denied("The cloud does not take this account's keys: they may have been changed or withdrawn.")
+        case 401:
+            raise Denied(text)
+        case 429:
+            raise Unavailable("The cloud takes no more requests of this account for a while.")
+        case 432:
+            raise Unsupported(text)
+        case 503 | 534:
+            raise Unavailable(f"The cloud cannot do this now: {text}")
+        case 531 if native:  # somebody else's, who is not told of
+            raise NotFound(kind, native)
+        case 531:
+            raise Denied(text or "The cloud does not allow this.")
+        case 532 | 535:
+            raise QuotaExceeded(kind, native, text)
+        case 533:
+            raise NoCapacity(kind, native, text)
+        case 536:
+            raise Conflict(kind, native, text, "in-use")
+        case 537:
+            raise Conflict(kind, native, text, "duplicate")
+    _by_text(text, kind, native)
+    if code in (430, 431):
+        raise Invalid(text)
+    raise Unavailable(f"The cloud has failed: {text}" if text else "The cloud has failed.")
+
+
+def _by_text(text: str, kind: str, native: str) -> None:
+    """Raise what a text says; what it does not say is left to the code."""
+    if _TAKEN.search(text):
+        raise Conflict(kind, native, text, "duplicate")
+    if _MISSING.search(text):
+        raise NotFound(kind, native)
+    if _LIMIT.search(text):
+        raise QuotaExceeded(kind, native, text)
+    if _FULL.search(text):
+        raise NoCapacity(kind, native, text)
+    if _TIED.search(text):
+        raise Conflict(kind, native, text, "in-use")
+    if _STATE.search(text):
+        raise Conflict(kind, native, text)

@@ -1,0 +1,47 @@
+"""What tests of CloudStack need: an emulator of each zone kind, and who has keys to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from emulators.cloudstack.server import Emulator, running
+from emulators.cloudstack.world import Account, World, world
+
+from isthmus.providers.cloudstack.client import Client, Wire
+from isthmus.providers.cloudstack.signing import Keys
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """What it says itself is by the contract."""
+    with running(Emulator(world(groups=False))) as made:
+        yield made
+    assert made.world.complaints == []
+
+
+@pytest.fixture
+def cloud(emulator: Emulator) -> World:
+    return emulator.world
+
+
+@pytest.fixture
+def account(cloud: World) -> Account:
+    return cloud.new_account("demo")
+
+
+@pytest.fixture
+def stranger(cloud: World) -> Account:
+    return cloud.new_account("alt")
+
+
+@pytest.fixture
+def wire(emulator: Emulator) -> Iterator[Wire]:
+    made = Wire(emulator.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(wire: Wire, account: Account) -> Client:
+    return Client(wire, Keys(account.api, account.secret))
