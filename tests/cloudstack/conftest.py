@@ -21,6 +21,14 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
+def grouped() -> Iterator[Emulator]:
+    """One whose zone has security groups."""
+    with running(Emulator(world(groups=True))) as made:
+        yield made
+    assert made.world.complaints == []
+
+
+@pytest.fixture
 def cloud(emulator: Emulator) -> World:
     return emulator.world
 

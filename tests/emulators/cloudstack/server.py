@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 from emulators.cloudstack import signatures
-from emulators.cloudstack.commands import ACTS, Params
+from emulators.cloudstack.commands import ACTS
+from emulators.cloudstack.commands.acts import Params
 from emulators.cloudstack.contract import COMMON, Command, commands
 from emulators.cloudstack.world import CUT, SILENT, Account, Item, Refusal, World
 
@@ -115,6 +116,7 @@ def running(emulator: Emulator) -> Iterator[Emulator]:
     """The emulator on a port of its own, for as long as it is used."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen()
         config = uvicorn.Config(emulator, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -1,9 +1,9 @@
-"""What the emulator's cloud is: accounts, jobs, a clock that tests move, and what is to go wrong."""
+"""What the emulator's cloud is: accounts and what they have, jobs, a clock that tests move, and what is to go wrong."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,8 @@ from uuid import uuid4
 
 Item = dict[str, Any]
 CUT, SILENT, NEVER = "the connection is cut", "no answer", "a job that never ends"
+EXPUNGED = timedelta(days=1)
+"""How long what was destroyed is still held: `expunge.delay`."""
 
 
 class Refusal(Exception):
@@ -44,32 +46,53 @@ class Job:
     due: datetime | None
     """None: it never ends."""
     finish: Callable[[], Item]
+    fail: Callable[[], object]
     instance: str = ""
     result: Item | None = None
     failed: bool = False
 
+    def run(self) -> None:
+        try:
+            self.result = self.finish()
+        except Refusal as refusal:
+            self.fail()
+            self.result, self.failed = {"errorcode": 530, "errortext": refusal.text}, True
+
 
 @dataclass
 class World:
+    """A cloud with one zone, whose machines have security groups, or networks of their own."""
+
+    with_groups: bool
     zones: list[Item]
+    network: Item
+    """The one that machines are in."""
     disk_offerings: list[Item]
+    service_offerings: list[Item]
+    templates: list[Item]
     job_seconds: float = 0
     accounts: dict[str, Account] = field(default_factory=dict)
     """By their API keys."""
+    things: defaultdict[str, dict[str, tuple[str, Item]]] = field(default_factory=lambda: defaultdict(dict))
+    """By kind and id, each with its account's id."""
+    destroyed: dict[str, datetime] = field(default_factory=dict)
+    """Machines, and when they were."""
     jobs: dict[str, Job] = field(default_factory=dict)
-    key_pairs: dict[tuple[str, str], Item] = field(default_factory=dict)
-    volumes: dict[str, tuple[str, Item]] = field(default_factory=dict)
-    """Each with its account's id."""
     faults: dict[str, list[Refusal | str]] = field(default_factory=dict)
     """What goes wrong with the next calls of a command; with its jobs, by `NAME job`."""
     asked: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
-    """Answers of the emulator's own that the contract does not know."""
+    """Fields of the emulator's own answers that the contract does not know."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     late: timedelta = timedelta(0)
+    addresses: int = 1
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.late
+
+    def stamp(self) -> str:
+        """Now, as CloudStack says it."""
+        return self.now().strftime("%Y-%m-%dT%H:%M:%S+0000")
 
     def pass_by(self, seconds: float) -> None:
         """Let time go by at once."""
@@ -86,22 +109,79 @@ class World:
     def fault_of(self, command: str) -> Refusal | str | None:
         return self.faults[command].pop(0) if self.faults.get(command) else None
 
-    def begin(self, command: str, account: Account, finish: Callable[[], Item], instance: str) -> Item:
-        """A job; `finish` does what it is for, when it is first looked at after its time."""
+    def add(self, account: Account, kind: str, item: Item) -> Item:
+        self.things[kind][item["id"]] = (account.id, item)
+        return item
+
+    def own(self, account: Account, kind: str) -> list[Item]:
+        """What an account has of a kind, such as is destroyed included until it is expunged."""
+        for known, since in list(self.destroyed.items()):
+            if self.now() - since > EXPUNGED:
+                del self.destroyed[known], self.things["machine"][known]
+        return [item for owner, item in self.things[kind].values() if owner == account.id]
+
+    def zone(self, known: str) -> Item:
+        for one in self.zones:
+            if one["id"] == known:
+                return one
+        raise Refusal(431, f"Unable to find zone by id {known}", 4350)
+
+    def nic(self) -> Item:
+        """Of a new machine, in the network that all are in."""
+        self.addresses += 1
+        return {
+            "id": str(uuid4()),
+            "networkid": self.network["id"],
+            "networkname": self.network["name"],
+            "ipaddress": f"10.1.{self.addresses // 250}.{self.addresses % 250 + 2}",
+            "netmask": "255.255.0.0",
+            "gateway": "10.1.0.1",
+            "macaddress": f"02:00:00:00:{self.addresses // 256:02x}:{self.addresses % 256:02x}",
+            "isdefault": True,
+            "traffictype": "Guest",
+            "type": self.network["type"],
+        }
+
+    def default_group(self, account: Account) -> Item:
+        """Each account has one, from when it is first looked for."""
+        for one in self.own(account, "group"):
+            if one["name"] == "default":
+                return one
+        return self.new_group(account, "default", "Default Security Group")
+
+    def new_group(self, account: Account, name: str, description: str) -> Item:
+        said = {"id": str(uuid4()), "name": name, "description": description, "account": account.name}
+        return self.add(account, "group", {**said, "ingressrule": [], "egressrule": [], "tags": []})
+
+    def begin(
+        self,
+        command: str,
+        account: Account,
+        finish: Callable[[], Item],
+        instance: str,
+        fail: Callable[[], object] = lambda: None,
+    ) -> Item:
+        """A job: `finish` does what it is for when its time has come, `fail` is called if it cannot."""
         fault = self.fault_of(f"{command} job")
 
-        def fail() -> Item:
+        def refuse() -> Item:
             raise fault
 
         due = None if fault == NEVER else self.now() + timedelta(seconds=self.job_seconds)
-        done = fail if isinstance(fault, Refusal) else finish
-        job = Job(str(uuid4()), command, account.id, due, done, instance)
+        done = refuse if isinstance(fault, Refusal) else finish
+        job = Job(str(uuid4()), command, account.id, due, done, fail, instance)
         self.jobs[job.id] = job
-        return {"jobid": job.id, "id": instance}
+        return {"jobid": job.id, **({"id": instance} if instance else {})}
+
+    def run_jobs(self) -> None:
+        """Those whose time has come."""
+        for job in self.jobs.values():
+            if job.result is None and job.due and job.due <= self.now():
+                job.run()
 
 
 def world(*, groups: bool) -> World:
-    """One zone: Advanced with VPCs, or with security groups."""
+    """A zone of the kind Advanced."""
     zone = {
         "id": str(uuid4()),
         "name": "zone-1",
@@ -112,9 +192,48 @@ def world(*, groups: bool) -> World:
         "dhcpprovider": "VirtualRouter",
         "tags": [],
     }
-    offering = {"displaytext": "", "displayoffering": True, "storagetype": "shared", "provisioningtype": "thin"}
-    offerings = [
-        {**offering, "id": str(uuid4()), "name": "Custom", "iscustomized": True, "disksize": 0},
-        {**offering, "id": str(uuid4()), "name": "Small", "iscustomized": False, "disksize": 5},
-    ]
-    return World([zone], offerings)
+    kind = "Shared" if groups else "Isolated"
+    network = {"id": str(uuid4()), "name": "guests", "type": kind, "zoneid": zone["id"], "state": "Implemented"}
+    return World(
+        groups,
+        [zone],
+        {**network, "zonename": zone["name"], "cidr": "10.1.0.0/16", "gateway": "10.1.0.1", "tags": []},
+        [_disk_offering("Custom", 0), _disk_offering("Small", 5)],
+        [_service_offering("Tiny", 1, 512), _service_offering("Medium", 2, 4096)],
+        [_template(zone, "debian", featured=True), _template(zone, "community", featured=False)],
+    )
+
+
+def _disk_offering(name: str, size: int) -> Item:
+    said = {"displaytext": name, "displayoffering": True, "storagetype": "shared", "provisioningtype": "thin"}
+    return {**said, "id": str(uuid4()), "name": name, "iscustomized": not size, "disksize": size}
+
+
+def _service_offering(name: str, processors: int, memory: int) -> Item:
+    said = {"displaytext": name, "storagetype": "shared", "offerha": False, "iscustomized": False, "issystem": False}
+    return {**said, "id": str(uuid4()), "name": name, "cpunumber": processors, "cpuspeed": 1000, "memory": memory}
+
+
+def _template(zone: Item, name: str, *, featured: bool) -> Item:
+    return {
+        "id": str(uuid4()),
+        "name": name,
+        "displaytext": name,
+        "account": "system",
+        "zoneid": zone["id"],
+        "zonename": zone["name"],
+        "created": "2026-01-02T03:04:05+0000",
+        "isready": True,
+        "ispublic": True,
+        "isfeatured": featured,
+        "isextractable": False,
+        "crossZones": True,
+        "format": "QCOW2",
+        "hypervisor": "KVM",
+        "ostypename": "Debian GNU/Linux 12 (64-bit)",
+        "passwordenabled": False,
+        "size": 2 * 1024**3,
+        "status": "Download Complete",
+        "templatetype": "USER",
+        "tags": [],
+    }

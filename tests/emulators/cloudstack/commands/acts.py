@@ -1,0 +1,47 @@
+"""The commands by their names, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from emulators.cloudstack.world import Account, Item, Refusal, World
+
+Params = dict[str, str]
+Act = Callable[[World, Account, Params], Item | list[Item]]
+ACTS: dict[str, Act] = {}
+SUCCESS = {"success": True}
+
+
+def act(name: str) -> Callable[[Act], Act]:
+    def register(one: Act) -> Act:
+        ACTS[name.lower()] = one
+        return one
+
+    return register
+
+
+def filtered(items: Iterable[Item], params: Params, *names: str) -> list[Item]:
+    """Those that have what these parameters say; `ids` names several."""
+    wanted = {name: params[name] for name in names if name in params}
+    ids = params["ids"].split(",") if "ids" in params else None
+    return [
+        one
+        for one in items
+        if all(str(one.get(name)) == value for name, value in wanted.items()) and (ids is None or one["id"] in ids)
+    ]
+
+
+def mine(world: World, account: Account, kind: str, known: str, text: str) -> Item:
+    """A thing of the asker's own. Others' are told to be there, and not his: as CloudStack does."""
+    owner, item = world.things[kind].get(known, ("", {}))
+    if not item:
+        raise Refusal(431, text, 4350)
+    if owner != account.id:
+        raise Refusal(531, f"Acct[{account.id}-{account.name}] does not have permission to operate with resource", 4365)
+    return item
+
+
+def missing(command: str, table: str, known: str) -> str:
+    """How CloudStack says that there is nothing of an id that a parameter names."""
+    said = f"Unable to execute API command {command.lower()} due to invalid value."
+    return f"{said} Object {table}(uuid: {known}) does not exist."

@@ -1,0 +1,106 @@
+"""Security groups, in zones that have them: rules are made one range of ports and one peer each."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine, missing
+from emulators.cloudstack.world import Account, Item, Refusal, World
+
+_KIND, _TABLE = "group", "security_group"
+
+
+@act("createSecurityGroup")
+def create_group(world: World, account: Account, params: Params) -> Item:
+    name = params["name"]
+    world.default_group(account)
+    if any(one["name"] == name for one in world.own(account, _KIND)):
+        raise Refusal(431, f"Unable to create security group, a group with name {name} already exisits.", 4350)
+    return world.new_group(account, name, params.get("description", ""))
+
+
+@act("listSecurityGroups")
+def list_groups(world: World, account: Account, params: Params) -> list[Item]:
+    world.default_group(account)
+    named = {"name": params["securitygroupname"]} if "securitygroupname" in params else {}
+    return filtered(world.own(account, _KIND), {**params, **named}, "id", "name")
+
+
+@act("deleteSecurityGroup")
+def delete_group(world: World, account: Account, params: Params) -> Item:
+    group = _mine(world, account, "deleteSecurityGroup", params)
+    if group["name"] == "default":
+        raise Refusal(431, "The network group default is reserved", 4350)
+    if any(one["id"] == group["id"] for each in world.own(account, "machine") for one in each["securitygroup"]):
+        raise Refusal(536, "Cannot delete group when it's in use by virtual machines", 4375)
+    del world.things[_KIND][group["id"]]
+    return SUCCESS
+
+
+@act("authorizeSecurityGroupIngress")
+def authorize_ingress(world: World, account: Account, params: Params) -> Item:
+    return _authorize(world, account, "authorizeSecurityGroupIngress", params)
+
+
+@act("authorizeSecurityGroupEgress")
+def authorize_egress(world: World, account: Account, params: Params) -> Item:
+    return _authorize(world, account, "authorizeSecurityGroupEgress", params)
+
+
+@act("revokeSecurityGroupIngress")
+def revoke_ingress(world: World, account: Account, params: Params) -> Item:
+    return _revoke(world, account, "revokeSecurityGroupIngress", params["id"])
+
+
+@act("revokeSecurityGroupEgress")
+def revoke_egress(world: World, account: Account, params: Params) -> Item:
+    return _revoke(world, account, "revokeSecurityGroupEgress", params["id"])
+
+
+def _authorize(world: World, account: Account, command: str, params: Params) -> Item:
+    group = _mine(world, account, command, params)
+    held = group["ingressrule" if command.endswith("Ingress") else "egressrule"]
+    ranges = [one for one in params.get("cidrlist", "").split(",") if one]
+    if not ranges:
+        raise Refusal(431, "At least one cidr or at least one security group needs to be specified", 4350)
+    said = _protocol(params)
+
+    def finish() -> Item:
+        if any({**said, "cidr": one}.items() <= rule.items() for one in ranges for rule in held):
+            raise Refusal(537, "There is already a rule of these ports", 4360)
+        held.extend({**said, "cidr": one, "ruleid": str(uuid4()), "tags": []} for one in ranges)
+        return {"securitygroup": group}
+
+    return world.begin(command, account, finish, group["id"])
+
+
+def _protocol(params: Params) -> Item:
+    protocol = params.get("protocol", "all").lower()
+    if protocol == "icmp":
+        return {"protocol": protocol, "icmptype": int(params["icmptype"]), "icmpcode": int(params["icmpcode"])}
+    if protocol == "all":
+        return {"protocol": protocol}
+    first, last = int(params.get("startport", -1)), int(params.get("endport", params.get("startport", -1)))
+    if not 0 < first <= last <= 65535:
+        raise Refusal(431, f"Invalid port numbers {first}:{last}", 4350)
+    return {"protocol": protocol, "startport": first, "endport": last}
+
+
+def _revoke(world: World, account: Account, command: str, rule: str) -> Item:
+    name = "ingressrule" if command.endswith("Ingress") else "egressrule"
+    for group in world.own(account, _KIND):
+        if any(one["ruleid"] == rule for one in group[name]):
+            break
+    else:
+        raise Refusal(431, f"Unable to find the security rule with id {rule}", 4350)
+
+    def finish() -> Item:
+        group[name] = [one for one in group[name] if one["ruleid"] != rule]
+        return dict(SUCCESS)
+
+    return world.begin(command, account, finish, group["id"])
+
+
+def _mine(world: World, account: Account, command: str, params: Params) -> Item:
+    known = params.get("securitygroupid") or params.get("id", "")
+    return mine(world, account, _KIND, known, missing(command, _TABLE, known))

@@ -1,0 +1,176 @@
+"""Virtual machines. Those that are destroyed are seen by administrators alone, and hold what they had for a day."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from uuid import uuid4
+
+from emulators.cloudstack.commands import volumes
+from emulators.cloudstack.commands.acts import Params, act, filtered, mine, missing
+from emulators.cloudstack.world import Account, Item, Refusal, World
+
+_MOST_USER_DATA = 32768
+"""Characters of base64: `vm.userdata.max.length`."""
+_KIND = "machine"
+_TABLE = "vm_instance"
+
+
+@act("deployVirtualMachine")
+def deploy(world: World, account: Account, params: Params) -> Item:
+    command = "deployVirtualMachine"
+    zone = world.zone(params["zoneid"])
+    offering = _offered(world.service_offerings, params["serviceofferingid"], "service offering")
+    template = next((one for one in world.templates if one["id"] == params.get("templateid")), None)
+    if template is None:
+        raise Refusal(431, missing(command, "vm_template", params.get("templateid", "")), 4350)
+    _check_user_data(params.get("userdata", ""))
+    name = params.get("name") or f"VM-{uuid4()}"
+    if any(one["name"] == name for one in world.own(account, _KIND)):
+        raise Refusal(431, f"The vm with hostName {name} already exists in the network domain", 4350)
+    machine = {
+        "id": str(uuid4()),
+        "name": name,
+        "displayname": params.get("displayname", name),
+        "account": account.name,
+        "created": world.stamp(),
+        "state": "Stopped",
+        "zoneid": zone["id"],
+        "zonename": zone["name"],
+        "templateid": template["id"],
+        "templatename": template["name"],
+        "serviceofferingid": offering["id"],
+        "serviceofferingname": offering["name"],
+        "cpunumber": offering["cpunumber"],
+        "memory": offering["memory"],
+        "hypervisor": "KVM",
+        "rootdeviceid": 0,
+        "rootdevicetype": "ROOT",
+        "passwordenabled": False,
+        "keypairs": _key_pairs(world, account, params),
+        "securitygroup": _groups(world, account, params),
+        "nic": [world.nic()],
+        "tags": [],
+    }
+    world.add(account, _KIND, machine)
+    size = int(params.get("rootdisksize", 0)) * volumes.GIB or template["size"]
+    root = volumes.new(world, account, zone, f"ROOT-{name}", size, state="Creating", kind="ROOT")
+    root |= {"virtualmachineid": machine["id"], "deviceid": 0, "templateid": template["id"]}
+    if params.get("startvm", "true").lower() == "true":
+        machine["state"] = "Starting"
+
+    def finish() -> Item:
+        machine["state"] = "Running" if machine["state"] == "Starting" else "Stopped"
+        root["state"] = "Ready"
+        return {"virtualmachine": machine}
+
+    def fail() -> None:
+        machine["state"] = "Error"
+
+    return world.begin(command, account, finish, machine["id"], fail)
+
+
+@act("listVirtualMachines")
+def list_machines(world: World, account: Account, params: Params) -> list[Item]:
+    world.run_jobs()
+    seen = [one for one in world.own(account, _KIND) if one["state"] not in ("Destroyed", "Expunging")]
+    return filtered(seen, params, "id", "name", "state", "zoneid", "templateid", "keypair")
+
+
+@act("startVirtualMachine")
+def start(world: World, account: Account, params: Params) -> Item:
+    return _change(world, account, "startVirtualMachine", params["id"], ("Stopped",), "Starting", "Running")
+
+
+@act("stopVirtualMachine")
+def stop(world: World, account: Account, params: Params) -> Item:
+    return _change(world, account, "stopVirtualMachine", params["id"], ("Running", "Stopped"), "Stopping", "Stopped")
+
+
+@act("rebootVirtualMachine")
+def reboot(world: World, account: Account, params: Params) -> Item:
+    return _change(world, account, "rebootVirtualMachine", params["id"], ("Running",), "Running", "Running")
+
+
+@act("destroyVirtualMachine")
+def destroy(world: World, account: Account, params: Params) -> Item:
+    if params.get("expunge", "false").lower() == "true" and account.role == "User":
+        raise Refusal(531, "Parameter expunge can be passed by Admin only.", 4365)
+    machine = _mine(world, account, "destroyVirtualMachine", params["id"])
+    going = params.get("volumeids", "").split(",")
+    machine["state"] = "Stopping"
+
+    def finish() -> Item:
+        machine["state"] = "Destroyed"
+        world.destroyed[machine["id"]] = world.now()
+        for volume in world.own(account, "volume"):
+            if volume.get("virtualmachineid") == machine["id"]:
+                if volume["type"] == "ROOT" or volume["id"] in going:
+                    volume["state"] = "Destroy"
+                else:
+                    volume.pop("virtualmachineid")
+                    volume.pop("deviceid", None)
+        return {"virtualmachine": machine}
+
+    return world.begin("destroyVirtualMachine", account, finish, machine["id"])
+
+
+def _change(
+    world: World, account: Account, command: str, known: str, before: tuple[str, ...], state: str, after: str
+) -> Item:
+    machine = _mine(world, account, command, known)
+    if machine["state"] not in before:
+        raise Refusal(431, f"Unable to do {command} of VM {known}: it is in state {machine['state']}", 4350)
+    machine["state"] = state
+
+    def finish() -> Item:
+        machine["state"] = after
+        return {"virtualmachine": machine}
+
+    return world.begin(command, account, finish, known)
+
+
+def _mine(world: World, account: Account, command: str, known: str) -> Item:
+    world.run_jobs()
+    return mine(world, account, _KIND, known, missing(command, _TABLE, known))
+
+
+def _offered(offerings: list[Item], known: str, what: str) -> Item:
+    for one in offerings:
+        if one["id"] == known:
+            return one
+    raise Refusal(431, f"Unable to find {what}: {known}", 4350)
+
+
+def _key_pairs(world: World, account: Account, params: Params) -> str:
+    names = [one for one in (params.get("keypairs") or params.get("keypair") or "").split(",") if one]
+    there = {one["name"] for one in world.own(account, "keypair")}
+    for name in names:
+        if name not in there:
+            raise Refusal(431, f"A key pair with name '{name}' was not found.", 4350)
+    return ",".join(names)
+
+
+def _groups(world: World, account: Account, params: Params) -> list[Item]:
+    ids = [one for one in params.get("securitygroupids", "").split(",") if one]
+    names = [one for one in params.get("securitygroupnames", "").split(",") if one]
+    if ids and names:
+        raise Refusal(431, "securitygroupids parameter is mutually exclusive with securitygroupnames parameter", 4350)
+    by_name = {one["name"]: one["id"] for one in world.own(account, "group")}
+    ids += [by_name.get(one, one) for one in names]
+    if ids and not world.with_groups:
+        raise Refusal(431, "Can't create vm with security groups; security group feature is not enabled per zone", 4350)
+    table = "security_group"
+    found = [mine(world, account, "group", one, missing("deployVirtualMachine", table, one)) for one in ids]
+    if not found and world.with_groups:
+        found = [world.default_group(account)]
+    return [{"id": one["id"], "name": one["name"]} for one in found]
+
+
+def _check_user_data(text: str) -> None:
+    try:
+        base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise Refusal(431, "User data needs base64 encoding", 4350) from error
+    if len(text) > _MOST_USER_DATA:
+        raise Refusal(431, f"User data is too long: at most {_MOST_USER_DATA}", 4350)

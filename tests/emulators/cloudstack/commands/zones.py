@@ -1,0 +1,26 @@
+"""Zones and offerings: what the operator made."""
+
+from __future__ import annotations
+
+from emulators.cloudstack.commands.acts import Params, act, filtered
+from emulators.cloudstack.world import Account, Item, World
+
+
+@act("listZones")
+def list_zones(world: World, _: Account, params: Params) -> list[Item]:
+    return filtered(world.zones, params, "id", "name")
+
+
+@act("listDiskOfferings")
+def list_disk_offerings(world: World, _: Account, params: Params) -> list[Item]:
+    return filtered(world.disk_offerings, params, "id", "name")
+
+
+@act("listServiceOfferings")
+def list_service_offerings(world: World, _: Account, params: Params) -> list[Item]:
+    return filtered(world.service_offerings, params, "id", "name")
+
+
+@act("listNetworks")
+def list_networks(world: World, _: Account, params: Params) -> list[Item]:
+    return filtered([world.network], params, "id", "name", "zoneid", "type")
