@@ -97,7 +97,7 @@ class Emulator:
             items = _page(done, params)
             return {"count": len(done), command.list_key: items} if done else {}
         self.world.complaints += [] if "jobid" in done and command.asynchronous else command.strange(done)
-        wrapped = command.object and not command.asynchronous and "success" not in done and command.changes
+        wrapped = command.object and not command.asynchronous and not {"success", "jobid"} & done.keys()
         return {command.object: done} if wrapped else done
 
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +33,7 @@ class Refusal(Exception):
 @dataclass(frozen=True)
 class Account:
     id: str
+    user: str
     name: str
     role: str
     api: str
@@ -66,10 +68,14 @@ class World:
     with_groups: bool
     zones: list[Item]
     network: Item
-    """The one that machines are in."""
+    """The shared one that machines are in, if their zone has security groups; else empty."""
     disk_offerings: list[Item]
     service_offerings: list[Item]
     templates: list[Item]
+    vpc_offerings: list[Item]
+    network_offerings: list[Item]
+    acl_lists: list[Item]
+    """Those of all VPCs."""
     job_seconds: float = 0
     accounts: dict[str, Account] = field(default_factory=dict)
     """By their API keys."""
@@ -99,7 +105,7 @@ class World:
         self.late += timedelta(seconds=seconds)
 
     def new_account(self, name: str, role: str = "User") -> Account:
-        made = Account(str(uuid4()), name, role, f"api-{uuid4().hex}", f"secret~{uuid4().hex}")
+        made = Account(str(uuid4()), str(uuid4()), name, role, f"api-{uuid4().hex}", f"secret~{uuid4().hex}")
         self.accounts[made.api] = made
         return made
 
@@ -126,21 +132,36 @@ class World:
                 return one
         raise Refusal(431, f"Unable to find zone by id {known}", 4350)
 
-    def nic(self) -> Item:
-        """Of a new machine, in the network that all are in."""
+    def nic(self, network: Item) -> Item:
+        """Of a new machine."""
         self.addresses += 1
+        within = IPv4Network(network["cidr"])
         return {
             "id": str(uuid4()),
-            "networkid": self.network["id"],
-            "networkname": self.network["name"],
-            "ipaddress": f"10.1.{self.addresses // 250}.{self.addresses % 250 + 2}",
-            "netmask": "255.255.0.0",
-            "gateway": "10.1.0.1",
+            "networkid": network["id"],
+            "networkname": network["name"],
+            "ipaddress": str(within[1 + self.addresses % (within.num_addresses - 3)]),
+            "netmask": str(within.netmask),
+            "gateway": network["gateway"],
             "macaddress": f"02:00:00:00:{self.addresses // 256:02x}:{self.addresses % 256:02x}",
             "isdefault": True,
             "traffictype": "Guest",
-            "type": self.network["type"],
+            "type": network["type"],
         }
+
+    def public_address(self) -> str:
+        self.addresses += 1
+        return f"203.0.113.{self.addresses % 250 + 1}"
+
+    def default_network(self, account: Account) -> Item:
+        """The isolated network that is made with an account's first machine."""
+        zone = self.zones[0]
+        offering = next(one for one in self.network_offerings if not one["forvpc"])
+        return self.add(
+            account,
+            "network",
+            {**_network(zone, "Isolated", f"{account.name}-network"), "networkofferingid": offering["id"]},
+        )
 
     def default_group(self, account: Account) -> Item:
         """Each account has one, from when it is first looked for."""
@@ -192,16 +213,27 @@ def world(*, groups: bool) -> World:
         "dhcpprovider": "VirtualRouter",
         "tags": [],
     }
-    kind = "Shared" if groups else "Isolated"
-    network = {"id": str(uuid4()), "name": "guests", "type": kind, "zoneid": zone["id"], "state": "Implemented"}
     return World(
         groups,
         [zone],
-        {**network, "zonename": zone["name"], "cidr": "10.1.0.0/16", "gateway": "10.1.0.1", "tags": []},
+        _network(zone, "Shared", "guests") if groups else {},
         [_disk_offering("Custom", 0), _disk_offering("Small", 5)],
         [_service_offering("Tiny", 1, 512), _service_offering("Medium", 2, 4096)],
         [_template(zone, "debian", featured=True), _template(zone, "community", featured=False)],
+        [{"id": str(uuid4()), "name": "Default VPC offering", "state": "Enabled", "isdefault": True}],
+        [_network_offering("ForVpc", for_vpc=True), _network_offering("Isolated", for_vpc=False)],
+        [{"id": str(uuid4()), "name": name, "description": name} for name in ("default_allow", "default_deny")],
     )
+
+
+def _network(zone: Item, kind: str, name: str) -> Item:
+    said = {"id": str(uuid4()), "name": name, "type": kind, "state": "Implemented", "tags": []}
+    return {**said, "zoneid": zone["id"], "zonename": zone["name"], "cidr": "10.1.0.0/16", "gateway": "10.1.0.1"}
+
+
+def _network_offering(name: str, *, for_vpc: bool) -> Item:
+    said = {"state": "Enabled", "guestiptype": "Isolated", "traffictype": "Guest", "isdefault": True}
+    return {**said, "id": str(uuid4()), "name": name, "displaytext": name, "forvpc": for_vpc}
 
 
 def _disk_offering(name: str, size: int) -> Item:

@@ -1,13 +1,123 @@
-"""Public addresses, and what leads from them to machines: nobody can have one yet."""
+"""Public addresses: each is of one network or VPC from the beginning, and of one machine by static NAT."""
 
 from __future__ import annotations
 
-from emulators.cloudstack.commands.acts import Params, act
-from emulators.cloudstack.world import Account, Item, World
+from uuid import uuid4
+
+from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine, missing
+from emulators.cloudstack.world import Account, Item, Refusal, World
+
+_KIND = "address"
 
 
-@act("listPublicIpAddresses")
 @act("listPortForwardingRules")
 @act("listIpForwardingRules")
 def none(world: World, account: Account, params: Params) -> list[Item]:
     return []
+
+
+@act("associateIpAddress")
+def associate(world: World, account: Account, params: Params) -> Item:
+    if world.with_groups:
+        raise Refusal(431, "Can't associate an address in a zone with security groups", 4350)
+    owner: Item = {}
+    if known := params.get("vpcid"):
+        owner = {"vpcid": mine(world, account, "vpc", known, f"Unable to find VPC by id {known}")["id"]}
+    elif known := params.get("networkid"):
+        network = mine(world, account, "network", known, f"unable to find network {known}")
+        if "vpcid" in network:
+            raise Refusal(431, "Can't assign ip to the network directly when network belongs to VPC.", 4350)
+        owner = {"associatednetworkid": known, "associatednetworkname": network["name"]}
+    else:
+        raise Refusal(431, "Unable to figure out zone, network or VPC to assign ip to", 4350)
+    made = {
+        "id": str(uuid4()),
+        "ipaddress": world.public_address(),
+        "account": account.name,
+        "allocated": world.stamp(),
+        "state": "Allocating",
+        "issourcenat": False,
+        "isstaticnat": False,
+        "forvirtualnetwork": True,
+        "zoneid": world.zones[0]["id"],
+        "zonename": world.zones[0]["name"],
+        "tags": [],
+        **owner,
+    }
+    world.add(account, _KIND, made)
+
+    def finish() -> Item:
+        made["state"] = "Allocated"
+        return {"ipaddress": made}
+
+    return world.begin("associateIpAddress", account, finish, made["id"])
+
+
+@act("listPublicIpAddresses")
+def list_public_addresses(world: World, account: Account, params: Params) -> list[Item]:
+    world.run_jobs()
+    return filtered(world.own(account, _KIND), params, "id", "ipaddress", "vpcid", "associatednetworkid", "zoneid")
+
+
+@act("disassociateIpAddress")
+def disassociate(world: World, account: Account, params: Params) -> Item:
+    address = _mine(world, account, params.get("id", ""))
+
+    def finish() -> Item:
+        del world.things[_KIND][address["id"]]
+        return dict(SUCCESS)
+
+    return world.begin("disassociateIpAddress", account, finish, address["id"])
+
+
+@act("enableStaticNat")
+def enable_static_nat(world: World, account: Account, params: Params) -> Item:
+    address = _mine(world, account, params["ipaddressid"])
+    known = params["virtualmachineid"]
+    machine = mine(world, account, "machine", known, missing("enableStaticNat", "vm_instance", known))
+    if address["isstaticnat"]:
+        raise Refusal(431, f"Failed to enable static nat: ip address {address['id']} is already assigned to a vm", 4350)
+    if any(one.get("virtualmachineid") == known for one in world.own(account, _KIND)):
+        raise Refusal(431, f"Failed to enable static nat: vm {known} already has a static nat ip", 4350)
+    tiers = {one["id"]: one.get("vpcid") for one in world.own(account, "network")}
+    nic = next((one for one in machine["nic"] if _serves(address, one["networkid"], tiers)), None)
+    if nic is None:
+        raise Refusal(431, f"Vm {known} is not in the network or VPC of the ip address", 4350)
+    address.update(
+        isstaticnat=True,
+        virtualmachineid=known,
+        virtualmachinename=machine["name"],
+        vmipaddress=nic["ipaddress"],
+        associatednetworkid=nic["networkid"],
+    )
+    machine.update(publicip=address["ipaddress"], publicipid=address["id"])
+    return dict(SUCCESS)
+
+
+@act("disableStaticNat")
+def disable_static_nat(world: World, account: Account, params: Params) -> Item:
+    address = _mine(world, account, params["ipaddressid"])
+    if not address["isstaticnat"]:
+        raise Refusal(431, "Specified IP is not enabled for static nat", 4350)
+
+    def finish() -> Item:
+        for machine in world.own(account, "machine"):
+            if machine["id"] == address["virtualmachineid"]:
+                machine.pop("publicip", None)
+                machine.pop("publicipid", None)
+        for name in ("virtualmachineid", "virtualmachinename", "vmipaddress"):
+            address.pop(name, None)
+        address["isstaticnat"] = False
+        return dict(SUCCESS)
+
+    return world.begin("disableStaticNat", account, finish, address["id"])
+
+
+def _serves(address: Item, network: str, tiers: dict[str, str | None]) -> bool:
+    if "vpcid" in address:
+        return tiers.get(network) == address["vpcid"]
+    return network == address.get("associatednetworkid")
+
+
+def _mine(world: World, account: Account, known: str) -> Item:
+    return mine(world, account, _KIND, known, f"Unable to find ip address by id {known}")

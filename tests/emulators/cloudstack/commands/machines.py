@@ -49,7 +49,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "passwordenabled": False,
         "keypairs": _key_pairs(world, account, params),
         "securitygroup": _groups(world, account, params),
-        "nic": [world.nic()],
+        "nic": [world.nic(one) for one in _networks(world, account, params)],
         "tags": [],
     }
     world.add(account, _KIND, machine)
@@ -149,6 +149,18 @@ def _key_pairs(world: World, account: Account, params: Params) -> str:
         if name not in there:
             raise Refusal(431, f"A key pair with name '{name}' was not found.", 4350)
     return ",".join(names)
+
+
+def _networks(world: World, account: Account, params: Params) -> list[Item]:
+    """Those that are named; else the zone's shared one, or the only isolated one, which is made if there is none."""
+    if ids := [one for one in params.get("networkids", "").split(",") if one]:
+        return [mine(world, account, "network", one, f"Unable to find network by id {one}") for one in ids]
+    if world.network:
+        return [world.network]
+    own = [one for one in world.own(account, "network") if "vpcid" not in one]
+    if len(own) > 1:
+        raise Refusal(431, "More than 1 default Isolated networks are found; please specify networkIds", 4350)
+    return own or [world.default_network(account)]
 
 
 def _groups(world: World, account: Account, params: Params) -> list[Item]:

@@ -7,7 +7,16 @@ import re
 from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
-_KINDS = {"uservm": "machine", "volume": "volume", "securitygroup": "group"}
+_KINDS = {
+    "uservm": "machine",
+    "volume": "volume",
+    "snapshot": "snapshot",
+    "securitygroup": "group",
+    "publicipaddress": "address",
+    "network": "network",
+    "vpc": "vpc",
+    "networkacl": "aclitem",
+}
 _INDEXED = re.compile(r"tags\[(\d+)\]\.(key|value)")
 
 

@@ -19,8 +19,3 @@ def list_disk_offerings(world: World, _: Account, params: Params) -> list[Item]:
 @act("listServiceOfferings")
 def list_service_offerings(world: World, _: Account, params: Params) -> list[Item]:
     return filtered(world.service_offerings, params, "id", "name")
-
-
-@act("listNetworks")
-def list_networks(world: World, _: Account, params: Params) -> list[Item]:
-    return filtered([world.network], params, "id", "name", "zoneid", "type")
