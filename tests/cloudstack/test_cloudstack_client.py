@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from emulators.cloudstack.world import CUT, NEVER, SILENT, Refusal
 
-from isthmus import errors
+from isthmus import errors, retry
 from isthmus.providers.cloudstack import client as wired
 from isthmus.providers.cloudstack.client import Client, Silent, flat
 from isthmus.providers.cloudstack.signing import Keys, signature
@@ -17,8 +17,8 @@ ODD = "a b*c~d+e/f=g&h%é€"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PAUSE_SECONDS", "FIRST_LOOK"):
-        monkeypatch.setattr(wired, name, 0.01)
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(wired, "FIRST_LOOK", 0.01)
 
 
 def volume(client: Client, name: str = "v", size: int = 1) -> Any:

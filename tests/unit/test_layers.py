@@ -12,7 +12,7 @@ import pytest
 import isthmus
 
 SOURCE = Path(isthmus.__file__).parent
-BASE = frozenset({"isthmus.model", "isthmus.errors", "isthmus.memo", "isthmus.quotas"})
+BASE = frozenset({"isthmus.model", "isthmus.errors", "isthmus.memo", "isthmus.quotas", "isthmus.retry"})
 CONTRACT = "isthmus.providers"
 CONCRETE = tuple(sorted(f"{CONTRACT}.{path.parent.name}" for path in (SOURCE / "providers").glob("*/__init__.py")))
 
@@ -35,6 +35,7 @@ LAYERS = (
     Layer("isthmus.errors"),
     Layer("isthmus.memo"),
     Layer("isthmus.quotas"),
+    Layer("isthmus.retry"),
     Layer("isthmus.flavors"),
     Layer("isthmus.store"),
     Layer("isthmus.steady"),

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from keystoneauth1 import exceptions
 
+from isthmus import retry
 from isthmus.errors import Unavailable
-from isthmus.providers.openstack import client as wire
 from isthmus.providers.openstack.client import Client
 
 
@@ -23,7 +23,7 @@ class Dead:
 
 @pytest.fixture
 def dead(monkeypatch: pytest.MonkeyPatch) -> Dead:
-    monkeypatch.setattr(wire, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0)
     return Dead()
 
 
@@ -45,7 +45,7 @@ def test_a_read_is_tried_twice_and_a_write_once(dead: Dead) -> None:
 
 
 def test_a_read_that_took_long_is_not_tried_again(dead: Dead, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "RETRY_SECONDS", -1)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", -1)
 
     unavailable(client(dead), "get", "/servers")
 

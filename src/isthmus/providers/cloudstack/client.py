@@ -6,7 +6,7 @@ Source: docs.cloudstack.apache.org, "CloudStack API basics".
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,13 +17,12 @@ from isthmus.errors import Unavailable
 from isthmus.memo import Memo
 from isthmus.providers.cloudstack.refusals import refuse
 from isthmus.providers.cloudstack.signing import Keys, signed
+from isthmus.retry import twice
 
 Item = Mapping[str, Any]
 
 CONNECT_SECONDS, READ_SECONDS = 5, 50
 """How long the cloud may take to accept a connection, and to say anything: EC2's clients wait for 60 seconds."""
-RETRY_SECONDS, PAUSE_SECONDS = 1, 0.2
-"""A read that failed sooner is tried once more, after a pause: it may be a connection which the cloud had closed."""
 PAGE = 500
 """Items asked for at a time: CloudStack's own `default.page.size`, which is also the most that it takes."""
 JOB_SECONDS = 45
@@ -78,7 +77,7 @@ class Client:
     def read(self, command: str, kind: str = "", native: str = "", /, **params: object) -> Item:
         """The answer to a command that changes nothing."""
         asked = flat(params)
-        ask = partial(_twice, partial(self._ask, command, asked, kind, native))
+        ask = partial(twice, partial(self._ask, command, asked, kind, native), Silent)
         if self._memo is None:
             return ask()
         found: Item = self._memo.get((command, *sorted(asked.items())), ask)
@@ -110,7 +109,7 @@ class Client:
         """What a job has done. Raises the Fault that it failed with, and Unavailable for one that takes longer."""
         until, pause = time.monotonic() + seconds, FIRST_LOOK
         while True:
-            told = _twice(partial(self._ask, "queryAsyncJobResult", {"jobid": job}, "job", job))
+            told = twice(partial(self._ask, "queryAsyncJobResult", {"jobid": job}, "job", job), Silent)
             if told["jobstatus"]:
                 break
             if time.monotonic() + pause > until:
@@ -157,14 +156,3 @@ def _listed(name: str, values: Sequence[Any]) -> dict[str, str]:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _twice(ask: Callable[[], Item]) -> Item:
-    begun = time.monotonic()
-    try:
-        return ask()
-    except Silent:
-        if time.monotonic() - begun > RETRY_SECONDS:
-            raise
-        time.sleep(PAUSE_SECONDS)
-        return ask()

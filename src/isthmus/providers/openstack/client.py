@@ -6,7 +6,6 @@ Sources: the API references of Nova, Neutron, Glance and Cinder; docs.openstack.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,14 +17,13 @@ from keystoneauth1.adapter import Adapter
 
 from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable, Unsupported
 from isthmus.memo import Memo
+from isthmus.retry import twice
 
 Item = Mapping[str, Any]
 T = TypeVar("T")
 
 CONNECT_SECONDS, READ_SECONDS = 5, 50
 """How long a service may take to accept a connection, and to say anything: EC2's clients wait for 60 seconds."""
-RETRY_SECONDS, PAUSE_SECONDS = 1, 0.2
-"""A read that failed sooner is tried once more, after a pause: it may be a connection which the service had closed."""
 PAGE = 1000
 """Items asked for at a time; a service may answer fewer."""
 FEW = 4
@@ -162,7 +160,7 @@ class Client:
             )
 
         try:
-            answer = _twice(send) if retried else send()
+            answer = twice(send, exceptions.RetriableConnectionFailure) if retried else send()
             if answer.status_code == 401 and data is None:  # of several, keystoneauth gets only the first another token
                 answer = send()
         except exceptions.EndpointNotFound as error:
@@ -178,17 +176,6 @@ class Client:
         if answer.status_code >= 400:
             refuse(answer.status_code, _text(answer), kind or service, native)
         return answer.json() if answer.content and "json" in answer.headers.get("Content-Type", "") else None
-
-
-def _twice(send: Callable[[], T]) -> T:
-    begun = time.monotonic()
-    try:
-        return send()
-    except exceptions.RetriableConnectionFailure:
-        if time.monotonic() - begun > RETRY_SECONDS:
-            raise
-        time.sleep(PAUSE_SECONDS)
-        return send()
 
 
 def refuse(status: int, text: str, kind: str, native: str) -> NoReturn:
