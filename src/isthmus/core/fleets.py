@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from isthmus.context import Context, Seed
 from isthmus.core import kept, launching, servers, spot
 from isthmus.core.ids import Kind
-from isthmus.core.instances import Instance, index
+from isthmus.core.instance import Instance
+from isthmus.core.instances import index
 from isthmus.core.kept import Kept
 from isthmus.core.records import forget
 from isthmus.errors import Conflict, Denied, NotFound

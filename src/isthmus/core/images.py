@@ -10,7 +10,7 @@ from typing import Any
 from isthmus.context import Context
 from isthmus.core import image_notes
 from isthmus.core.ids import Kind, mint
-from isthmus.core.instances import Instance
+from isthmus.core.instance import Instance
 from isthmus.core.quotas import room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick

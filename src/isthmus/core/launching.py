@@ -11,7 +11,8 @@ from isthmus.context import Context, Place
 from isthmus.core import addresses, firewalls, images, keys, networks, placements, ports, publics
 from isthmus.core.disks import DiskOrder, disks
 from isthmus.core.ids import Kind, mint
-from isthmus.core.instances import Instance, Launch, pick, young
+from isthmus.core.instance import Instance, Launch
+from isthmus.core.instances import pick, young
 from isthmus.core.nouns import dump_server
 from isthmus.core.placements import Placing
 from isthmus.core.quotas import demand, exceeded

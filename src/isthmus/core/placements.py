@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from isthmus.context import Context, Place
 from isthmus.core import kept
 from isthmus.core.ids import Kind
-from isthmus.core.instances import Instance, index
+from isthmus.core.instance import Instance
+from isthmus.core.instances import index
 from isthmus.core.kept import Kept
 from isthmus.errors import Conflict, Invalid, Unsupported
 from isthmus.model import ServerState

@@ -12,7 +12,8 @@ from isthmus.context import Context, Seed
 from isthmus.core import addresses, ports
 from isthmus.core.addresses import AUTO, api
 from isthmus.core.ids import Kind, mint
-from isthmus.core.instances import Instance, index
+from isthmus.core.instance import Instance
+from isthmus.core.instances import index
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, join
 from isthmus.errors import Conflict, NoCapacity

@@ -10,7 +10,8 @@ from typing import Any
 from isthmus.context import Context
 from isthmus.core import ports, publics
 from isthmus.core.ids import Kind
-from isthmus.core.instances import Instance, pick, some
+from isthmus.core.instance import Instance
+from isthmus.core.instances import pick, some
 from isthmus.core.nouns import dump_server
 from isthmus.core.registry import each, family
 from isthmus.errors import Conflict, Denied, Invalid, Unsupported

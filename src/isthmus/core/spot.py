@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from isthmus.context import Context
 from isthmus.core import servers
 from isthmus.core.ids import PREFIX, Kind
-from isthmus.core.instances import Instance, index
+from isthmus.core.instance import Instance
+from isthmus.core.instances import index
 from isthmus.errors import NotFound
 
 

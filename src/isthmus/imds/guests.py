@@ -9,7 +9,7 @@ from dataclasses import replace
 from isthmus.context import Context, World
 from isthmus.core import instances, keys, networks
 from isthmus.core.ids import Kind
-from isthmus.core.instances import Instance
+from isthmus.core.instance import Instance, launched
 from isthmus.core.names import Names
 from isthmus.core.ports import port_id
 from isthmus.errors import NotFound
@@ -41,7 +41,7 @@ def known(world: World, cloud: str) -> Callable[[str, str], Known]:
         record = world.store.view(account).by_native(cloud, Kind.SERVER, native) if account else None
         if record is None:
             return Known()
-        launch = instances.launched(record, record.id)
+        launch = launched(record, record.id)
         return Known(record.id, launch.http_endpoint == "enabled" and launch.http_tokens != "required")
 
     return on_record

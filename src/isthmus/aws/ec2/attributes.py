@@ -14,7 +14,7 @@ from isthmus.aws.errors import AwsError
 from isthmus.context import Context
 from isthmus.core import instances, ports, servers, volumes
 from isthmus.core.ids import Kind
-from isthmus.core.instances import Instance
+from isthmus.core.instance import Instance
 from isthmus.errors import Conflict
 from isthmus.model import ServerState
 

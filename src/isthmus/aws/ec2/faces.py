@@ -12,7 +12,7 @@ from isthmus.aws.ec2.portfaces import PortFace
 from isthmus.context import Context
 from isthmus.core import addresses, firewalls, instances
 from isthmus.core.ids import Kind
-from isthmus.core.instances import Instance
+from isthmus.core.instance import Instance
 from isthmus.core.names import Names, unknown
 from isthmus.core.ports import OWNER, port_id
 from isthmus.core.registry import Found, same, warm

@@ -18,7 +18,7 @@ from isthmus.aws.rendered import rendered
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import servers
-from isthmus.core.instances import Instance, Unlisted
+from isthmus.core.instance import Instance, Unlisted
 from isthmus.core.spot import request_id
 from isthmus.model import ServerState
 

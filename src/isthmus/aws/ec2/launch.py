@@ -20,7 +20,7 @@ from isthmus.aws.ec2.profiles import arn_of
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
 from isthmus.core import keys, launching, spot
-from isthmus.core.instances import Launch
+from isthmus.core.instance import Launch
 from isthmus.core.launching import Launched, Order
 
 if TYPE_CHECKING:

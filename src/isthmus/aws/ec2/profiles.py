@@ -13,7 +13,7 @@ from isthmus.aws.errors import AwsError
 from isthmus.context import Context
 from isthmus.core import instances, servers
 from isthmus.core.ids import Kind, adopt, mint
-from isthmus.core.instances import Instance
+from isthmus.core.instance import Instance
 from isthmus.errors import Conflict, NotFound
 from isthmus.model import ServerState
 

@@ -17,7 +17,7 @@ from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
 from isthmus.core import instances, volumes
 from isthmus.core.ids import Kind, adopt
-from isthmus.core.instances import Instance
+from isthmus.core.instance import Instance
 from isthmus.core.registry import Found
 from isthmus.core.volumes import VolumeOrder
 from isthmus.model import Attachment, ServerState, Volume
