@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.requests import Caller
-from isthmus import config
+from isthmus import config, opening
 from isthmus.store import Store
 
 MOTO = "moto[server,ec2]>=5.2"
@@ -68,7 +68,7 @@ def moto(cache: Path, scratch: Path) -> Iterator[Server]:
 def callers(state: Path, endpoint: str, names: Sequence[str]) -> Mapping[str, Caller]:
     """An account of its own for each measurement."""
     settings = config.load(flags={"state": str(state)}, environ={})
-    store = Store.open(settings.store_url, config.master_key(settings))
+    store = Store.open(settings.store_url, opening.master_key(settings))
     try:
         made = {name: store.create_credential(store.create_account(name).id) for name in names}
     finally:

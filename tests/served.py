@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from service import Service, environment
 
-from isthmus import config
+from isthmus import config, opening
 from isthmus.store import Store
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Served(Service):
 
     def new_account(self, name: str) -> Account:
         settings = config.load(flags={"state": str(self.state)}, environ=self._more)
-        store = Store.open(settings.store_url, config.master_key(settings))
+        store = Store.open(settings.store_url, opening.master_key(settings))
         try:
             account = store.create_account(name)
             credential = store.create_credential(account.id)

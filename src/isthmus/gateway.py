@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from isthmus import config
+from isthmus import config, opening
 from isthmus.aws.front import Front
 from isthmus.context import Context, World
 from isthmus.core.reconcile import Reconciler
@@ -25,8 +25,8 @@ class Gateway:
     @classmethod
     def open(cls, settings: config.Settings, clock: Callable[[], datetime] = utc_now) -> Gateway:
         """Open the store and the clouds. Raises StoreError or ConfigError with one clear sentence."""
-        store = Store.open(settings.store_url, config.master_key(settings))
-        clouds = config.open_clouds(settings, clock)
+        store = Store.open(settings.store_url, opening.master_key(settings))
+        clouds = opening.open_clouds(settings, clock)
         world = World(
             region=settings.region,
             places=config.places(settings),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus import config
+from isthmus import config, opening
 from isthmus.config import ConfigError
 from isthmus.context import Limits
 from isthmus.model import VolumeState
@@ -210,7 +210,7 @@ def test_clouds_without_zones_get_the_next_free_letters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("milliseconds", "state"), [(0, VolumeState.AVAILABLE), (60_000, VolumeState.CREATING)])
 def test_a_simulated_cloud_takes_as_long_as_it_is_told(tmp_path: Path, milliseconds: int, state: VolumeState) -> None:
     settings = loaded(tmp_path, f"[clouds.x]\nkind = 'memory'\nzones = ['a']\nsettle_ms = {milliseconds}")
-    volumes = config.open_clouds(settings, lambda: datetime.now(UTC))["x"].session("tenant").volumes
+    volumes = opening.open_clouds(settings, lambda: datetime.now(UTC))["x"].session("tenant").volumes
     assert volumes
     made = volumes.create_volume(VolumeSpec("ref", 1, "a"))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_config import loaded, refusal
 
-from isthmus import config
+from isthmus import opening
 from isthmus.config import ConfigError
 
 OPENSTACK = "[clouds.private]\nkind = 'openstack'\n"
@@ -19,7 +19,7 @@ LOGIN = "auth_url = 'http://127.0.0.1:1/v3'\nusername = 'isthmus'\nproject = 'se
 
 def openstack(tmp_path: Path, text: str) -> Any:
     settings = loaded(tmp_path, OPENSTACK + text)
-    return config.open_clouds(settings, lambda: datetime.now(UTC))["private"]
+    return opening.open_clouds(settings, lambda: datetime.now(UTC))["private"]
 
 
 def test_an_openstack_has_a_login_of_its_own(tmp_path: Path) -> None:
@@ -43,15 +43,15 @@ def test_metadata_agents_are_answered_with_a_secret_alone(tmp_path: Path) -> Non
     (tmp_path / "empty").write_text("\n")
     for said in ("", f"metadata_secret_file = '{tmp_path}/empty'"):
         with pytest.raises(ConfigError, match="private.*needs metadata_secret_file"):
-            config.metadata_agents(loaded(tmp_path, OPENSTACK + listen + said))
+            opening.metadata_agents(loaded(tmp_path, OPENSTACK + listen + said))
     (tmp_path / "secret").write_text("hidden\n")
 
     settings = loaded(tmp_path, OPENSTACK + listen + f"metadata_secret_file = '{tmp_path}/secret'")
 
-    agents = config.metadata_agents(settings)["private"]
+    agents = opening.metadata_agents(settings)["private"]
     assert (str(agents.listen), agents.secret, agents.nova) == ("127.0.0.1:8789", b"hidden", "")
     assert "hidden" not in repr(agents)
-    assert config.metadata_agents(loaded(tmp_path, OPENSTACK + LOGIN + "password = 'p'")) == {}
+    assert opening.metadata_agents(loaded(tmp_path, OPENSTACK + LOGIN + "password = 'p'")) == {}
 
 
 def test_an_openstack_that_is_away_is_degraded(tmp_path: Path) -> None:

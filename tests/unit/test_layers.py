@@ -58,7 +58,7 @@ EXCEPTIONS = {
 FRONTS = ("isthmus.aws.front", "isthmus.aws.request")
 BEHIND_FRONTS = ("isthmus.aws", "isthmus.core", "isthmus.store", "isthmus.providers", "isthmus.imds")
 HTTP = tuple(f"isthmus.serving.{name}" for name in ("http", "wire", "refusal", "threads", "sockets"))
-OPENS_CLOUDS = ("isthmus.config",)
+OPENS_CLOUDS = ("isthmus.opening",)
 
 
 def _within(module: str, package: str) -> bool:

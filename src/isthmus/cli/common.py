@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isthmus import config
+from isthmus import config, opening
 from isthmus.config import Settings
 from isthmus.errors import Fault
 from isthmus.options import ConfigError
@@ -57,7 +57,7 @@ def store(known: Settings) -> Iterator[Store]:
     from isthmus.store import Store
 
     welcome.prepare(known)
-    opened = Store.open(known.store_url, config.master_key(known))
+    opened = Store.open(known.store_url, opening.master_key(known))
     try:
         yield opened
     finally:

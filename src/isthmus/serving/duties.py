@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.config import Agents, Settings, metadata_agents, metadata_socket
+from isthmus.config import Settings, metadata_socket
 from isthmus.gateway import Gateway
+from isthmus.opening import Agents, metadata_agents
 
 if TYPE_CHECKING:
     from isthmus.imds.server import Metadata, Running
