@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from isthmus.context import Context
 from isthmus.core import images, networks
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.registry import Found, Index, all_of
-from isthmus.model import Flavor, Image, Network, Subnet
+from isthmus.model import Flavor
+from isthmus.store import View
 
 T = TypeVar("T")
 
@@ -74,32 +75,46 @@ class Names:
     def sources(self) -> tuple[object, ...]:
         """What all names are made of: while these objects stand, so do the names."""
         if self._known is not None:
-            return (self._cx.view(),)
-        return (self._listed.images, self._listed.networks, self._listed.subnets, *self._listed.flavors)
+            return (self._view,)
+        images, networks, subnets, flavors = self._listed
+        return (images, networks, subnets, *flavors)
 
     def _id(self, kind: Kind, cloud: str, native: str) -> str:
         """As it is on record, else as it is listed, else derived; empty for nothing named."""
+        if self._known is None:
+            return self._indexes[kind].id_of(kind, cloud, native)
         if not native:
             return ""
-        if record := self._cx.view().by_native(cloud, kind, native):
+        if record := self._view.by_native(cloud, kind, native):
             return record.id
         found = self._found(kind, cloud, native)
         return found.id if found else adopt(kind, cloud, native)
 
     def _found(self, kind: Kind, cloud: str, native: str) -> Found[Any] | None:
-        return self._once((kind, cloud, native), lambda: self._listed.of(kind).by_native.get((cloud, native)))
+        return self._once((kind, cloud, native), lambda: self._indexes[kind].by_native.get((cloud, native)))
+
+    @cached_property
+    def _view(self) -> View:
+        return self._cx.view()
 
     def _flavor(self, cloud: str, native: str) -> Flavor | None:
         return self._once(("flavor", cloud, native), lambda: self._flavors.get((cloud, native)))
 
     @cached_property
     def _flavors(self) -> Mapping[tuple[str, str], Flavor]:
-        listed = zip(self._cx.world.clouds, self._listed.flavors, strict=True)
+        listed = zip(self._cx.world.clouds, self._listed[-1], strict=True)
         return {(cloud, one.native): one for cloud, flavors in listed for one in flavors}
 
     @cached_property
-    def _listed(self) -> _Listed:
-        return _Listed(*all_of(self._cx, *NAMED))
+    def _indexes(self) -> Mapping[Kind, Index[Any]]:
+        images, networks, subnets, _ = self._listed
+        named = dict.fromkeys((Kind.IMAGE, Kind.KERNEL, Kind.RAMDISK), images)
+        return {**named, Kind.NETWORK: networks, Kind.SUBNET: subnets}
+
+    @cached_property
+    def _listed(self) -> list[Any]:
+        """What NAMED reads."""
+        return all_of(self._cx, *NAMED)
 
     def _once(self, key: object, look: Callable[[], T | None]) -> T | None:
         if self._known is None:
@@ -107,17 +122,6 @@ class Names:
         if key not in self._known and (found := look()):
             self._known[key] = found
         return self._known.get(key)
-
-
-class _Listed(NamedTuple):
-    images: Index[Image]
-    networks: Index[Network]
-    subnets: Index[Subnet]
-    flavors: Sequence[Sequence[Flavor]]
-
-    def of(self, kind: Kind) -> Index[Any]:
-        by_kind: Mapping[Kind, Index[Any]] = {Kind.NETWORK: self.networks, Kind.SUBNET: self.subnets}
-        return by_kind.get(kind, self.images)
 
 
 def _kept(cx: Context) -> dict[object, Any] | None:
