@@ -81,6 +81,7 @@ class Emulator:
         params = {key: value for key, value in small.items() if key not in COMMON}
         if reason := command.wrong(params, account.role):
             raise Refusal(431, f"Unable to execute API command {name.lower()} due to {reason}", 9999)
+        self.world.run_jobs()
         return self._said(command, act(self.world, account, params), params)
 
     def _account(self, small: Params, sent: Params) -> Account:

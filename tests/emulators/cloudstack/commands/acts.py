@@ -45,3 +45,21 @@ def missing(command: str, table: str, known: str) -> str:
     """How CloudStack says that there is nothing of an id that a parameter names."""
     said = f"Unable to execute API command {command.lower()} due to invalid value."
     return f"{said} Object {table}(uuid: {known}) does not exist."
+
+
+def offered(offerings: Iterable[Item], known: str, what: str) -> Item:
+    """One of the operator's offerings."""
+    for one in offerings:
+        if one["id"] == known:
+            return one
+    raise Refusal(431, f"Unable to find {what}: {known}", 4350)
+
+
+def deletion(world: World, account: Account, command: str, kind: str, known: str) -> Item:
+    """A job at whose end a thing is gone."""
+
+    def finish() -> Item:
+        del world.things[kind][known]
+        return dict(SUCCESS)
+
+    return world.begin(command, account, finish, known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine, missing
+from emulators.cloudstack.commands.acts import SUCCESS, Params, act, deletion, filtered, mine, missing
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _KIND = "address"
@@ -55,19 +55,13 @@ def associate(world: World, account: Account, params: Params) -> Item:
 
 @act("listPublicIpAddresses")
 def list_public_addresses(world: World, account: Account, params: Params) -> list[Item]:
-    world.run_jobs()
     return filtered(world.own(account, _KIND), params, "id", "ipaddress", "vpcid", "associatednetworkid", "zoneid")
 
 
 @act("disassociateIpAddress")
 def disassociate(world: World, account: Account, params: Params) -> Item:
     address = _mine(world, account, params.get("id", ""))
-
-    def finish() -> Item:
-        del world.things[_KIND][address["id"]]
-        return dict(SUCCESS)
-
-    return world.begin("disassociateIpAddress", account, finish, address["id"])
+    return deletion(world, account, "disassociateIpAddress", _KIND, address["id"])
 
 
 @act("enableStaticNat")

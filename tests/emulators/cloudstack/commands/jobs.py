@@ -11,7 +11,6 @@ def query_job(world: World, account: Account, params: Params) -> Item:
     job = world.jobs.get(params.get("jobid", ""))
     if job is None or job.account != account.id:
         raise Refusal(431, f"Unable to find a job by id {params.get('jobid')}", 4350)
-    world.run_jobs()
     said: Item = {"jobid": job.id, "cmd": job.command, "jobprocstatus": 0, "jobinstanceid": job.instance}
     if job.result is None:
         return {**said, "jobstatus": 0, "jobresultcode": 0}

@@ -7,7 +7,7 @@ import binascii
 from uuid import uuid4
 
 from emulators.cloudstack.commands import volumes
-from emulators.cloudstack.commands.acts import Params, act, filtered, mine, missing
+from emulators.cloudstack.commands.acts import Params, act, filtered, mine, missing, offered
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _MOST_USER_DATA = 32768
@@ -20,7 +20,7 @@ _TABLE = "vm_instance"
 def deploy(world: World, account: Account, params: Params) -> Item:
     command = "deployVirtualMachine"
     zone = world.zone(params["zoneid"])
-    offering = _offered(world.service_offerings, params["serviceofferingid"], "service offering")
+    offering = offered(world.service_offerings, params["serviceofferingid"], "service offering")
     template = next((one for one in world.templates if one["id"] == params.get("templateid")), None)
     if template is None:
         raise Refusal(431, missing(command, "vm_template", params.get("templateid", "")), 4350)
@@ -72,7 +72,6 @@ def deploy(world: World, account: Account, params: Params) -> Item:
 
 @act("listVirtualMachines")
 def list_machines(world: World, account: Account, params: Params) -> list[Item]:
-    world.run_jobs()
     seen = [one for one in world.own(account, _KIND) if one["state"] not in ("Destroyed", "Expunging")]
     return filtered(seen, params, "id", "name", "state", "zoneid", "templateid", "keypair")
 
@@ -131,15 +130,7 @@ def _change(
 
 
 def _mine(world: World, account: Account, command: str, known: str) -> Item:
-    world.run_jobs()
     return mine(world, account, _KIND, known, missing(command, _TABLE, known))
-
-
-def _offered(offerings: list[Item], known: str, what: str) -> Item:
-    for one in offerings:
-        if one["id"] == known:
-            return one
-    raise Refusal(431, f"Unable to find {what}: {known}", 4350)
 
 
 def _key_pairs(world: World, account: Account, params: Params) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine
+from emulators.cloudstack.commands.acts import Params, act, deletion, filtered, mine
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _KIND = "snapshot"
@@ -47,7 +47,6 @@ def create_snapshot(world: World, account: Account, params: Params) -> Item:
 
 @act("listSnapshots")
 def list_snapshots(world: World, account: Account, params: Params) -> list[Item]:
-    world.run_jobs()
     return filtered(world.own(account, _KIND), params, "id", "name", "volumeid", "zoneid")
 
 
@@ -56,9 +55,4 @@ def delete_snapshot(world: World, account: Account, params: Params) -> Item:
     found = mine(world, account, _KIND, params["id"], f"unable to find a snapshot with id {params['id']}")
     if found["state"] == "BackingUp":
         raise Refusal(431, f"Can't delete snapshot {found['id']} due to it is in BackingUp status", 4350)
-
-    def finish() -> Item:
-        del world.things[_KIND][found["id"]]
-        return dict(SUCCESS)
-
-    return world.begin("deleteSnapshot", account, finish, found["id"])
+    return deletion(world, account, "deleteSnapshot", _KIND, found["id"])

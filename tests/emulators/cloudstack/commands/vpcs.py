@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from uuid import uuid4
 
-from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine
+from emulators.cloudstack.commands.acts import SUCCESS, Params, act, deletion, filtered, mine, offered
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _SMALLEST = 29
@@ -29,7 +29,7 @@ def create_vpc(world: World, account: Account, params: Params) -> Item:
     if world.with_groups:
         raise Refusal(431, "VPC is not supported in a zone with security groups", 4350)
     zone = world.zone(params["zoneid"])
-    offering = _offered(world.vpc_offerings, params["vpcofferingid"], "vpc offering")
+    offering = offered(world.vpc_offerings, params["vpcofferingid"], "vpc offering")
     cidr = _range(params.get("cidr", ""))
     made = {
         "id": str(uuid4()),
@@ -52,7 +52,6 @@ def create_vpc(world: World, account: Account, params: Params) -> Item:
 
 @act("listVPCs")
 def list_vpcs(world: World, account: Account, params: Params) -> list[Item]:
-    world.run_jobs()
     own = [_seen(world, account, one) for one in world.own(account, "vpc")]
     return filtered(own, params, "id", "name", "zoneid", "cidr", "state")
 
@@ -77,7 +76,7 @@ def delete_vpc(world: World, account: Account, params: Params) -> Item:
 def create_network(world: World, account: Account, params: Params) -> Item:
     """A tier of a VPC, or an isolated network."""
     zone = world.zone(params["zoneid"])
-    offering = _offered(world.network_offerings, params["networkofferingid"], "network offering")
+    offering = offered(world.network_offerings, params["networkofferingid"], "network offering")
     if offering["forvpc"] != bool(params.get("vpcid")):
         raise Refusal(
             431, f"The network offering {offering['name']} is{' not' * (not offering['forvpc'])} for VPCs", 4350
@@ -125,12 +124,7 @@ def delete_network(world: World, account: Account, params: Params) -> Item:
     for machine in world.own(account, "machine"):
         if any(nic["networkid"] == network["id"] for nic in machine["nic"]):
             raise Refusal(536, f"Can't delete network {network['id']}: it still has instances", 4375)
-
-    def finish() -> Item:
-        del world.things["network"][network["id"]]
-        return dict(SUCCESS)
-
-    return world.begin("deleteNetwork", account, finish, network["id"])
+    return deletion(world, account, "deleteNetwork", "network", network["id"])
 
 
 @act("createNetworkACLList")
@@ -156,12 +150,7 @@ def delete_list(world: World, account: Account, params: Params) -> Item:
     found = mine(world, account, "acllist", params["id"], f"Unable to find network ACL list {params['id']}")
     if any(one.get("aclid") == found["id"] for one in world.own(account, "network")):
         raise Refusal(536, "ACL is still associated with networks", 4375)
-
-    def finish() -> Item:
-        del world.things["acllist"][found["id"]]
-        return dict(SUCCESS)
-
-    return world.begin("deleteNetworkACLList", account, finish, found["id"])
+    return deletion(world, account, "deleteNetworkACLList", "acllist", found["id"])
 
 
 @act("createNetworkACL")
@@ -200,12 +189,7 @@ def list_items(world: World, account: Account, params: Params) -> list[Item]:
 @act("deleteNetworkACL")
 def delete_item(world: World, account: Account, params: Params) -> Item:
     found = mine(world, account, "aclitem", params["id"], f"Unable to find network ACL item {params['id']}")
-
-    def finish() -> Item:
-        del world.things["aclitem"][found["id"]]
-        return dict(SUCCESS)
-
-    return world.begin("deleteNetworkACL", account, finish, found["id"])
+    return deletion(world, account, "deleteNetworkACL", "aclitem", found["id"])
 
 
 @act("replaceNetworkACLList")
@@ -256,10 +240,3 @@ def _range(text: str, *, strict: bool = True) -> IPv4Network:
     if found.prefixlen > _SMALLEST:
         raise Refusal(431, f"The range {text} is too small", 4350)
     return found
-
-
-def _offered(offerings: list[Item], known: str, what: str) -> Item:
-    for one in offerings:
-        if one["id"] == known:
-            return one
-    raise Refusal(431, f"Unable to find {what}: {known}", 4350)
