@@ -78,6 +78,17 @@ def launch(ec2: Any) -> dict[str, Any]:
     return {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "MinCount": 1, "MaxCount": 1}
 
 
+def image_of_a_volume(ec2: Any, name: str, device: str) -> tuple[str, str, str]:
+    """A new image whose instances have a volume as their root device; with its snapshot, and the volume of that."""
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+    ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
+    root = {"DeviceName": device, "Ebs": {"SnapshotId": snapshot}}
+    image = ec2.register_image(Name=name, RootDeviceName=device, BlockDeviceMappings=[root])["ImageId"]
+    return image, snapshot, volume
+
+
 def until(look: Callable[[], Any], wanted: Any, seconds: float = 120) -> None:
     """Look until what is wanted is seen."""
     deadline = time.monotonic() + seconds

@@ -65,14 +65,9 @@ def name(demo_account: Account) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def volume_image(demo_account: Account) -> Iterator[str]:
-    """An image whose instances have a volume as their root device: Terraform describes that of no other."""
+    """One that Terraform describes the root device of: it does so for none that is the server's own disk."""
     ec2 = client(demo_account)
-    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
-    ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
-    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
-    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
-    disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}
-    image = ec2.register_image(Name="of-a-volume", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk])["ImageId"]
+    image, snapshot, volume = real_openstack.image_of_a_volume(ec2, "of-a-volume", "/dev/sda1")
     yield image
     ec2.deregister_image(ImageId=image)
     ec2.delete_snapshot(SnapshotId=snapshot)

@@ -97,10 +97,5 @@ def _machines(account: Account) -> tempest_suite.Machines:
     """The cloud's image, and one of a snapshot; there is a default VPC to launch them in."""
     ec2 = client(account)
     ec2.create_default_vpc()
-    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
-    ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
-    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
-    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
-    root = {"DeviceName": "/dev/vda", "Ebs": {"SnapshotId": snapshot}}
-    image = ec2.register_image(Name="of-a-snapshot", RootDeviceName="/dev/vda", BlockDeviceMappings=[root])["ImageId"]
+    image, _, _ = real_openstack.image_of_a_volume(ec2, "of-a-snapshot", "/dev/vda")
     return tempest_suite.Machines(real_openstack.launch(ec2)["ImageId"], image, "m1.nano", "m1.micro")
