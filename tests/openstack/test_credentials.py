@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from house import House
 from real_openstack import Keys
 
+from isthmus import told
 from isthmus.aws.front import Front
 from isthmus.aws.request import Request
 from isthmus.context import Place, World
@@ -156,7 +157,7 @@ def test_a_revoked_key_is_refused(client, demo, mode, monkeypatch):
         assert account(client, keys) == account(client, demo)
         revoke()
         if mode == "fetch":
-            monkeypatch.setattr(credentials, "SECRET_SECONDS", 0)
+            monkeypatch.setattr(told, "SECRET_SECONDS", 0)
 
         assert "AuthFailure" == refusal(client(keys).describe_regions)
 

@@ -12,7 +12,7 @@ import pytest
 import isthmus
 
 SOURCE = Path(isthmus.__file__).parent
-BASE = frozenset({"isthmus.model", "isthmus.errors", "isthmus.memo", "isthmus.quotas", "isthmus.retry"})
+BASE = frozenset(f"isthmus.{name}" for name in ("model", "errors", "memo", "quotas", "retry", "told"))
 CONTRACT = "isthmus.providers"
 CONCRETE = tuple(sorted(f"{CONTRACT}.{path.parent.name}" for path in (SOURCE / "providers").glob("*/__init__.py")))
 
@@ -36,6 +36,7 @@ LAYERS = (
     Layer("isthmus.memo"),
     Layer("isthmus.quotas"),
     Layer("isthmus.retry"),
+    Layer("isthmus.told"),
     Layer("isthmus.flavors"),
     Layer("isthmus.store"),
     Layer("isthmus.steady"),

@@ -13,11 +13,11 @@ import pytest
 from keystoneauth1 import exceptions
 from test_auth import HOST, KEY, SECRET, presigned, v2, v4
 
+from isthmus import told
 from isthmus.aws.auth import claim
 from isthmus.aws.request import Request
 from isthmus.errors import Unavailable
 from isthmus.model import SignedRequest
-from isthmus.providers.openstack import credentials
 from isthmus.providers.openstack.credentials import Credentials, told_of
 from isthmus.providers.openstack.logins import Granted, Signed, Signings
 
@@ -219,7 +219,7 @@ def test_a_fetched_secret_judges_until_it_is_forgotten(keystone, fetching, monke
 
     del keystone.secrets[KEY]
     assert fetching.admit(signed(v4()))
-    monkeypatch.setattr(credentials, "SECRET_SECONDS", 0)
+    monkeypatch.setattr(told, "SECRET_SECONDS", 0)
     assert fetching.admit(signed(v4())) is None
 
 
@@ -242,7 +242,7 @@ def test_a_changed_secret_is_fetched_anew_once_the_known_one_does_not_fit(keysto
     keystone.secrets[KEY] = SECRET
     assert fetching.admit(signed(v4())) is None
 
-    monkeypatch.setattr(credentials, "_ANEW_SECONDS", 0)
+    monkeypatch.setattr(told, "ANEW_SECONDS", 0)
 
     assert fetching.admit(signed(v4()))
 
@@ -250,7 +250,7 @@ def test_a_changed_secret_is_fetched_anew_once_the_known_one_does_not_fit(keysto
 def test_a_user_who_is_disabled_is_refused_when_the_secret_is_fetched_anew(keystone, fetching, monkeypatch):
     assert fetching.admit(signed(v4()))
     keystone.roles = []
-    monkeypatch.setattr(credentials, "SECRET_SECONDS", 0)
+    monkeypatch.setattr(told, "SECRET_SECONDS", 0)
 
     assert fetching.admit(signed(v4())) is None
     monkeypatch.undo()

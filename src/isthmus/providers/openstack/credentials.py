@@ -11,17 +11,13 @@ import hmac
 import json
 import logging
 import re
-import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from keystoneauth1 import exceptions
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
@@ -29,6 +25,7 @@ from keystoneauth1.session import Session
 from isthmus.errors import Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers.openstack.logins import Granted, Signed, Signings
+from isthmus.told import Secrets, Told
 
 _log = logging.getLogger(__name__)
 _ACCESS_KEY = re.compile(r"[0-9A-Za-z_.-]{3,128}")
@@ -36,12 +33,6 @@ _SECONDS = (5, 10)
 """How long Keystone may take to accept a connection, and to say anything."""
 _SURE_SECONDS = 30
 """How long our own token is not doubted after it was taken."""
-SECRET_SECONDS = 120
-"""How long a secret is known: a revoked credential is good that long at most."""
-_ANEW_SECONDS = 5
-"""A secret as old as this is asked for anew when it does not fit: it may have been changed."""
-_NONCE_BYTES = 12
-_MOST_SECRETS = 10_000
 _NOBODY = "isthmus-nobody"
 """An access key that Keystone does not give out."""
 _REFUSED = (401, 403, 404)
@@ -63,7 +54,7 @@ class Credentials:
         self._auth_url = auth_url
         self._sign_in = sign_in
         self._signings = signings
-        self._secrets = Secrets(self._keystone) if fetch else None
+        self._secrets = Secrets(self._told) if fetch else None
 
     def admit(self, request: SignedRequest) -> tuple[Signed, Granted] | None:
         """The connections and the login of who signed. Raises Unavailable if Keystone is away."""
@@ -105,12 +96,21 @@ class Credentials:
         granted = signed.granted if signed and signed.good else None
         return (signed, granted) if signed and granted and granted.user == user else None
 
+    def _told(self, access_key: str) -> Told | None:
+        """A credential as Keystone has it now."""
+        answer = self._keystone.get(f"/credentials/{_id(access_key)}")
+        found = answer.json()["credential"] if _taken(answer, "the secrets of credentials") else {}
+        blob = json.loads(found["blob"]) if found.get("type") == "ec2" else {}
+        if not found.get("project_id") or blob.get("access") != access_key or not blob.get("secret"):
+            return None
+        return Told(found["user_id"], found["project_id"], blob["secret"])
+
     def _by_secret(self, told: Secrets, request: SignedRequest) -> tuple[Signed, Granted] | None:
         found = told.verified(request)
         if found is None:
             return None
         access_key = request.access_key
-        known = None if found.fresh else self._known(found.project, access_key, found.user)
+        known = None if found.fresh else self._known(found.tenant, access_key, found.user)
         signed = known or self._granted(access_key, _own(access_key, found.secret))
         if signed is None:  # the user is disabled, or without a role
             told.forget(access_key)
@@ -240,77 +240,3 @@ class Keystone:
             self._session.invalidate()
             self._sure = time.monotonic()
             return self._session.get_token()
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A credential as Keystone has it."""
-
-    user: str
-    project: str
-    secret: str = field(repr=False)
-    fresh: bool = True
-    """Keystone has just told it: the user's token is then looked at anew as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    user: str
-    project: str
-    locked: bytes = field(repr=False)
-    since: float
-
-
-class Secrets:
-    """Secrets that Keystone told, each for a while, encrypted with a key of this process."""
-
-    def __init__(self, keystone: Keystone) -> None:
-        self._keystone = keystone
-        self._cipher = AESGCM(AESGCM.generate_key(256))
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-
-    def verified(self, request: SignedRequest) -> Told | None:
-        """The credential that a request was rightly signed with. Raises Unavailable."""
-        with self._lock:
-            kept = self._kept.get(request.access_key)
-        age = time.monotonic() - kept.since if kept else SECRET_SECONDS
-        if kept and age < SECRET_SECONDS:
-            known = self._unlocked(request.access_key, kept)
-            if request.verify(known.secret):
-                return known
-            if age < _ANEW_SECONDS:
-                return None
-        told = self._told(request.access_key)
-        return told if told and request.verify(told.secret) else None
-
-    def forget(self, access_key: str) -> None:
-        with self._lock:
-            self._kept.pop(access_key, None)
-
-    def _told(self, access_key: str) -> Told | None:
-        """A credential as Keystone has it now."""
-        since = time.monotonic()
-        answer = self._keystone.get(f"/credentials/{_id(access_key)}")
-        found = answer.json()["credential"] if _taken(answer, "the secrets of credentials") else {}
-        blob = json.loads(found["blob"]) if found.get("type") == "ec2" else {}
-        if not found.get("project_id") or blob.get("access") != access_key or not blob.get("secret"):
-            self.forget(access_key)
-            return None
-        told = Told(found["user_id"], found["project_id"], blob["secret"])
-        self._keep(access_key, told, since)
-        return told
-
-    def _keep(self, access_key: str, told: Told, since: float) -> None:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        locked = nonce + self._cipher.encrypt(nonce, told.secret.encode(), access_key.encode())
-        with self._lock:
-            self._kept[access_key] = _Kept(told.user, told.project, locked, since)
-            self._kept.move_to_end(access_key)
-            while len(self._kept) > _MOST_SECRETS:
-                self._kept.popitem(last=False)
-
-    def _unlocked(self, access_key: str, kept: _Kept) -> Told:
-        nonce, locked = kept.locked[:_NONCE_BYTES], kept.locked[_NONCE_BYTES:]
-        secret = self._cipher.decrypt(nonce, locked, access_key.encode()).decode()
-        return Told(kept.user, kept.project, secret, fresh=False)
