@@ -12,7 +12,7 @@ import pytest
 import isthmus
 
 SOURCE = Path(isthmus.__file__).parent
-BASE = frozenset(f"isthmus.{name}" for name in ("model", "errors", "memo", "quotas", "retry", "told"))
+BASE = frozenset(f"isthmus.{name}" for name in ("model", "errors", "memo", "quotas", "retry", "together", "told"))
 CONTRACT = "isthmus.providers"
 CONCRETE = tuple(sorted(f"{CONTRACT}.{path.parent.name}" for path in (SOURCE / "providers").glob("*/__init__.py")))
 
@@ -37,6 +37,7 @@ LAYERS = (
     Layer("isthmus.quotas"),
     Layer("isthmus.retry"),
     Layer("isthmus.told"),
+    Layer("isthmus.together"),
     Layer("isthmus.flavors"),
     Layer("isthmus.store"),
     Layer("isthmus.steady"),

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from isthmus.providers.openstack.client import AT_ONCE
 from isthmus.providers.openstack.cloud import pool
+from isthmus.together import AT_ONCE
 
 
 class Service(ThreadingHTTPServer):

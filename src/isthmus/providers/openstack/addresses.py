@@ -11,9 +11,10 @@ from isthmus.errors import Conflict, Denied, Invalid, NotFound
 from isthmus.model import Address
 from isthmus.providers import AddressSpec
 from isthmus.providers.openstack import notes, routers
-from isthmus.providers.openstack.client import Client, Item, together
+from isthmus.providers.openstack.client import Client, Item
 from isthmus.providers.openstack.neutron import change, create, delete, listed, own, said, v4
 from isthmus.providers.openstack.ports import port_of
+from isthmus.together import together
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, BinaryIO, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
@@ -18,6 +17,7 @@ from keystoneauth1.adapter import Adapter
 from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable, Unsupported
 from isthmus.memo import Memo
 from isthmus.retry import twice
+from isthmus.together import for_each
 
 Item = Mapping[str, Any]
 T = TypeVar("T")
@@ -35,10 +35,6 @@ _IN_USE = re.compile(
 )
 _TAKEN = re.compile(r"IP address ([0-9.]+) (?:is in use|already allocated)")
 _FULL = re.compile(r"no more (ip|free) address|no valid host|not enough free", re.IGNORECASE)
-AT_ONCE = 32
-"""Calls that are made at the same time."""
-_pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="openstack")
-
 MICROVERSIONS = {"compute": "2.53", "block-storage": "3.27"}
 """The least that is asked of each service: those of Pike, by which servers are made with tags."""
 
@@ -237,16 +233,6 @@ def known(kind: str, native: str) -> str:
     if not _NATIVE.fullmatch(native):
         raise NotFound(kind, native[:64])
     return quote(native, safe="")
-
-
-def together(*reads: Callable[[], Any]) -> list[Any]:
-    """Ask several things at the same time."""
-    return [one.result() for one in [_pool.submit(read) for read in reads]]
-
-
-def for_each(act: Callable[[T], Any], things: Sequence[T]) -> list[Any]:
-    """Do one thing for each, at the same time if there are several."""
-    return [act(things[0])] if len(things) == 1 else list(_pool.map(act, things))
 
 
 def found(read: Callable[[], T]) -> T | None:

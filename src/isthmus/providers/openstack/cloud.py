@@ -21,7 +21,7 @@ from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.openstack.addresses import OpenStackAddresses
-from isthmus.providers.openstack.client import AT_ONCE, Client, together
+from isthmus.providers.openstack.client import Client
 from isthmus.providers.openstack.credentials import Credentials
 from isthmus.providers.openstack.disks import NO_ENCRYPTION, Held
 from isthmus.providers.openstack.firewalls import OpenStackFirewalls
@@ -33,6 +33,7 @@ from isthmus.providers.openstack.ports import OpenStackPorts
 from isthmus.providers.openstack.servers import NO_KERNEL, OpenStackCompute
 from isthmus.providers.openstack.volumes import OpenStackVolumes
 from isthmus.providers.openstack.wiring import NO_ACLS, NO_DHCP, NO_PEERING
+from isthmus.together import AT_ONCE, together
 
 LACKS = MappingProxyType(
     {

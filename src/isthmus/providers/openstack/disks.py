@@ -12,7 +12,8 @@ from urllib.parse import quote, unquote
 
 from isthmus.providers import DiskSpec
 from isthmus.providers.openstack import notes
-from isthmus.providers.openstack.client import Client, Item, for_each, found
+from isthmus.providers.openstack.client import Client, Item, found
+from isthmus.together import for_each
 
 AT = "isthmus:at"
 """The metadata of a volume that says where it was attached."""

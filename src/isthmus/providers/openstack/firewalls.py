@@ -18,10 +18,11 @@ from isthmus.errors import Conflict, Denied, Invalid, NotFound
 from isthmus.model import Direction, Firewall, Rule
 from isthmus.providers import FirewallSpec
 from isthmus.providers.openstack import landscape, notes
-from isthmus.providers.openstack.client import Client, Item, for_each
+from isthmus.providers.openstack.client import Client, Item
 from isthmus.providers.openstack.landscape import OWN_GROUP, Landscape, is_projects_own
 from isthmus.providers.openstack.neutron import change, create, delete, listed, note, said
 from isthmus.providers.openstack.rules import body_of, check, rule_of
+from isthmus.together import for_each
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack

@@ -13,8 +13,9 @@ from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, Unsupport
 from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Snapshot, Volume
 from isthmus.providers import Capability, ImageSpec, ImportSpec
 from isthmus.providers.openstack import blocks, disks, notes, servers, snapshots
-from isthmus.providers.openstack.client import Client, Item, chosen, for_each, found, known, together
+from isthmus.providers.openstack.client import Client, Item, chosen, found, known
 from isthmus.providers.openstack.volumes import OpenStackVolumes
+from isthmus.together import for_each, together
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack

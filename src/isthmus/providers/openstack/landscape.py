@@ -15,8 +15,9 @@ from ipaddress import IPv4Address, IPv4Network
 from isthmus.errors import NotFound
 from isthmus.model import Network, Subnet
 from isthmus.providers.openstack import notes
-from isthmus.providers.openstack.client import Client, Item, together
+from isthmus.providers.openstack.client import Client, Item
 from isthmus.providers.openstack.neutron import listed, said, v4
+from isthmus.together import together
 
 LINKS = (
     "network:router_interface",

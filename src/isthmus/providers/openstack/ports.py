@@ -20,10 +20,11 @@ from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import Port
 from isthmus.providers import PortSpec
 from isthmus.providers.openstack import networks, notes
-from isthmus.providers.openstack.client import Client, Item, for_each, known
+from isthmus.providers.openstack.client import Client, Item, known
 from isthmus.providers.openstack.firewalls import for_port
 from isthmus.providers.openstack.landscape import hosts, is_own
 from isthmus.providers.openstack.neutron import change, create, delete, listed, note, own, said, v4
+from isthmus.together import for_each
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack

@@ -15,8 +15,9 @@ from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsu
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
 from isthmus.providers.openstack import disks, firewalls, groups, keys, launches, networks, notes, ports
-from isthmus.providers.openstack.client import FEW, Client, Item, for_each, found, known, together
+from isthmus.providers.openstack.client import FEW, Client, Item, found, known
 from isthmus.providers.openstack.neutron import delete, listed, said
+from isthmus.together import for_each, together
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack

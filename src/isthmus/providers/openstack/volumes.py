@@ -15,7 +15,8 @@ from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import Attachment, AttachmentState, ServerState, Snapshot, Volume, VolumeState
 from isthmus.providers import Capability, SnapshotSpec, VolumeSpec
 from isthmus.providers.openstack import disks, notes, servers, snapshots
-from isthmus.providers.openstack.client import Client, Item, chosen, for_each, found, known, together
+from isthmus.providers.openstack.client import Client, Item, chosen, found, known
+from isthmus.together import for_each, together
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack

@@ -19,9 +19,10 @@ from uuid import UUID
 from isthmus.errors import Invalid, NotFound, Unsupported
 from isthmus.model import Dhcp, Hop, Route, SubnetWiring, Wiring
 from isthmus.providers.openstack import landscape, notes, routers
-from isthmus.providers.openstack.client import Client, Item, for_each
+from isthmus.providers.openstack.client import Client, Item
 from isthmus.providers.openstack.landscape import Landscape, hosts, is_own
 from isthmus.providers.openstack.neutron import change, listed, note, retag, v4
+from isthmus.together import for_each
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack
