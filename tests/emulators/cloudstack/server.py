@@ -74,7 +74,7 @@ class Emulator:
         small = {key.lower(): value for key, value in sent.items()}
         account = self._account(small, sent)
         command, act = commands().get(name.lower()), ACTS.get(name.lower())
-        if command is None or act is None or account.role not in command.roles:
+        if command is None or act is None or not self.world.may(account, name.lower()):
             raise Refusal(432, f"The given command:{name} does not exist or it is not available for user", 4555)
         if self.posts and command.changes and method != "POST":
             raise Refusal(430, f"{command.name} is to be sent by POST", 4350)
@@ -86,7 +86,11 @@ class Emulator:
 
     def _account(self, small: Params, sent: Params) -> Account:
         account = self.world.accounts.get(small.get("apikey", ""))
-        if account is None or signatures.wrong(account.secret, sent, self.world.now()):
+        if (
+            account is None
+            or {account.id, account.user} & self.world.disabled
+            or signatures.wrong(account.secret, sent, self.world.now())
+        ):
             raise Refusal(401, "unable to verify user credentials and/or request signature", 4290)
         return account
 
@@ -96,7 +100,8 @@ class Emulator:
             for one in done:
                 self.world.complaints += command.strange(one)
             items = _page(done, params)
-            return {"count": len(done), command.list_key: items} if done else {}
+            key = command.list_key or command.name.removeprefix("list").lower()
+            return {"count": len(done), key: items} if done else {}
         self.world.complaints += [] if "jobid" in done and command.asynchronous else command.strange(done)
         wrapped = command.object and not command.asynchronous and not {"success", "jobid"} & done.keys()
         return {command.object: done} if wrapped else done

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from typing import Any
 from uuid import uuid4
+
+from emulators.cloudstack.contract import commands
 
 Item = dict[str, Any]
 CUT, SILENT, NEVER = "the connection is cut", "no answer", "a job that never ends"
@@ -90,6 +92,10 @@ class World:
     complaints: list[str] = field(default_factory=list)
     """Fields of the emulator's own answers that the contract does not know."""
     lock: threading.RLock = field(default_factory=threading.RLock)
+    disabled: set[str] = field(default_factory=set)
+    """Ids of users and accounts that may do nothing."""
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    """Roles, each with a command in small letters that it is not to have."""
     late: timedelta = timedelta(0)
     addresses: int = 1
 
@@ -108,6 +114,16 @@ class World:
         made = Account(str(uuid4()), str(uuid4()), name, role, f"api-{uuid4().hex}", f"secret~{uuid4().hex}")
         self.accounts[made.api] = made
         return made
+
+    def new_pair(self, account: Account) -> Account:
+        """Further keys of a user's, as CloudStack has them since 4.23."""
+        made = replace(account, api=f"api-{uuid4().hex}", secret=f"secret~{uuid4().hex}")
+        self.accounts[made.api] = made
+        return made
+
+    def may(self, account: Account, name: str) -> bool:
+        """Whether an account's role has a command, by its name in small letters."""
+        return account.role in commands()[name].roles and (account.role, name) not in self.denied
 
     def wrong_next(self, command: str, *faults: Refusal | str) -> None:
         self.faults.setdefault(command, []).extend(faults)

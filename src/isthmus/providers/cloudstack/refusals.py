@@ -10,6 +10,11 @@ from typing import NoReturn
 
 from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable, Unsupported
 
+
+class NotTaken(Denied):
+    """The keys are none, or no longer, or their owner is disabled: CloudStack does not tell which."""
+
+
 _MISSING = re.compile(
     r"(does not|doesn't) exist|unable to (find|aquire|acquire)|(was|is) not found|could not find|not a valid \w+ id"
     r"|specify a valid \w+ id|^invalid parameter (id|\w+id)\b",
@@ -33,7 +38,7 @@ def refuse(code: int, text: str, kind: str, native: str) -> NoReturn:
     text = text[:500]
     match code:
         case 401 if not _COMMAND.search(text):
-            raise Denied("The cloud does not take this account's keys: they may have been changed or withdrawn.")
+            raise NotTaken("The cloud does not take this account's keys: they may have been changed or withdrawn.")
         case 401:
             raise Denied(text)
         case 429:

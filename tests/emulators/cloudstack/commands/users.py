@@ -1,8 +1,9 @@
-"""Users and their keys, as an administrator finds them: a user may ask for the keys of his own alone."""
+"""Users, accounts and their keys: an administrator sees all of them, others themselves alone."""
 
 from __future__ import annotations
 
-from emulators.cloudstack.commands.acts import Params, act
+from emulators.cloudstack.commands.acts import ACTS, Params, act, filtered
+from emulators.cloudstack.contract import commands
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 
@@ -11,13 +12,66 @@ def get_user(world: World, _: Account, params: Params) -> Item:
     found = world.accounts.get(params["userapikey"])
     if found is None:
         raise Refusal(431, "User does not exist in the system", 4350)
-    said = {"id": found.user, "username": found.name, "account": found.name, "accountid": found.id}
-    return {**said, "apikey": found.api, "state": "enabled", "roletype": found.role}
+    return _user(world, found)
 
 
 @act("getUserKeys")
 def get_user_keys(world: World, account: Account, params: Params) -> Item:
-    for found in world.accounts.values():
-        if found.user == params["id"] and (account.role == "Admin" or account is found):
-            return {"apikey": found.api, "secretkey": found.secret}
-    raise Refusal(531, f"Acct[{account.id}-{account.name}] does not have permission to operate with resource", 4365)
+    """The newest pair."""
+    newest = _pairs(world, account, params["id"])[-1]
+    return {"apikey": newest.api, "secretkey": newest.secret}
+
+
+@act("listUserKeys")
+def list_user_keys(world: World, account: Account, params: Params) -> list[Item]:
+    return [
+        {"userid": one.user, "accountid": one.id, "accountname": one.name, "apikey": one.api, "secretkey": one.secret}
+        for one in _pairs(world, account, params["userid"])
+        if params.get("apikeyfilter", one.api) == one.api
+    ]
+
+
+@act("listUsers")
+def list_users(world: World, account: Account, params: Params) -> list[Item]:
+    users = {one.user: _user(world, one) for one in _seen(world, account)}
+    return filtered(users.values(), params, "id", "username", "account")
+
+
+@act("listAccounts")
+def list_accounts(world: World, account: Account, params: Params) -> list[Item]:
+    said = {
+        one.id: {"id": one.id, "name": one.name, "roletype": one.role, "state": _state(world, one.id)}
+        for one in _seen(world, account)
+    }
+    return filtered(said.values(), params, "id", "name", "state")
+
+
+@act("listApis")
+def list_apis(world: World, account: Account, params: Params) -> list[Item]:
+    """What the emulator has and the account's role may do."""
+    may = [commands()[name] for name in ACTS if world.may(account, name)]
+    listed: list[Item] = [{"name": one.name, "isasync": one.asynchronous} for one in may]
+    return filtered(listed, params, "name")
+
+
+def _seen(world: World, account: Account) -> list[Account]:
+    """The newest pair of each user comes last."""
+    return [one for one in world.accounts.values() if account.role == "Admin" or one.user == account.user]
+
+
+def _pairs(world: World, account: Account, user: str) -> list[Account]:
+    found = [one for one in world.accounts.values() if one.user == user]
+    if not found:
+        raise Refusal(431, f"Unable to find user by id {user}", 4350)
+    if account.role != "Admin" and account.user != user:
+        raise Refusal(531, f"Acct[{account.id}-{account.name}] does not have permission to operate with resource", 4365)
+    return found
+
+
+def _user(world: World, found: Account) -> Item:
+    said = {"id": found.user, "username": found.name, "account": found.name, "accountid": found.id}
+    return {**said, "apikey": found.api, "state": _state(world, found.user), "roletype": found.role}
+
+
+def _state(world: World, known: str) -> str:
+    return "disabled" if known in world.disabled else "enabled"

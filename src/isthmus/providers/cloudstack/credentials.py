@@ -1,0 +1,139 @@
+"""Who signed, when CloudStack gave out the keys: an administrator's keys read the secret, and we judge by it.
+
+Source: CloudStack's listing of its API: `getUser`, `getUserKeys`, and `listUserKeys` of 4.23, where a user has
+several pairs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import suppress
+from typing import NamedTuple
+
+from isthmus.errors import Denied, NotFound, Unavailable, Unsupported
+from isthmus.model import SignedRequest
+from isthmus.providers.cloudstack.client import Client, Item, Wire
+from isthmus.providers.cloudstack.refusals import NotTaken
+from isthmus.providers.cloudstack.signing import Keys
+from isthmus.told import Secrets, Told
+
+_log = logging.getLogger(__name__)
+_API_KEY = re.compile(r"[0-9A-Za-z_.~-]{8,255}")
+_NOBODY = "isthmus-nobody"
+"""An API key that CloudStack does not give out, and an id of no user."""
+_NO_USER = "00000000-0000-4000-8000-000000000000"
+_ENABLED = "enabled"
+
+
+class Owner(NamedTuple):
+    """Whose keys a pair is: `tenant` is the id of the user's account, `name` that account's name."""
+
+    user: str
+    tenant: str
+    name: str
+
+
+class Signer(NamedTuple):
+    """Who signed a request, and with which pair: calls to the cloud are made with the same."""
+
+    tenant: str
+    name: str
+    keys: Keys
+
+
+class Credentials:
+    """CloudStack's own API keys. Without an administrator's keys nobody is known by them."""
+
+    def __init__(self, wire: Wire, admin: Keys | None) -> None:
+        self._wire = wire
+        self._admin = Client(wire, admin) if admin else None
+        self._secrets = Secrets(self._told)
+
+    def admit(self, request: SignedRequest) -> Signer | None:
+        """Who signed. Raises Unavailable if CloudStack is away, or does not tell."""
+        if self._admin is None or not _API_KEY.fullmatch(request.access_key):
+            return None
+        told = self._secrets.verified(request)
+        return Signer(told.tenant, told.name, Keys(request.access_key, told.secret)) if told else None
+
+    def missing(self) -> str:
+        """Why the administrator's keys cannot find out who signs, or empty."""
+        if self._admin is None:
+            return ""
+        try:
+            self._user(self._admin, _NOBODY)
+            self._pair(self._admin, _NO_USER, _NOBODY)
+        except Unavailable as fault:
+            return str(fault)
+        return ""
+
+    def _told(self, api: str) -> Told | None:
+        """A pair as CloudStack has it now, if its user and account may use it. Raises Unavailable."""
+        admin = self._admin
+        user = self._user(admin, api) if admin else None
+        if admin is None or user is None or user.get("state", "").lower() != _ENABLED:
+            return None
+        secret = self._pair(admin, user["id"], api)
+        if not secret or not self._taken(Keys(api, secret), user["accountid"]):
+            return None
+        return Told(user["id"], user["accountid"], secret, user["account"])
+
+    def _user(self, admin: Client, api: str) -> Item | None:
+        with suppress(NotFound):
+            found: Item = _asked(admin, "getUser", userapikey=api).get("user", {})
+            if found.get("id") and found.get("accountid"):
+                return found
+        return None
+
+    def _pair(self, admin: Client, user: str, api: str) -> str:
+        """The secret of a user's pair, or empty."""
+        with suppress(NotFound):
+            newest: Item = _asked(admin, "getUserKeys", user, id=user).get("userkeys", {})
+            if newest.get("apikey") == api:
+                return str(newest.get("secretkey", ""))
+            if newest:
+                return self._older(admin, user, api)
+        return ""
+
+    def _older(self, admin: Client, user: str, api: str) -> str:
+        """The secret of a pair that is not the user's newest; a CloudStack before 4.23 has none."""
+        with suppress(Denied, Unsupported):
+            answer = admin.read("listUserKeys", "user", user, userid=user, apikeyfilter=api)
+            for one in next((value for value in answer.values() if isinstance(value, list)), ()):
+                if one.get("apikey") == api:
+                    return str(one.get("secretkey", ""))
+        return ""
+
+    def _taken(self, keys: Keys, account: str) -> bool:
+        """Whether CloudStack itself takes a pair: not of a disabled account, and not after the pair's end."""
+        try:
+            Client(self._wire, keys).read("listAccounts", "account", account, id=account)
+        except NotTaken:
+            return False
+        except (Denied, NotFound, Unsupported):  # the pair is good, but may not ask this
+            return True
+        return True
+
+
+def _asked(admin: Client, command: str, native: str = "", /, **params: str) -> Item:
+    """What the administrator is told. Raises NotFound, and Unavailable for an administrator who may not ask."""
+    try:
+        return admin.read(command, "user", native, **params)
+    except NotTaken as fault:
+        raise Unavailable("CloudStack does not take the administrator's keys.") from fault
+    except (Denied, Unsupported) as fault:
+        _log.warning("CloudStack does not let the administrator's keys do %s: %s", command, fault)
+        raise Unavailable(f"CloudStack does not let the administrator's keys do {command}.") from fault
+
+
+def owner(client: Client, api: str) -> Owner:
+    """Whose keys a client has. Raises Denied for keys that are not taken, or whose owner CloudStack does not tell."""
+    users = client.every("listUsers", "user")
+    found = [one for one in users if one.get("apikey") == api] or (users if len(users) == 1 else [])
+    if not found:  # an administrator sees many users, of whom he need not be one
+        with suppress(Denied, Unsupported, NotFound):
+            found = [client.read("getUser", "user", userapikey=api)["user"]]
+    if not found:
+        raise Denied("CloudStack does not tell whose keys these are.")
+    return Owner(found[0]["id"], found[0]["accountid"], found[0]["account"])
