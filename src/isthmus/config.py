@@ -22,6 +22,15 @@ from isthmus.quotas import QUOTAS
 __all__ = ["CloudSettings", "ConfigError", "Settings", "build", "load", "merge", "metadata_socket", "places", "read"]
 
 KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
+    "cloudstack": {
+        "url": options.matching(r"https?://[^\s]+", "a URL"),
+        "verify": options.flag,
+        "cacert": options.path,
+        "timeout": options.whole(1, 3600),
+        "security_groups": options.flag,
+        "flavors": options.names,
+        "volume_types": options.names,
+    },
     "local": {"accelerator": options.choice("auto", "kvm", "tcg")},
     "memory": {"settle_ms": options.whole(0, 60_000)},
     "openstack": {
@@ -331,6 +340,9 @@ def _cloud(name: str, given: Table) -> CloudSettings:
     given.close()
     if kind == "openstack" and "cloud" not in own:
         _demand_login(given, own)
+    if kind == "cloudstack" and not (zones and "url" in own):
+        key, reason = ("url", "say where the cloud's API is") if zones else ("zones", "say which zones of the cloud")
+        raise given.error(key, f"is missing: {reason}")
     return CloudSettings(name, kind, zones, own)
 
 

@@ -91,13 +91,27 @@ def _open_openstack(settings: Settings, cloud: CloudSettings, clock: Callable[[]
     said = Options(
         clouds_yaml=str(given.get("clouds_yaml", "")),
         auth=_login(given),
-        verify=str(given["cacert"]) if "cacert" in given else given.get("verify", True),
+        verify=_verified(given),
         **kept,
     )
     try:
         return OpenStack(cloud.name, tuple(cloud.zones.values()), said)
     except Fault as fault:
         raise ConfigError(f"The cloud {cloud.name!r} cannot be opened: {fault}.") from None
+
+
+def _open_cloudstack(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
+    from isthmus.providers.cloudstack import CloudStack, Options
+
+    given = dict(cloud.options)
+    verify = _verified(given)
+    given.pop("cacert", None)
+    return CloudStack(cloud.name, tuple(cloud.zones.values()), Options(**{**given, "verify": verify}))
+
+
+def _verified(given: Mapping[str, Any]) -> bool | str:
+    """Whether a cloud's certificates are verified, or the file of the authorities that may have signed them."""
+    return str(given["cacert"]) if "cacert" in given else bool(given.get("verify", True))
 
 
 def _login(given: Mapping[str, Any]) -> Mapping[str, str]:
@@ -129,6 +143,7 @@ _LOGIN = {
 }
 
 _OPEN: Mapping[str, Callable[[Settings, CloudSettings, Callable[[], datetime]], Cloud]] = {
+    "cloudstack": _open_cloudstack,
     "local": _open_local,
     "memory": _open_memory,
     "openstack": _open_openstack,

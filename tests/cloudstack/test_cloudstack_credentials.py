@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from emulators.cloudstack.world import Account, Refusal, World
+from emulators.cloudstack.world import DOMAIN, Account, Refusal, World
 
 from isthmus import told
 from isthmus.errors import Denied, Unavailable
@@ -151,7 +151,7 @@ def test_whose_a_pair_is(cloud: World, wire: Wire, account: Account, role: str) 
 
     for pair in (one, second):
         found: Any = owner(Client(wire, keys(pair)), pair.api)
-        assert (one.user, one.id, "who") == found
+        assert (one.user, one.id, "who", DOMAIN) == found
 
 
 def test_a_pair_that_is_none_is_nobodys(wire: Wire, account: Account) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import emulated_cloudstack
 import pytest
 import real_openstack
 
@@ -58,11 +60,17 @@ def _openstack(_: Path) -> Cloud:
     return real_openstack.SignedIn(cloud)
 
 
+def _cloudstack(_: Path) -> Cloud:
+    cloud: Any = emulated_cloudstack.Emulated("cloudstack", groups=True)
+    return cloud  # type: ignore[no-any-return]
+
+
 def _demo_and_alt() -> tuple[str, str]:
     return real_openstack.seeded("demo").tenant_id, real_openstack.seeded("alt").tenant_id
 
 
 CLOUDS = {
+    "cloudstack": Candidate(_cloudstack, limit=10, pause=0.01, projects=lambda: emulated_cloudstack.TENANTS),
     "memory": Candidate(_memory, limit=10, pause=0.005),
     "local": Candidate(_local, limit=180, pause=0.2, boots=True),
     "openstack": Candidate(_openstack, limit=120, pause=0.5, projects=_demo_and_alt),

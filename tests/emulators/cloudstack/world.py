@@ -15,6 +15,8 @@ from emulators.cloudstack.contract import commands
 
 Item = dict[str, Any]
 CUT, SILENT, NEVER = "the connection is cut", "no answer", "a job that never ends"
+DOMAIN = "5f0c1f0e-7a51-4f6c-9d3e-3a9a0c0d0e0f"
+"""Of all accounts."""
 EXPUNGED = timedelta(days=1)
 """How long what was destroyed is still held: `expunge.delay`."""
 
@@ -110,8 +112,8 @@ class World:
         """Let time go by at once."""
         self.late += timedelta(seconds=seconds)
 
-    def new_account(self, name: str, role: str = "User") -> Account:
-        made = Account(str(uuid4()), str(uuid4()), name, role, f"api-{uuid4().hex}", f"secret~{uuid4().hex}")
+    def new_account(self, name: str, role: str = "User", known: str = "") -> Account:
+        made = Account(known or str(uuid4()), str(uuid4()), name, role, f"api-{uuid4().hex}", f"secret~{uuid4().hex}")
         self.accounts[made.api] = made
         return made
 
@@ -132,6 +134,8 @@ class World:
         return self.faults[command].pop(0) if self.faults.get(command) else None
 
     def add(self, account: Account, kind: str, item: Item) -> Item:
+        if "account" in item:
+            item |= {"domainid": DOMAIN, "domain": "ROOT"}
         self.things[kind][item["id"]] = (account.id, item)
         return item
 
@@ -268,6 +272,8 @@ def _template(zone: Item, name: str, *, featured: bool) -> Item:
         "name": name,
         "displaytext": name,
         "account": "system",
+        "domainid": DOMAIN,
+        "domain": "ROOT",
         "zoneid": zone["id"],
         "zonename": zone["name"],
         "created": "2026-01-02T03:04:05+0000",

@@ -5,6 +5,7 @@ Source: docs.cloudstack.apache.org, "CloudStack API basics".
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -40,16 +41,23 @@ class Silent(Unavailable):
 class Wire:
     """The connections to one CloudStack; `url` is its API, such as https://cloud.example.org/client/api."""
 
-    def __init__(self, url: str, *, verify: bool | str = True) -> None:
+    def __init__(self, url: str, *, verify: bool | str = True, seconds: float = READ_SECONDS) -> None:
         limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-        waits = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        waits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
         self._url = url
         self._http = httpx.Client(verify=verify, limits=limits, timeout=waits, trust_env=False)
 
     def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:
         """Raises Silent."""
+        return self._send(signed(keys, params, datetime.now(UTC)))
+
+    def ping(self) -> None:
+        """Raises Unavailable unless something answers there as CloudStack does: nobody in particular is refused."""
+        _said(self._send({"command": "listCapabilities", "response": "json"}))
+
+    def _send(self, form: Mapping[str, str]) -> httpx.Response:
         try:
-            return self._http.post(self._url, data=signed(keys, params, datetime.now(UTC)))
+            return self._http.post(self._url, data=form)
         except httpx.TransportError as error:
             raise Silent("The cloud's API does not answer.") from error
 
@@ -124,15 +132,29 @@ class Client:
 
     def _ask(self, command: str, params: Mapping[str, str], kind: str, native: str) -> Item:
         answer = self._wire.post(self._keys, {"command": command, "response": "json", **params})
-        try:
-            said = next(iter(answer.json().values()))
-        except (ValueError, AttributeError, StopIteration):
-            said = None
-        if not isinstance(said, dict):
-            raise Unavailable(f"The cloud answered with {answer.status_code}, and not as CloudStack does.")
+        said = _said(answer)
         if answer.status_code >= 400 or "errorcode" in said:
             refuse(said.get("errorcode", answer.status_code), said.get("errortext", ""), kind, native)
         return said
+
+
+_NATIVE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_native(text: str) -> bool:
+    """Whether a text can be an id of CloudStack's."""
+    return bool(_NATIVE.fullmatch(text))
+
+
+def _said(answer: httpx.Response) -> dict[str, Any]:
+    """What an answer has under its command's name. Raises Unavailable."""
+    try:
+        said = next(iter(answer.json().values()))
+    except (ValueError, AttributeError, StopIteration):
+        said = None
+    if not isinstance(said, dict):
+        raise Unavailable(f"The cloud answered with {answer.status_code}, and not as CloudStack does.")
+    return said
 
 
 def flat(params: Mapping[str, object]) -> dict[str, str]:

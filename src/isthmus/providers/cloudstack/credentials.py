@@ -27,11 +27,16 @@ _ENABLED = "enabled"
 
 
 class Owner(NamedTuple):
-    """Whose keys a pair is: `tenant` is the id of the user's account, `name` that account's name."""
+    """Whose keys a pair is: `tenant` is the id of the user's account, `name` that account's name in its domain."""
 
     user: str
     tenant: str
     name: str
+    domain: str
+
+    def has(self, item: Item) -> bool:
+        """Whether a thing is the account's own: it names its account and that one's domain, which have no other."""
+        return bool(item.get("account") == self.name and item.get("domainid") == self.domain)
 
 
 class Signer(NamedTuple):
@@ -136,4 +141,4 @@ def owner(client: Client, api: str) -> Owner:
             found = [client.read("getUser", "user", userapikey=api)["user"]]
     if not found:
         raise Denied("CloudStack does not tell whose keys these are.")
-    return Owner(found[0]["id"], found[0]["accountid"], found[0]["account"])
+    return Owner(found[0]["id"], found[0]["accountid"], found[0]["account"], found[0]["domainid"])

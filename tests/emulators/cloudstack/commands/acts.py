@@ -31,6 +31,16 @@ def filtered(items: Iterable[Item], params: Params, *names: str) -> list[Item]:
     ]
 
 
+def known(world: World, kind: str, params: Params, command: str) -> None:
+    """Refuse a list by ids that nothing of this kind has."""
+    for name in ("id", "ids"):
+        for one in filter(None, params.get(name, "").split(",")):
+            if one not in world.things[kind]:
+                said = f"Unable to execute API command {command.lower()} due to invalid value. Invalid parameter {name}"
+                why = "due to incorrect long value format, or entity does not exist"
+                raise Refusal(431, f"{said} value={one} {why}", 4350)
+
+
 def mine(world: World, account: Account, kind: str, known: str, text: str) -> Item:
     """A thing of the asker's own. Others' are told to be there, and not his: as CloudStack does."""
     owner, item = world.things[kind].get(known, ("", {}))

@@ -7,7 +7,7 @@ import binascii
 from uuid import uuid4
 
 from emulators.cloudstack.commands import volumes
-from emulators.cloudstack.commands.acts import Params, act, filtered, mine, missing, offered
+from emulators.cloudstack.commands.acts import Params, act, filtered, known, mine, missing, offered
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _MOST_USER_DATA = 32768
@@ -72,6 +72,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
 
 @act("listVirtualMachines")
 def list_machines(world: World, account: Account, params: Params) -> list[Item]:
+    known(world, "machine", params, "listVirtualMachines")
     seen = [one for one in world.own(account, _KIND) if one["state"] not in ("Destroyed", "Expunging")]
     return filtered(seen, params, "id", "name", "state", "zoneid", "templateid", "keypair")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from emulators.cloudstack.commands.acts import Params, act, deletion, filtered, mine
+from emulators.cloudstack.commands.acts import Params, act, deletion, filtered, known, mine
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _KIND = "snapshot"
@@ -47,6 +47,7 @@ def create_snapshot(world: World, account: Account, params: Params) -> Item:
 
 @act("listSnapshots")
 def list_snapshots(world: World, account: Account, params: Params) -> list[Item]:
+    known(world, "snapshot", params, "listSnapshots")
     return filtered(world.own(account, _KIND), params, "id", "name", "volumeid", "zoneid")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from emulators.cloudstack.commands.acts import ACTS, Params, act, filtered
 from emulators.cloudstack.contract import commands
-from emulators.cloudstack.world import Account, Item, Refusal, World
+from emulators.cloudstack.world import DOMAIN, Account, Item, Refusal, World
+
+_UNLIMITED = ("volumelimit", "snapshotlimit", "templatelimit", "iplimit", "vpclimit")
 
 
 @act("getUser")
@@ -39,8 +41,11 @@ def list_users(world: World, account: Account, params: Params) -> list[Item]:
 
 @act("listAccounts")
 def list_accounts(world: World, account: Account, params: Params) -> list[Item]:
+    """Of limits, those of machines have a number here."""
+    limits = {"vmlimit": "20", **dict.fromkeys(_UNLIMITED, "Unlimited")}
     said = {
-        one.id: {"id": one.id, "name": one.name, "roletype": one.role, "state": _state(world, one.id)}
+        one.id: {"id": one.id, "name": one.name, "domainid": DOMAIN, "roletype": one.role, **limits}
+        | {"state": _state(world, one.id)}
         for one in _seen(world, account)
     }
     return filtered(said.values(), params, "id", "name", "state")
@@ -70,6 +75,7 @@ def _pairs(world: World, account: Account, user: str) -> list[Account]:
 
 def _user(world: World, found: Account) -> Item:
     said = {"id": found.user, "username": found.name, "account": found.name, "accountid": found.id}
+    said["domainid"] = DOMAIN
     return {**said, "apikey": found.api, "state": _state(world, found.user), "roletype": found.role}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine
+from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, known, mine
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 GIB = 1024**3
@@ -50,6 +50,7 @@ def new(
 
 @act("listVolumes")
 def list_volumes(world: World, account: Account, params: Params) -> list[Item]:
+    known(world, "volume", params, "listVolumes")
     own = [one for one in world.own(account, "volume") if one["state"] != "Destroy"]
     return filtered(own, params, "id", "name", "state", "zoneid", "type", "virtualmachineid")
 

@@ -1,0 +1,49 @@
+"""One account's own things: of all that its keys are shown, what is not others'."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from isthmus.errors import NotFound
+from isthmus.providers.cloudstack.client import Client, Item, is_native
+from isthmus.providers.cloudstack.credentials import Owner
+
+FEW = 100
+"""Of more ids than these all are asked for: a request has its bounds."""
+
+
+class Tenant:
+    """Calls with the keys of one account. Administrators are shown others' things by their ids: these are left out."""
+
+    def __init__(self, client: Client, owner: Owner) -> None:
+        self.client = client
+        self.owner = owner
+
+    @property
+    def native(self) -> str:
+        return self.owner.tenant
+
+    def once(self) -> Tenant:
+        """The same for one request."""
+        return Tenant(self.client.once(), self.owner)
+
+    def all(self, command: str, key: str, /, **params: object) -> list[Item]:
+        """What of a list is the account's own; `key` is the name of its items in the answer."""
+        return [one for one in self.client.every(command, key, **params) if self.owner.has(one)]
+
+    def some(self, command: str, key: str, natives: Collection[str] | None, /, **params: object) -> list[Item]:
+        """What there is of these native ids, or all for None; each once.
+
+        CloudStack refuses a list of ids for one that there is not: then all are asked for.
+        """
+        if natives is None:
+            return self.all(command, key, **params)
+        wanted = sorted({one for one in natives if is_native(one)})
+        if not wanted:
+            return []
+        if len(wanted) <= FEW:
+            try:
+                return self.all(command, key, ids=wanted, **params)
+            except NotFound:
+                pass
+        return [one for one in self.all(command, key, **params) if one["id"] in wanted]

@@ -1,0 +1,48 @@
+"""A CloudStack to run suites against: the emulator with two accounts, and Isthmus' cloud, which knows their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+from emulators.cloudstack.server import Emulator, running
+from emulators.cloudstack.world import Account, world
+
+from isthmus.providers.cloudstack import CloudStack, Options
+
+NAMES = ("conformance-a", "conformance-b")
+TENANTS = (str(uuid4()), str(uuid4()))
+JOB_SECONDS = 0.02
+"""How long jobs take: what is being made is seen to be."""
+
+
+def secrets_of(account: Account) -> Mapping[str, str]:
+    """What an operator keeps for an account."""
+    return {"api_key": account.api, "secret_key": account.secret}
+
+
+class Emulated:
+    """A cloud on an emulator of its own, whose sessions need no secrets."""
+
+    def __init__(self, name: str, *, groups: bool) -> None:
+        self._stack = ExitStack()
+        self.emulator = self._stack.enter_context(running(Emulator(world(groups=groups))))
+        self.emulator.world.job_seconds = JOB_SECONDS
+        accounts = [
+            self.emulator.world.new_account(name, known=known) for name, known in zip(NAMES, TENANTS, strict=True)
+        ]
+        self._secrets = dict(zip(TENANTS, map(secrets_of, accounts), strict=True))
+        self._cloud = CloudStack(name, ("zone-1",), Options(self.emulator.url, security_groups=groups))
+
+    def session(self, tenant: str) -> Any:
+        return self._cloud.session(tenant, self._secrets[tenant])
+
+    def close(self) -> None:
+        self._cloud.close()
+        self._stack.close()
+        assert [] == self.emulator.world.complaints
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cloud, name)
