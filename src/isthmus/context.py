@@ -184,7 +184,7 @@ class Context:
         known = self.world.store.tenant(self.account, cloud)
         opened = self.world.clouds[cloud]
         if known:
-            return opened.session(known.tenant, known.settings)
+            return opened.session(known.tenant, known.secrets(self.access_key))
         if opened.admits:
             raise Denied(
                 f"This account is nobody on the cloud {cloud}. Sign with that cloud's credentials, or ask its operator."

@@ -123,6 +123,17 @@ def test_keys_of_isthmus_are_used_with_the_secrets_kept_for_their_tenant(house):
     assert [] == house.cloud.asked
 
 
+def test_a_key_with_a_login_of_its_own_is_used_with_it(house):
+    account, key, _ = house.account
+    house.store.keep_login(account, "memory", "project-first", key, {"password": "own"})
+    other = house.store.create_credential(account)
+
+    house.client().describe_vpcs()
+    house.client(account=(account, other.access_key, other.secret)).describe_vpcs()
+
+    assert [("project-first", {"password": "own"}), ("project-first", {})] == house.cloud.opened
+
+
 @pytest.mark.parametrize("keys", [("", "blue-key", "wrong"), ("", "nobody", "blue-secret")])
 def test_a_wrong_secret_and_an_unknown_key_are_told_alike(house, blue, keys):
     sender = replace(blue, account=keys)

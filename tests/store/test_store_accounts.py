@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, text
 from store_helpers import Opener, child
 
 from isthmus.store import Store, StoreError
+from isthmus.store.accounts import Tenant
 
 
 def test_an_account_has_twelve_digits_and_is_found_again(store: Store) -> None:
@@ -133,6 +134,46 @@ def test_an_account_has_a_tenant_on_each_cloud(store: Store, account: str) -> No
     assert (found.tenant, found.settings) == ("second", {"password": "q", "domain": ["d"]})
     assert tuple(store.tenant_of(account, cloud) for cloud in ("one", "two", "three")) == ("second", "third", "")
     assert store.tenant(account, "three") is None
+
+
+def test_an_access_key_can_have_a_login_of_its_own(store: Store, account: str) -> None:
+    store.import_credential(account, "first", "s")
+    for key in ("first", "second"):
+        store.keep_login(account, "cloud", "tenant", key, {"secret": f"of {key}"})
+    store.set_tenant(account, "other", "theirs", {"password": "p"})
+    store.keep_login(account, "other", "theirs", "first", {"secret": "there"})
+
+    def logins() -> list[object]:
+        found = [store.tenant(account, cloud) for cloud in ("cloud", "other")]
+        return [one.secrets(key) for one in found if one for key in ("first", "second", "third", "")]
+
+    assert [{"secret": "of first"}, {"secret": "of second"}, {}, {"secret": "of first"}] == logins()[:4]
+    assert [{"secret": "there"}, *[{"password": "p"}] * 3] == logins()[4:]
+    store.set_tenant(account, "cloud", "tenant", {"password": "q"})
+    assert [{"secret": "of first"}, {"secret": "of second"}, *[{"password": "q"}] * 2] == logins()[:4]
+    assert store.revoke("first")
+    assert [{"password": "q"}, {"secret": "of second"}] == logins()[:2]
+    assert [{"password": "p"}] * 4 == logins()[4:]
+
+
+def test_logins_end_with_the_tenant(store: Store, account: str) -> None:
+    store.keep_login(account, "cloud", "tenant", "key", {"secret": "s"})
+    with pytest.raises(StoreError, match="another tenant"):
+        store.keep_login(account, "cloud", "another", "key", {"secret": "s"})
+    store.set_tenant(account, "cloud", "another")
+
+    found = store.tenant(account, "cloud")
+    assert found
+    assert ("another", {}) == (found.tenant, found.secrets("key"))
+    assert "hidden" not in repr(Tenant(account, "cloud", "tenant", {"a": "hidden"}, {"key": {"a": "hidden"}}))
+
+
+def test_a_login_of_an_unknown_account_or_of_anothers_tenant_is_refused(store: Store, account: str) -> None:
+    store.set_tenant(account, "cloud", "tenant")
+    for other in ("210987654321", store.create_account("other").id):
+        with pytest.raises(StoreError):
+            store.keep_login(other, "cloud", "tenant", "key", {"secret": "s"})
+        assert "" == store.tenant_of(other, "cloud")
 
 
 def test_an_unknown_account_has_no_tenant(store: Store) -> None:

@@ -27,6 +27,8 @@ _KEY_LETTERS = string.ascii_uppercase + "234567"
 _SECRET_LETTERS = string.ascii_letters + string.digits + "+/"
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_.@:-]{1,128}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_LOGINS = "logins by access keys"
+"""Where they stand among a tenant's settings."""
 
 T = TypeVar("T")
 
@@ -64,6 +66,13 @@ class Tenant:
     cloud: str
     tenant: str
     settings: Mapping[str, Any] = field(repr=False)
+    logins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """The secrets that go with single access keys, by these."""
+
+    def secrets(self, access_key: str) -> Mapping[str, Any]:
+        """What is signed in with for who signed with a key; without one, for work that no request asks for."""
+        any_login = next(iter(self.logins.values()), self.settings)
+        return self.logins.get(access_key, self.settings) if access_key or self.settings else any_login
 
 
 class Remembered(Generic[T]):
@@ -154,13 +163,20 @@ class Accounts:
             return [CredentialInfo(*row) for row in connection.execute(query)]
 
     def revoke(self, access_key: str) -> bool:
-        """Whether there was such a credential. This process knows at once, others within a second."""
+        """Whether there was such a credential. This process knows at once, others within a second.
+
+        The logins that went with it are forgotten.
+        """
         if not _ACCESS_KEY.fullmatch(access_key):
             return False
+        where = credentials.c.access_key == access_key
         with self._database.writing() as connection:
-            found = connection.execute(delete(credentials).where(credentials.c.access_key == access_key)).rowcount
+            account = connection.scalar(select(credentials.c.account).where(where))
+            connection.execute(delete(credentials).where(where))
         self._credentials.forget(access_key)
-        return found == 1
+        if account:
+            self._drop_logins(account, access_key)
+        return account is not None
 
     def credential(self, access_key: str) -> Credential | None:
         """The credential with its secret. Found ones are remembered for a second, others are not."""
@@ -185,18 +201,39 @@ class Accounts:
             raise StoreError(f"There is no account {account}.")
         if (other := self._owner(_stored(cloud), _stored(tenant))) and other != account:
             raise StoreError(f"The tenant {tenant} of the cloud {cloud} is the account {other} already.")
-        text = json.dumps(dict(given or {})).encode()
+        known = self._tenant(account, cloud)
+        self._put_tenant(Tenant(account, cloud, tenant, given or {}, known.logins if known.tenant == tenant else {}))
+
+    def keep_login(self, account: str, cloud: str, tenant: str, access_key: str, login: Mapping[str, Any]) -> None:
+        """Says what requests with an access key sign in with. StoreError: the account is another tenant, or none."""
+        known = self._tenant(account, _stored(cloud))
+        if known.tenant not in ("", tenant):
+            raise StoreError(f"The account {account} is another tenant of the cloud {cloud} already: {known.tenant}.")
+        if not known.tenant:
+            self.set_tenant(account, cloud, tenant)
+        self._put_tenant(Tenant(account, cloud, tenant, known.settings, {**known.logins, access_key: login}))
+
+    def _put_tenant(self, said: Tenant) -> None:
+        text = json.dumps({**said.settings, **({_LOGINS: said.logins} if said.logins else {})}, default=dict).encode()
         insert = self._database.insert(tenants)
         statement = insert.on_conflict_do_update(
             index_elements=["account", "cloud"],
             set_={"tenant": insert.excluded.tenant, "settings": insert.excluded.settings},
         )
-        locked = self._vault.lock(text, f"tenant {account} {cloud}")
+        locked = self._vault.lock(text, f"tenant {said.account} {said.cloud}")
+        row = {"account": said.account, "cloud": said.cloud, "tenant": said.tenant, "settings": locked}
         with self._database.writing() as connection:
-            row = {"account": account, "cloud": cloud, "tenant": tenant, "settings": locked}
             connection.execute(statement, row)
-        self._tenants.forget((account, cloud))
-        self._owners.forget((cloud, tenant))
+        self._tenants.forget((said.account, said.cloud))
+        self._owners.forget((said.cloud, said.tenant))
+
+    def _drop_logins(self, account: str, access_key: str) -> None:
+        with self._database.reading() as connection:
+            clouds = connection.scalars(select(tenants.c.cloud).where(tenants.c.account == account)).all()
+        for known in (self._tenant(account, cloud) for cloud in clouds):
+            if access_key in known.logins:
+                rest = {key: login for key, login in known.logins.items() if key != access_key}
+                self._put_tenant(Tenant(account, known.cloud, known.tenant, known.settings, rest))
 
     def tenant(self, account: str, cloud: str) -> Tenant | None:
         """The account's tenant on a cloud, if it was said; remembered for a second."""
@@ -215,7 +252,9 @@ class Accounts:
         if row is None:
             return Tenant(account, cloud, "", {})
         text = self._vault.unlock(bytes(row.settings), f"tenant {account} {cloud}")
-        return Tenant(account, cloud, row.tenant, json.loads(text))
+        kept = json.loads(text)
+        logins = kept.pop(_LOGINS, {})
+        return Tenant(account, cloud, row.tenant, kept, logins)
 
     def tenant_of(self, account: str, cloud: str) -> str:
         """The native id of the account's tenant, or empty; remembered for a second."""

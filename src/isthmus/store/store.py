@@ -160,6 +160,13 @@ class Store:
         """
         self._accounts.set_tenant(account, cloud, tenant, settings)
 
+    def keep_login(self, account: str, cloud: str, tenant: str, access_key: str, login: Mapping[str, Any]) -> None:
+        """Says what requests signed with an access key sign in with on a cloud, until the key is revoked; encrypted.
+
+        StoreError: there is no such account, it is another tenant there, or the tenant is another account's.
+        """
+        self._accounts.keep_login(account, cloud, tenant, access_key, login)
+
     def tenant(self, account: str, cloud: str) -> Tenant | None:
         return self._accounts.tenant(account, cloud)
 
