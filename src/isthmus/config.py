@@ -24,13 +24,15 @@ __all__ = ["CloudSettings", "ConfigError", "Settings", "build", "load", "merge",
 KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
     "cloudstack": {
         "url": options.matching(r"https?://[^\s]+", "a URL"),
+        "api_key": options.text,
+        "secret_key": options.text,
+        "secret_key_file": options.path,
         "verify": options.flag,
         "cacert": options.path,
         "timeout": options.whole(1, 3600),
         "security_groups": options.flag,
         "flavors": options.names,
         "volume_types": options.names,
-        "os_type": options.text,
     },
     "local": {"accelerator": options.choice("auto", "kvm", "tcg")},
     "memory": {"settle_ms": options.whole(0, 60_000)},
@@ -341,9 +343,8 @@ def _cloud(name: str, given: Table) -> CloudSettings:
     given.close()
     if kind == "openstack" and "cloud" not in own:
         _demand_login(given, own)
-    if kind == "cloudstack" and not (zones and "url" in own):
-        key, reason = ("url", "say where the cloud's API is") if zones else ("zones", "say which zones of the cloud")
-        raise given.error(key, f"is missing: {reason}")
+    if kind == "cloudstack":
+        _demand_place(given, zones, own)
     return CloudSettings(name, kind, zones, own)
 
 
@@ -353,6 +354,16 @@ def _demand_login(given: Table, own: Mapping[str, Any]) -> None:
             raise given.error(key, "is missing: say the service's own login, or name an entry of clouds.yaml as cloud")
     if "password" not in own and "password_file" not in own:
         raise given.error("password_file", "is missing, and so is password")
+
+
+def _demand_place(given: Table, zones: Mapping[str, str], own: Mapping[str, Any]) -> None:
+    if not zones:
+        raise given.error("zones", "is missing: say which zones of the cloud")
+    if "url" not in own:
+        raise given.error("url", "is missing: say where the cloud's API is")
+    secret = "secret_key" in own or "secret_key_file" in own
+    if secret != ("api_key" in own):
+        raise given.error("api_key" if secret else "secret_key_file", "is missing: an administrator's keys are a pair")
 
 
 def _flavors(top: Table) -> Mapping[str, Flavor]:

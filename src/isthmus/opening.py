@@ -101,12 +101,14 @@ def _open_openstack(settings: Settings, cloud: CloudSettings, clock: Callable[[]
 
 
 def _open_cloudstack(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
-    from isthmus.providers.cloudstack import CloudStack, Options
+    from isthmus.providers.cloudstack import CloudStack, Keys, Options
 
-    given = dict(cloud.options)
-    verify = _verified(given)
-    given.pop("cacert", None)
-    return CloudStack(cloud.name, tuple(cloud.zones.values()), Options(**{**given, "verify": verify}))
+    given = cloud.options
+    ours = ("api_key", "secret_key", "secret_key_file", "cacert")
+    kept = {name: value for name, value in given.items() if name not in ours}
+    admin = Keys(given["api_key"], _secret(given, "secret_key")) if "api_key" in given else None
+    said = Options(**{**kept, "verify": _verified(given), "admin": admin})
+    return CloudStack(cloud.name, tuple(cloud.zones.values()), said)
 
 
 def _verified(given: Mapping[str, Any]) -> bool | str:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -30,15 +30,16 @@ class Told:
     secret: str = field(repr=False)
     name: str = ""
     """The tenant's, for people."""
+    domain: str = ""
+    """In which the tenant has its name, where a cloud has such."""
     fresh: bool = True
     """The cloud has just told it: what else is known of the user is then to be looked at anew as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    user: str
-    tenant: str
-    name: str
+    told: Told
+    """Without its secret."""
     locked: bytes = field(repr=False)
     since: float
 
@@ -69,6 +70,14 @@ class Secrets:
         told = self._told(request.access_key)
         return told if told and request.verify(told.secret) else None
 
+    def known(self, access_key: str) -> Told | None:
+        """A credential as it was told at most a while ago. Raises Unavailable."""
+        with self._lock:
+            kept = self._kept.get(access_key)
+        if kept and time.monotonic() - kept.since < SECRET_SECONDS:
+            return self._unlocked(access_key, kept)
+        return self._told(access_key)
+
     def forget(self, access_key: str) -> None:
         with self._lock:
             self._kept.pop(access_key, None)
@@ -86,7 +95,7 @@ class Secrets:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         locked = nonce + self._cipher.encrypt(nonce, told.secret.encode(), access_key.encode())
         with self._lock:
-            self._kept[access_key] = _Kept(told.user, told.tenant, told.name, locked, since)
+            self._kept[access_key] = _Kept(replace(told, secret="", fresh=False), locked, since)
             self._kept.move_to_end(access_key)
             while len(self._kept) > _MOST_SECRETS:
                 self._kept.popitem(last=False)
@@ -94,4 +103,4 @@ class Secrets:
     def _unlocked(self, access_key: str, kept: _Kept) -> Told:
         nonce, locked = kept.locked[:_NONCE_BYTES], kept.locked[_NONCE_BYTES:]
         secret = self._cipher.decrypt(nonce, locked, access_key.encode()).decode()
-        return Told(kept.user, kept.tenant, secret, kept.name, fresh=False)
+        return replace(kept.told, secret=secret)

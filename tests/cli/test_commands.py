@@ -37,6 +37,10 @@ COMMANDS = (
     ("image", "build"),
     ("cloud",),
     ("cloud", "check"),
+    ("cloud", "add"),
+    ("cloud", "add", "cloudstack"),
+    ("cloud", "map"),
+    ("cloud", "map", "cloudstack"),
     ("import",),
     ("import", "ec2-api"),
     ("coverage",),
@@ -326,7 +330,7 @@ def test_wrong_settings_are_said(tmp_path: Path) -> None:
 
     assert "Did you mean 'listen'?" in refused("serve", "--config", str(file), state=tmp_path / "state")
     assert "memory of one process" in refused("serve", "--cloud", "memory", "--workers", "2", state=tmp_path / "state")
-    assert "must be one of local, memory" in refused("serve", "--cloud", "lokal", state=tmp_path / "state")
+    assert "must be one of cloudstack, local, memory" in refused("serve", "--cloud", "lokal", state=tmp_path / "state")
     assert not (tmp_path / "state").exists()
 
 

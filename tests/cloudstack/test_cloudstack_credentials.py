@@ -42,7 +42,9 @@ def signed(by: Account) -> SignedRequest:
 
 
 def test_a_pair_of_a_user_is_admitted_for_the_users_account(credentials: Credentials, account: Account) -> None:
-    assert (account.id, "demo", keys(account)) == credentials.admit(signed(account))
+    whose = (account.user, account.id, "demo", DOMAIN)
+    assert (whose, keys(account)) == credentials.admit(signed(account))
+    assert (whose, keys(account)) == credentials.latest(account.id)
 
 
 def test_what_was_told_is_believed_for_a_while(cloud: World, credentials: Credentials, account: Account) -> None:
@@ -91,7 +93,10 @@ def test_each_of_several_pairs_of_a_user_is_admitted(cloud: World, credentials: 
     second = cloud.new_pair(account)
 
     for pair in (account, second):
-        assert (account.id, keys(pair)) == credentials.admit(signed(pair))[::2]
+        found = credentials.admit(signed(pair))
+        assert found
+        assert (account.id, keys(pair)) == (found.owner.tenant, found.keys)
+        assert found == credentials.latest(account.id)
 
 
 def test_a_role_that_may_not_ask_for_its_account_is_admitted_all_the_same(

@@ -15,7 +15,8 @@ from emulators.cloudstack.world import Account, World
 
 from isthmus import config, opening
 from isthmus.errors import Denied, Unavailable
-from isthmus.providers.cloudstack import CloudStack, Options
+from isthmus.model import SignedRequest
+from isthmus.providers.cloudstack import CloudStack, Keys, Options
 
 
 @pytest.fixture
@@ -41,6 +42,36 @@ def test_an_account_signs_in_with_its_own_keys_alone(
     for secrets in ({}, {"api_key": account.api}, secrets_of(stranger), {**secrets_of(account), "secret_key": "x"}):
         with pytest.raises(Denied):
             stack.session(account.id, secrets)
+
+
+def test_with_an_administrator_work_goes_on_with_the_keys_that_were_signed_with_last(
+    opened: Callable[..., CloudStack], account: Account, cloud: World
+) -> None:
+    root = cloud.new_account("root", "Admin")
+    stack = opened(admin=Keys(root.api, root.secret))
+    request = SignedRequest(account.api, "", "GET", "h", "/", (), {}, "", lambda secret: secret == account.secret)
+    with pytest.raises(Unavailable, match="lately"):
+        stack.session(account.id)
+
+    admitted = stack.admit(request)
+
+    assert admitted
+    assert (account.id, "demo") == admitted[:2]
+    for session in (admitted.session, stack.session(account.id)):
+        assert "zone-1" == session.compute.list_zones()[0].name
+    assert ({"url": stack.options.url, "credentials": "of all users"}, ()) == (
+        stack.health().details,
+        stack.health().degraded,
+    )
+    cloud.denied.add(("Admin", "getuser"))
+    assert "getUser" in stack.health().degraded[0]
+
+
+def test_secrets_are_not_kept_as_they_are(opened: Callable[..., CloudStack], account: Account) -> None:
+    stack = opened()
+    stack.session(account.id, secrets_of(account))
+
+    assert account.secret not in repr(vars(stack)) + repr(vars(stack._credentials))
 
 
 def test_whose_keys_these_are_is_asked_once(opened: Callable[..., CloudStack], account: Account, cloud: World) -> None:

@@ -20,6 +20,7 @@ from isthmus.quotas import QUOTAS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "isthmus.example.toml"
+STACK = "[clouds.x]\nkind = 'cloudstack'\nzones = ['a']\nurl = 'https://c/client/api'\n"
 
 
 def loaded(tmp_path: Path, text: str, environ: dict[str, str] | None = None, **flags: object) -> config.Settings:
@@ -149,6 +150,8 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
         ("[clouds.x]\nkind = 'opnstack'", "clouds.x.kind must be one of cloudstack, local, memory"),
         ("[clouds.x]\nkind = 'cloudstack'\nurl = 'https://c/client/api'", "clouds.x.zones is missing"),
         ("[clouds.x]\nkind = 'cloudstack'\nzones = ['a']", "clouds.x.url is missing"),
+        (STACK + "api_key = 'k'", "clouds.x.secret_key_file is missing"),
+        (STACK + "secret_key = 's'", "clouds.x.api_key is missing"),
         ("[clouds.X]\nkind = 'memory'", "a name in small letters"),
         ("[clouds.run]\nkind = 'local'", "cannot be named run"),
         ("[clouds.x]\nkind = 'memory'\naccelerator = 'tcg'", "unknown key 'accelerator'"),

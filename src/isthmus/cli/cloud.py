@@ -1,4 +1,4 @@
-"""`isthmus cloud check`."""
+"""`isthmus cloud`: what there is behind the service, and how more is added."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from isthmus.cli import common
+from isthmus.cli import cloudstack, common
 from isthmus.cli.common import ConfigFile, State
 
 if TYPE_CHECKING:
@@ -18,8 +18,17 @@ app = typer.Typer(help="The clouds behind the service.", no_args_is_help=True)
 FAMILIES = ("compute", "volumes", "images", "networks", "firewalls", "addresses", "keys", "metrics")
 
 
-@app.callback()
-def _clouds() -> None:
+adding = typer.Typer(help="Look at a cloud, and add it to the settings.", no_args_is_help=True)
+adding.command("cloudstack")(cloudstack.add)
+mapping = typer.Typer(help="Propose which of AWS's types a cloud's own sizes are.", no_args_is_help=True)
+mapping.command("cloudstack")(cloudstack.propose)
+app.add_typer(adding, name="add")
+app.add_typer(mapping, name="map")
+
+
+@adding.callback()
+@mapping.callback()
+def _kinds() -> None:
     return
 
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli import common, formats
+from isthmus.cli import cloudstack, common, formats
 from isthmus.cli.common import ConfigFile, Failure, State
+from isthmus.options import nearest
 
 app = typer.Typer(help="Access keys: made here, or brought along from another cloud.", no_args_is_help=True)
 
@@ -79,10 +80,16 @@ def bring(
     form: Annotated[str, typer.Option("--format", "-f", metavar=_FORMATS, help="By default what it looks like.")] = "",
     account: Account = "",
     profile: Profile = "default",
+    cloud: Annotated[
+        str, typer.Option("--cloud", metavar="NAME", help="A CloudStack in the settings that gave out the key.")
+    ] = "",
     config_file: ConfigFile = None,
     state: State = None,
 ) -> None:
     """Take over an access key and its secret, so that clients need not be changed.
+
+    With --cloud it is a user's API key and secret key of that CloudStack. They are tried there, and the user's account
+    becomes an account here, if it is none yet. What is asked for with the key is done with it in CloudStack.
 
     Examples:
 
@@ -91,14 +98,23 @@ def bring(
       openstack ec2 credentials create -f json | isthmus credentials import --format json
 
       isthmus credentials import ./ec2rc.sh --account team-blue
+
+      cmk get userkeys id="$USER_ID" | isthmus credentials import --cloud cloudstack --config isthmus.toml
     """
     if form:
         _check(form)
     text = common.text_of(file)
     pair = formats.read(text, form or formats.guess(text), profile)
-    with common.store(common.settings(config_file, state)) as store:
-        owner = common.find_account(store, account)
-        store.import_credential(owner.id, pair.access_key, pair.secret)
+    settings = common.settings(config_file, state)
+    if cloud and cloud not in settings.clouds:
+        raise Failure(f"There is no cloud {cloud}.{nearest(cloud, settings.clouds)}")
+    with common.store(settings) as store:
+        if cloud:
+            known = common.find_account(store, account) if account else None
+            owner = cloudstack.register(settings, store, cloud, pair, known)
+        else:
+            owner = common.find_account(store, account)
+            store.import_credential(owner.id, pair.access_key, pair.secret)
     typer.echo(f"The access key {pair.access_key} belongs to the account {owner.name} ({owner.id}) now.")
 
 

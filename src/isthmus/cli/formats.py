@@ -27,8 +27,9 @@ _MEMBERS = (
     ("access", "secret"),
     ("access_key", "secret_key"),
     ("aws_access_key_id", "aws_secret_access_key"),
+    ("apikey", "secretkey"),
 )
-_WRAPPERS = ("AccessKey", "Credentials", "credential")
+_WRAPPERS = ("AccessKey", "Credentials", "credential", "userkeys")
 _ASSIGNMENT = re.compile(
     r"\s*(?:export\s+|set(?:env)?\s+)?([A-Za-z_][A-Za-z0-9_]*)(?:=|\s+)"
     r"""((?!#)(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\;])*)"""

@@ -165,8 +165,7 @@ def delete_network_interface(cx: Context, req: DeleteNetworkInterfaceRequestType
     if found.noun.server:
         raise AwsError("InvalidParameterValue", f"Network interface '{found.id}' is currently in use.")
     ports.delete(cx, found)
-    if network := networks.networks(cx).by_native.get((found.cloud, found.noun.network)):  # others may delete it next
-        wiring.settle(cx, network)
+    wiring.settle(cx, networks.networks(cx).by_native[found.cloud, found.noun.network])
     return {}
 
 

@@ -82,11 +82,11 @@ def render(pair: KeyPair, *, public: bool = False) -> KeyPairInfoTypeDef:
         "KeyPairId": pair.id,
         "KeyName": pair.name,
         "KeyType": kind,
-        **({"KeyFingerprint": pair.fingerprint} if pair.fingerprint else {}),
+        "KeyFingerprint": pair.fingerprint,
         "CreateTime": pair.created,
         "Tags": tag_set(pair.tags),  # type: ignore[typeddict-item]
     }
-    if public and pair.public:
+    if public:
         said["PublicKey"] = f"{pair.public} {pair.name}"
     return said
 

@@ -6,10 +6,13 @@ several pairs.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+import threading
+from collections import OrderedDict
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from isthmus.errors import Denied, NotFound, Unavailable, Unsupported
 from isthmus.model import SignedRequest
@@ -24,6 +27,10 @@ _NOBODY = "isthmus-nobody"
 """An API key that CloudStack does not give out, and an id of no user."""
 _NO_USER = "00000000-0000-4000-8000-000000000000"
 _ENABLED = "enabled"
+_MOST = 10_000
+"""Tenants and pairs that are remembered."""
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Owner(NamedTuple):
@@ -40,10 +47,9 @@ class Owner(NamedTuple):
 
 
 class Signer(NamedTuple):
-    """Who signed a request, and with which pair: calls to the cloud are made with the same."""
+    """Who signed, and with which pair: calls to the cloud are made with the same."""
 
-    tenant: str
-    name: str
+    owner: Owner
     keys: Keys
 
 
@@ -54,13 +60,39 @@ class Credentials:
         self._wire = wire
         self._admin = Client(wire, admin) if admin else None
         self._secrets = Secrets(self._told)
+        self._lock = threading.Lock()
+        self._latest: OrderedDict[str, str] = OrderedDict()
+        """The API key that each tenant signed with last."""
+        self._owners: OrderedDict[bytes, Owner] = OrderedDict()
+        """Whose the keys are that an operator kept, by their digests."""
 
     def admit(self, request: SignedRequest) -> Signer | None:
         """Who signed. Raises Unavailable if CloudStack is away, or does not tell."""
         if self._admin is None or not _API_KEY.fullmatch(request.access_key):
             return None
         told = self._secrets.verified(request)
-        return Signer(told.tenant, told.name, Keys(request.access_key, told.secret)) if told else None
+        if told is None:
+            return None
+        with self._lock:
+            _remember(self._latest, told.tenant, request.access_key)
+        return _signer(told, request.access_key)
+
+    def latest(self, tenant: str) -> Signer:
+        """For work that goes on after a request: the pair that a tenant signed with last. Raises Unavailable."""
+        api = self._latest.get(tenant, "")
+        told = self._secrets.known(api) if api else None
+        if told is None:
+            raise Unavailable("Nobody of this account has signed lately, and no keys are kept for it.")
+        return _signer(told, api)
+
+    def owner(self, keys: Keys) -> Owner:
+        """Whose a pair is that an operator kept; asked once. Raises Denied for keys that are not taken."""
+        digest = hashlib.sha256(f"{keys.api}\n{keys.secret}".encode()).digest()
+        if (known := self._owners.get(digest)) is None:
+            known = owner(Client(self._wire, keys), keys.api)
+            with self._lock:
+                _remember(self._owners, digest, known)
+        return known
 
     def missing(self) -> str:
         """Why the administrator's keys cannot find out who signs, or empty."""
@@ -82,7 +114,7 @@ class Credentials:
         secret = self._pair(admin, user["id"], api)
         if not secret or not self._taken(Keys(api, secret), user["accountid"]):
             return None
-        return Told(user["id"], user["accountid"], secret, user["account"])
+        return Told(user["id"], user["accountid"], secret, user["account"], user["domainid"])
 
     def _user(self, admin: Client, api: str) -> Item | None:
         with suppress(NotFound):
@@ -119,6 +151,18 @@ class Credentials:
         except (Denied, NotFound, Unsupported):  # the pair is good, but may not ask this
             return True
         return True
+
+
+def _signer(told: Told, api: str) -> Signer:
+    return Signer(Owner(told.user, told.tenant, told.name, told.domain), Keys(api, told.secret))
+
+
+def _remember(known: OrderedDict[T, U], name: T, value: U) -> None:
+    """The longest unused are forgotten."""
+    known[name] = value
+    known.move_to_end(name)
+    while len(known) > _MOST:
+        known.popitem(last=False)
 
 
 def _asked(admin: Client, command: str, native: str = "", /, **params: str) -> Item:

@@ -11,6 +11,11 @@ def list_zones(world: World, _: Account, params: Params) -> list[Item]:
     return filtered(world.zones, params, "id", "name")
 
 
+@act("listCapabilities")
+def list_capabilities(world: World, _: Account, __: Params) -> Item:
+    return {"capability": {"cloudstackversion": "4.22.1.0", "securitygroupsenabled": world.with_groups}}
+
+
 @act("listDiskOfferings")
 def list_disk_offerings(world: World, _: Account, params: Params) -> list[Item]:
     return filtered(world.disk_offerings, params, "id", "name")

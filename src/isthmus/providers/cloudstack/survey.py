@@ -1,0 +1,167 @@
+"""What an operator is told of a CloudStack before it is configured: what it offers, and what keys may do there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from isthmus.errors import Fault
+from isthmus.model import Flavor
+from isthmus.providers.cloudstack.client import Client, Wire
+from isthmus.providers.cloudstack.credentials import Owner, owner
+from isthmus.providers.cloudstack.signing import Keys
+
+GROUPED, ROUTED = "use security groups", "use VPCs and public addresses"
+RIGHTS: Mapping[str, tuple[str, ...]] = {
+    "see the cloud": (
+        "listAccounts",
+        "listCapabilities",
+        "listDiskOfferings",
+        "listServiceOfferings",
+        "listTemplates",
+        "listUsers",
+        "listZones",
+        "queryAsyncJobResult",
+    ),
+    "run servers": (
+        "deployVirtualMachine",
+        "destroyVirtualMachine",
+        "listVirtualMachines",
+        "rebootVirtualMachine",
+        "startVirtualMachine",
+        "stopVirtualMachine",
+    ),
+    "use key pairs": ("deleteSSHKeyPair", "listSSHKeyPairs", "registerSSHKeyPair"),
+    "use volumes": ("attachVolume", "createVolume", "deleteVolume", "detachVolume", "listVolumes", "resizeVolume"),
+    "use snapshots": ("createSnapshot", "deleteSnapshot", "listSnapshots"),
+    GROUPED: (
+        "authorizeSecurityGroupIngress",
+        "createSecurityGroup",
+        "deleteSecurityGroup",
+        "listSecurityGroups",
+        "revokeSecurityGroupIngress",
+    ),
+    ROUTED: (
+        "associateIpAddress",
+        "createNetwork",
+        "createVPC",
+        "deleteNetwork",
+        "deleteVPC",
+        "disableStaticNat",
+        "disassociateIpAddress",
+        "enableStaticNat",
+        "listNetworks",
+        "listPublicIpAddresses",
+        "listVPCs",
+    ),
+}
+"""What Isthmus does, each with the commands that it needs for it."""
+JUDGE = ("getUser", "getUserKeys")
+"""What finds out who signed: an administrator has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenZone:
+    name: str
+    grouped: bool
+    """Whether it has security groups; else VPCs."""
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDisk:
+    """A disk offering whose size, and with `iops` whose speed, is chosen for each volume."""
+
+    name: str
+    iops: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    owner: Owner
+    version: str
+    """CloudStack's own, or empty if it does not tell."""
+    zones: Sequence[SeenZone]
+    sizes: Sequence[Flavor]
+    disks: Sequence[SeenDisk]
+    templates: int
+    """How many can be launched."""
+    lacks: Mapping[str, tuple[str, ...]]
+    """What the keys cannot be used for, each with the commands that they do not have."""
+    judges: bool
+    """Whether the keys are an administrator's, who may find out who signed."""
+
+
+def look(url: str, api: str, secret: str, *, verify: bool | str = True) -> Survey:
+    """Ask with a pair of keys. Raises Faults."""
+    with _client(url, api, secret, verify) as client:
+        whose = owner(client, api)
+        may = _commands(client)
+        zones = [
+            SeenZone(one["name"], bool(one.get("securitygroupsenabled")), one.get("allocationstate") == "Enabled")
+            for one in client.every("listZones", "zone")
+        ]
+        return Survey(
+            owner=whose,
+            version=_version(client),
+            zones=zones,
+            sizes=_sizes(client),
+            disks=_disks(client),
+            templates=len(
+                {one["id"] for one in client.every("listTemplates", "template", templatefilter="executable")}
+            ),
+            lacks=lacking(may, zones),
+            judges=may.issuperset(JUDGE),
+        )
+
+
+def whose(url: str, api: str, secret: str, *, verify: bool | str = True) -> Owner:
+    """Whose keys a pair is, by a call that it signs. Raises Faults: Denied if CloudStack does not take it."""
+    with _client(url, api, secret, verify) as client:
+        return owner(client, api)
+
+
+def lacking(may: set[str], zones: Sequence[SeenZone]) -> Mapping[str, tuple[str, ...]]:
+    """What of `RIGHTS` is not among the commands; security groups and VPCs only for zones that have such."""
+    kinds = {GROUPED if one.grouped else ROUTED for one in zones}
+    found = {what: tuple(sorted(set(commands) - may)) for what, commands in RIGHTS.items()}
+    return {what: gone for what, gone in found.items() if gone and what not in {GROUPED, ROUTED} - kinds}
+
+
+@contextmanager
+def _client(url: str, api: str, secret: str, verify: bool | str) -> Iterator[Client]:
+    wire = Wire(url, verify=verify)
+    try:
+        yield Client(wire, Keys(api, secret))
+    finally:
+        wire.close()
+
+
+def _commands(client: Client) -> set[str]:
+    """It has no pages."""
+    return {one["name"] for one in client.read("listApis").get("api", ())}
+
+
+def _version(client: Client) -> str:
+    try:
+        return str(client.read("listCapabilities").get("capability", {}).get("cloudstackversion", ""))
+    except Fault:
+        return ""
+
+
+def _sizes(client: Client) -> Sequence[Flavor]:
+    """Service offerings that have a size of their own."""
+    return [
+        Flavor(one["id"], one["name"], one["cpunumber"], one["memory"])
+        for one in client.every("listServiceOfferings", "serviceoffering")
+        if not one.get("iscustomized") and one.get("cpunumber") and one.get("memory")
+    ]
+
+
+def _disks(client: Client) -> Sequence[SeenDisk]:
+    return [
+        SeenDisk(one["name"], bool(one.get("iscustomizediops")))
+        for one in client.every("listDiskOfferings", "diskoffering")
+        if one.get("iscustomized")
+    ]
