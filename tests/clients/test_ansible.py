@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from served import REGION, Account, clean_environment, client
+from playbooks import MISSING, PLAYBOOK, play
+from served import REGION, Account, client
 
-HOME = Path(sys.prefix) / "ansible"
-PLAYBOOK = HOME / "bin" / "ansible-playbook"
 HERE = Path(__file__).parent / "ansible"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHc2bSyBA7dOEGGSVyDPjRIEDQGD3g3GH9KMPWA5tJvU of-ansible"
 
 pytestmark = [
     pytest.mark.clients,
-    pytest.mark.skipif(not PLAYBOOK.exists(), reason="Ansible is not installed: make clients"),
+    pytest.mark.skipif(not PLAYBOOK.exists(), reason=MISSING),
 ]
 
 
@@ -27,46 +23,22 @@ pytestmark = [
 def test_a_playbook_makes_all_once_and_takes_it_away(playbook: str, quick: Account, tmp_path: Path) -> None:
     before = things(quick)
 
-    first = play(quick, playbook, tmp_path)
+    first = run(quick, playbook, tmp_path)
     assert first["changed"] > 5
     made = things(quick)
     assert made != before
 
-    assert play(quick, playbook, tmp_path)["changed"] == 0
+    assert run(quick, playbook, tmp_path)["changed"] == 0
     assert things(quick) == made
 
-    play(quick, playbook, tmp_path, present=False)
+    run(quick, playbook, tmp_path, present=False)
     assert things(quick) == before
 
 
-def play(account: Account, playbook: str, place: Path, *, present: bool = True) -> Mapping[str, int]:
-    """Run a playbook; how many of its tasks were what."""
+def run(account: Account, playbook: str, place: Path, *, present: bool = True) -> Mapping[str, int]:
     said = {"endpoint": account.endpoint, "region": REGION, "public_key": KEY, "present": present}
-    environment = clean_environment(
-        AWS_ACCESS_KEY_ID=account.access_key,
-        AWS_SECRET_ACCESS_KEY=account.secret,
-        ANSIBLE_HOME=str(place),
-        ANSIBLE_LOCAL_TEMP=str(place / "local"),
-        ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
-        ANSIBLE_PYTHON_INTERPRETER=str(HOME / "bin" / "python"),
-        ANSIBLE_LOCALHOST_WARNING="false",
-        LC_ALL="C.UTF-8",
-    )
-    command = [PLAYBOOK, "-i", "localhost,", "-e", json.dumps(said), HERE / playbook]
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
-    assert found.returncode == 0, f"{_failures(found.stdout)}\n{found.stderr}"
-    counts: Mapping[str, int] = json.loads(found.stdout)["stats"]["localhost"]
-    return counts
-
-
-def _failures(output: str) -> str:
-    """What went wrong, of a long answer."""
-    try:
-        tasks = [one for each in json.loads(output)["plays"] for one in each["tasks"]]
-    except ValueError:
-        return output
-    failed = [one for one in tasks if one["hosts"].get("localhost", {}).get("failed")]
-    return json.dumps(failed, indent=1)[:6000]
+    keys = {"AWS_ACCESS_KEY_ID": account.access_key, "AWS_SECRET_ACCESS_KEY": account.secret}
+    return play(HERE / playbook, said, place, **keys)
 
 
 def things(account: Account) -> Mapping[str, Any]:

@@ -87,6 +87,8 @@ class World:
     """By kind and id, each with its account's id."""
     destroyed: dict[str, datetime] = field(default_factory=dict)
     """Machines, and when they were."""
+    user_data: dict[str, str] = field(default_factory=dict)
+    """Of machines, in base64."""
     jobs: dict[str, Job] = field(default_factory=dict)
     faults: dict[str, list[Refusal | str]] = field(default_factory=dict)
     """What goes wrong with the next calls of a command; with its jobs, by `NAME job`."""
@@ -141,10 +143,16 @@ class World:
 
     def own(self, account: Account, kind: str) -> list[Item]:
         """What an account has of a kind, such as is destroyed included until it is expunged."""
-        for known, since in list(self.destroyed.items()):
-            if self.now() - since > EXPUNGED:
-                del self.destroyed[known], self.things["machine"][known]
+        self.expunge(self.now() - EXPUNGED)
         return [item for owner, item in self.things[kind].values() if owner == account.id]
+
+    def expunge(self, before: datetime) -> None:
+        """Let go of machines that were destroyed before a moment, and of all that they held."""
+        for known in [one for one, since in self.destroyed.items() if since < before]:
+            del self.destroyed[known], self.things["machine"][known]
+            volumes = self.things["volume"]
+            for volume in [one for one, (_, item) in volumes.items() if item.get("virtualmachineid") == known]:
+                del volumes[volume]
 
     def zone(self, known: str) -> Item:
         for one in self.zones:

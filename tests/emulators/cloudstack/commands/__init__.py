@@ -5,6 +5,7 @@ from emulators.cloudstack.commands import (
     groups,
     jobs,
     keys,
+    machine_changes,
     machines,
     snapshots,
     tags,
@@ -16,6 +17,20 @@ from emulators.cloudstack.commands import (
 )
 from emulators.cloudstack.commands.acts import ACTS
 
-FAMILIES = (addresses, groups, jobs, keys, machines, snapshots, tags, templates, users, volumes, vpcs, zones)
+FAMILIES = (
+    addresses,
+    groups,
+    jobs,
+    keys,
+    machine_changes,
+    machines,
+    snapshots,
+    tags,
+    templates,
+    users,
+    volumes,
+    vpcs,
+    zones,
+)
 
 __all__ = ["ACTS", "FAMILIES"]

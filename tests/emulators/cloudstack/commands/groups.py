@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from uuid import uuid4
 
 from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine, missing
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _KIND, _TABLE = "group", "security_group"
+_INDEXED = re.compile(r"usersecuritygrouplist\[(\d+)\]\.(account|group)")
 
 
 @act("createSecurityGroup")
@@ -60,18 +63,33 @@ def revoke_egress(world: World, account: Account, params: Params) -> Item:
 def _authorize(world: World, account: Account, command: str, params: Params) -> Item:
     group = _mine(world, account, command, params)
     held = group["ingressrule" if command.endswith("Ingress") else "egressrule"]
-    ranges = [one for one in params.get("cidrlist", "").split(",") if one]
-    if not ranges:
+    peers = [{"cidr": one} for one in params.get("cidrlist", "").split(",") if one] + list(_groups(world, params))
+    if not peers:
         raise Refusal(431, "At least one cidr or at least one security group needs to be specified", 4350)
     said = _protocol(params)
 
     def finish() -> Item:
-        if any({**said, "cidr": one}.items() <= rule.items() for one in ranges for rule in held):
+        if any({**said, **one}.items() <= rule.items() for one in peers for rule in held):
             raise Refusal(537, "There is already a rule of these ports", 4360)
-        held.extend({**said, "cidr": one, "ruleid": str(uuid4()), "tags": []} for one in ranges)
+        held.extend({**said, **one, "ruleid": str(uuid4()), "tags": []} for one in peers)
         return {"securitygroup": group}
 
     return world.begin(command, account, finish, group["id"])
+
+
+def _groups(world: World, params: Params) -> Iterator[Item]:
+    """The groups that a rule is for, each by its name and its account's."""
+    said: dict[str, Item] = {}
+    for name, value in params.items():
+        if found := _INDEXED.fullmatch(name):
+            said.setdefault(found[1], {})[found[2]] = value
+    for one in said.values():
+        if not {"account", "group"} <= one.keys():
+            raise Refusal(431, f"Invalid user group specified {one}, it needs an account and a group", 4350)
+        named = (item for _, item in world.things[_KIND].values() if item["account"] == one["account"])
+        if not any(item["name"] == one["group"] for item in named):
+            raise Refusal(431, f"Can't find security group by name {one['group']} and account {one['account']}", 4350)
+        yield {"securitygroupname": one["group"], "account": one["account"]}
 
 
 def _protocol(params: Params) -> Item:
@@ -103,4 +121,6 @@ def _revoke(world: World, account: Account, command: str, rule: str) -> Item:
 
 def _mine(world: World, account: Account, command: str, params: Params) -> Item:
     known = params.get("securitygroupid") or params.get("id", "")
+    if name := params.get("securitygroupname") or params.get("name", ""):
+        known = next((one["id"] for one in world.own(account, _KIND) if one["name"] == name), name)
     return mine(world, account, _KIND, known, missing(command, _TABLE, known))

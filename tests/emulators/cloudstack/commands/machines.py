@@ -24,7 +24,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
     template = next((one for one in world.templates if one["id"] == params.get("templateid")), None)
     if template is None:
         raise Refusal(431, missing(command, "vm_template", params.get("templateid", "")), 4350)
-    _check_user_data(params.get("userdata", ""))
+    check_user_data(params.get("userdata", ""))
     name = params.get("name") or f"VM-{uuid4()}"
     if any(one["name"] == name for one in world.own(account, _KIND)):
         raise Refusal(431, f"The vm with hostName {name} already exists in the network domain", 4350)
@@ -48,11 +48,12 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "rootdevicetype": "ROOT",
         "passwordenabled": False,
         "keypairs": _key_pairs(world, account, params),
-        "securitygroup": _groups(world, account, params),
+        "securitygroup": my_groups(world, account, params),
         "nic": [world.nic(one) for one in _networks(world, account, params)],
         "tags": [],
     }
     world.add(account, _KIND, machine)
+    world.user_data[machine["id"]] = params.get("userdata", "")
     size = int(params.get("rootdisksize", 0)) * volumes.GIB or template["size"]
     root = volumes.new(world, account, zone, f"ROOT-{name}", size, state="Creating", kind="ROOT")
     root |= {"virtualmachineid": machine["id"], "deviceid": 0, "templateid": template["id"]}
@@ -96,7 +97,11 @@ def reboot(world: World, account: Account, params: Params) -> Item:
 def destroy(world: World, account: Account, params: Params) -> Item:
     if params.get("expunge", "false").lower() == "true" and account.role == "User":
         raise Refusal(531, "Parameter expunge can be passed by Admin only.", 4365)
-    machine = _mine(world, account, "destroyVirtualMachine", params["id"])
+    machine = my_machine(world, account, "destroyVirtualMachine", params["id"])
+    if machine.get("deleteprotection"):
+        raise Refusal(
+            431, f"Instance [id = {machine['id']}] has delete protection enabled and cannot be deleted.", 4350
+        )
     going = params.get("volumeids", "").split(",")
     machine["state"] = "Stopping"
 
@@ -108,8 +113,7 @@ def destroy(world: World, account: Account, params: Params) -> Item:
                 if volume["type"] == "ROOT" or volume["id"] in going:
                     volume["state"] = "Destroy"
                 else:
-                    volume.pop("virtualmachineid")
-                    volume.pop("deviceid", None)
+                    volumes.release(volume)
         return {"virtualmachine": machine}
 
     return world.begin("destroyVirtualMachine", account, finish, machine["id"])
@@ -118,7 +122,7 @@ def destroy(world: World, account: Account, params: Params) -> Item:
 def _change(
     world: World, account: Account, command: str, known: str, before: tuple[str, ...], state: str, after: str
 ) -> Item:
-    machine = _mine(world, account, command, known)
+    machine = my_machine(world, account, command, known)
     if machine["state"] not in before:
         raise Refusal(431, f"Unable to do {command} of VM {known}: it is in state {machine['state']}", 4350)
     machine["state"] = state
@@ -130,7 +134,7 @@ def _change(
     return world.begin(command, account, finish, known)
 
 
-def _mine(world: World, account: Account, command: str, known: str) -> Item:
+def my_machine(world: World, account: Account, command: str, known: str) -> Item:
     return mine(world, account, _KIND, known, missing(command, _TABLE, known))
 
 
@@ -155,7 +159,7 @@ def _networks(world: World, account: Account, params: Params) -> list[Item]:
     return own or [world.default_network(account)]
 
 
-def _groups(world: World, account: Account, params: Params) -> list[Item]:
+def my_groups(world: World, account: Account, params: Params) -> list[Item]:
     ids = [one for one in params.get("securitygroupids", "").split(",") if one]
     names = [one for one in params.get("securitygroupnames", "").split(",") if one]
     if ids and names:
@@ -171,7 +175,7 @@ def _groups(world: World, account: Account, params: Params) -> list[Item]:
     return [{"id": one["id"], "name": one["name"]} for one in found]
 
 
-def _check_user_data(text: str) -> None:
+def check_user_data(text: str) -> None:
     try:
         base64.b64decode(text, validate=True)
     except binascii.Error as error:

@@ -89,6 +89,12 @@ def attach_volume(world: World, account: Account, params: Params) -> Item:
     return world.begin("attachVolume", account, finish, volume["id"])
 
 
+def release(volume: Item) -> None:
+    """It is no machine's any more."""
+    for name in ("virtualmachineid", "vmname", "vmstate", "deviceid", "attached"):
+        volume.pop(name, None)
+
+
 @act("detachVolume")
 def detach_volume(world: World, account: Account, params: Params) -> Item:
     volume = _mine(world, account, params["id"])
@@ -98,8 +104,7 @@ def detach_volume(world: World, account: Account, params: Params) -> Item:
         raise Refusal(431, "Please specify a data volume, or a VM that is stopped", 4350)
 
     def finish() -> Item:
-        for name in ("virtualmachineid", "vmname", "vmstate", "deviceid", "attached"):
-            volume.pop(name, None)
+        release(volume)
         return {"volume": volume}
 
     return world.begin("detachVolume", account, finish, volume["id"])
