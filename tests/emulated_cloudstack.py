@@ -42,7 +42,7 @@ class Emulated:
     def close(self) -> None:
         self._cloud.close()
         self._stack.close()
-        assert [] == self.emulator.world.complaints
+        assert not self.emulator.world.complaints, sorted(set(self.emulator.world.complaints))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cloud, name)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from service import Service, environment
+from service import Service, ending, environment
 
 from isthmus import config, opening
 from isthmus.store import Store
@@ -47,11 +47,6 @@ class Served(Service):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        self.process.kill()
-        self.process.wait()
-
     def new_account(self, name: str) -> Account:
         settings = config.load(flags={"state": str(self.state)}, environ=self._more)
         store = Store.open(settings.store_url, opening.master_key(settings))
@@ -62,19 +57,9 @@ class Served(Service):
             store.close()
         return Account(account.id, credential.access_key, credential.secret, self.endpoint)
 
-    def end(self) -> None:
-        """Stop it, if it runs, by its own process id."""
-        if self.process.poll() is None:
-            self.stop()
 
-
-@contextmanager
-def serving(state: Path, *words: str, **more: str) -> Iterator[Served]:
-    served = Served(state, *words, **more)
-    try:
-        yield served
-    finally:
-        served.end()
+def serving(state: Path, *words: str, **more: str) -> AbstractContextManager[Served]:
+    return ending(Served(state, *words, **more))
 
 
 def clean_environment(**more: str) -> Mapping[str, str]:

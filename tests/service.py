@@ -13,9 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -105,6 +105,19 @@ class Service:
         self.process.send_signal(how)
         return self.process.wait(30)
 
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        """Stop it, if it runs, by its own process id."""
+        if self.process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.kill()
+
 
 class Answer:
     def __init__(self, status: int, headers: Mapping[str, str], body: str) -> None:
@@ -134,18 +147,20 @@ def parse(raw: bytes) -> Answer:
     return Answer(int(first.split()[1]), headers, body[:length].decode())
 
 
+S = TypeVar("S", bound=Service)
+
+
 @contextmanager
-def serving(state: Path, *words: str, **more: str) -> Iterator[Service]:
-    service = Service(state, *words, **more)
+def ending(service: S) -> Iterator[S]:
+    """End a service afterwards."""
     try:
         yield service
     finally:
-        if service.process.poll() is None:
-            service.process.terminate()
-            try:
-                service.process.wait(30)
-            except subprocess.TimeoutExpired:
-                service.process.kill()
+        service.end()
+
+
+def serving(state: Path, *words: str, **more: str) -> AbstractContextManager[Service]:
+    return ending(Service(state, *words, **more))
 
 
 def wait(met: Callable[[], Any], what: str, seconds: float = 30.0) -> None:

@@ -33,6 +33,7 @@ KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
         "security_groups": options.flag,
         "flavors": options.names,
         "volume_types": options.names,
+        "os_type": options.text,
     },
     "local": {"accelerator": options.choice("auto", "kvm", "tcg")},
     "memory": {"settle_ms": options.whole(0, 60_000)},

@@ -404,7 +404,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An SSH public key, in the one-line form of OpenSSH."""
+    """An SSH public key, in the one-line form of OpenSSH; `public` is empty where a cloud does not tell it."""
 
     native: str
     ref: str

@@ -296,3 +296,64 @@ def test_a_vpc_has_at_most_five_ranges_for_two_requests_at_once(build):
 
     [vpc] = ec2.describe_vpcs(VpcIds=[it.vpc])["Vpcs"]
     assert len(vpc["CidrBlockAssociationSet"]) == 5
+
+
+def joined(ec2):
+    """Two VPCs that are connected."""
+    it = asked(ec2)
+    accept(ec2, it)
+    return it
+
+
+def delete_second(ec2, it):
+    return ec2.delete_vpc(VpcId=it.second)
+
+
+TEARDOWNS = {
+    "a connection, and its network": (
+        joined,
+        lambda ec2, it: ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=it.peering),
+        delete_second,
+    ),
+    "a gateway, and its network": (exposed, detach, delete_vpc),
+    "an interface, and its subnet": (
+        exposed,
+        lambda ec2, it: ec2.delete_network_interface(NetworkInterfaceId=it.port),
+        lambda ec2, it: (delete_subnet(ec2, it), ec2.delete_route_table(RouteTableId=it.table)),
+    ),
+    "a route table, and its network": (
+        network,
+        lambda ec2, it: ec2.delete_route_table(RouteTableId=it.table),
+        lambda ec2, it: (
+            delete_subnet(ec2, it),
+            ec2.delete_network_acl(NetworkAclId=it.acl),
+            delete_vpc(ec2, it),
+        ),
+    ),
+    "a subnet, and its network": (
+        network,
+        delete_subnet,
+        lambda ec2, it: (
+            ec2.delete_route_table(RouteTableId=it.table),
+            ec2.delete_network_acl(NetworkAclId=it.acl),
+            delete_vpc(ec2, it),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TEARDOWNS)
+def test_what_is_taken_down_at_once_with_what_it_is_in_is_not_refused(build, case):
+    setting, one, other = TEARDOWNS[case]
+    house = build()
+    ec2 = house.client()
+    moment, came, done = 0, True, 0
+    while came:
+        it = setting(ec2)
+        answers = []
+        came = at_once(house, moment, lambda: answers.append(one(ec2, it)), lambda: other(ec2, it))  # noqa: B023
+        done += len(answers)
+        demand_whole(ec2)
+        clear(ec2)
+        moment += 1
+    assert done == moment > 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -123,26 +124,33 @@ def local_image(machines: list[Image]) -> Image:
     return machines[-1]
 
 
+@pytest.fixture(scope="session")
+def hosts(cloud: Cloud, plain: ServerSpec, patience: Patience, session: Any, other: Any) -> Iterator[Hosts]:
+    made = Hosts(Capability.SNAPSHOT_UNUSED in cloud.lacks, plain, patience)
+    yield made
+    made.clear()
+
+
 @pytest.fixture
-def made(session: Any, patience: Patience, zone: str) -> Iterator[Maker]:
+def made(session: Any, patience: Patience, zone: str, hosts: Hosts) -> Iterator[Maker]:
     """Makes things of the tenant; they are cleared away after the test."""
-    maker = Maker(session, patience, zone)
+    maker = Maker(session, patience, zone, partial(hosts.of, session))
     yield maker
     maker.clear()
 
 
 @pytest.fixture
-def theirs(other: Any, patience: Patience, zone: str) -> Iterator[Maker]:
+def theirs(other: Any, patience: Patience, zone: str, hosts: Hosts) -> Iterator[Maker]:
     """Makes things of the other tenant."""
-    maker = Maker(other, patience, zone)
+    maker = Maker(other, patience, zone, partial(hosts.of, other))
     yield maker
     maker.clear()
 
 
 @pytest.fixture(scope="session")
-def kept(session: Any, patience: Patience, zone: str) -> Iterator[Maker]:
+def kept(session: Any, patience: Patience, zone: str, hosts: Hosts) -> Iterator[Maker]:
     """Makes things that stay for all tests."""
-    maker = Maker(session, patience, zone)
+    maker = Maker(session, patience, zone, partial(hosts.of, session))
     yield maker
     maker.clear()
 
@@ -151,6 +159,31 @@ def kept(session: Any, patience: Patience, zone: str) -> Iterator[Maker]:
 def plain(image: Image, flavor: Flavor, zone: str) -> ServerSpec:
     """The spec of a server with nothing but a root disk; to be given a ref of its own."""
     return ServerSpec(word(), "conformance", image.native, flavor.native, zone, (root_disk(image),))
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Servers for volumes to have been on, where a cloud snapshots no others: one of each tenant that needs one."""
+
+    needed: bool
+    spec: ServerSpec
+    patience: Patience
+    made: dict[int, Maker] = field(default_factory=dict)
+    natives: dict[int, str] = field(default_factory=dict)
+
+    def of(self, session: Any) -> str:
+        """The native id of a tenant's, or empty where none is needed."""
+        if not self.needed:
+            return ""
+        if id(session) not in self.natives:
+            maker = self.made[id(session)] = Maker(session, self.patience, self.spec.zone, str)
+            server = maker.server(replace(self.spec, ref=word(), disks=(root_disk_of(self.spec),)))
+            self.natives[id(session)] = self.patience.server(session, server.native, ServerState.RUNNING).native
+        return self.natives[id(session)]
+
+    def clear(self) -> None:
+        for maker in self.made.values():
+            maker.clear()
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,8 @@ class Maker:
     session: Any
     patience: Patience
     zone: str
+    host: Callable[[], str]
+    """A server of the tenant, for a cloud that snapshots only volumes that were on one; empty: it snapshots all."""
     clearing: list[Callable[[], None]] = field(default_factory=list)
 
     def clear(self) -> None:
@@ -178,9 +180,19 @@ class Maker:
         self.later(lambda: self._clear_volume(volume.native))
         return self.patience.volume(self.session, volume.native)
 
+    def used(self, **changes: Any) -> Volume:
+        """A volume that can be snapshot."""
+        volume = self.volume(**changes)
+        if host := self.host():
+            self.session.volumes.attach_volume(volume.native, host, "/dev/sdu")
+            self.patience.attached(self.session, volume.native)
+            self.session.volumes.detach_volume(volume.native, host)
+            return self.patience.volume(self.session, volume.native)
+        return volume
+
     def snapshot(self, ref: str = "", volume: str = "", **changes: Any) -> Snapshot:
         """A completed snapshot."""
-        volume = volume or ("" if "source" in changes else self.volume().native)
+        volume = volume or ("" if "source" in changes else self.used().native)
         spec = replace(SnapshotSpec(ref or word(), volume), **changes)
         snapshot = self.session.volumes.create_snapshot(spec)
         self.later(lambda: self.session.volumes.delete_snapshot(snapshot.native))
@@ -271,10 +283,12 @@ class Maker:
         volumes.delete_volume(native)
 
     def _clear_firewall(self, firewall: Firewall) -> None:
+        """A cloud may take it for used for a while by servers that are gone: then it stays, without rules."""
         [now] = [one for one in self.session.firewalls.list_firewalls() if one.native == firewall.native] or [None]
         if now is not None:
             self.session.firewalls.remove_rules(now.native, now.rules)
-            self.session.firewalls.delete_firewall(now.native)
+            with suppress(Conflict):
+                self.session.firewalls.delete_firewall(now.native)
 
 
 def root_disk(image: Image, **changes: Any) -> DiskSpec:

@@ -128,7 +128,7 @@ def test_creates_at_the_same_moment_make_one_thing(
     else:
         # What it is made of is made first, and once.
         first: dict[str, Callable[[], Any]]
-        first = {"snapshot": made.volume, "image": made.snapshot, "subnet": made.network}
+        first = {"snapshot": made.used, "image": made.snapshot, "subnet": made.network}
         base = first[name]() if name in first else None
         with ThreadPoolExecutor(8) as threads:
             answers = tuple(threads.map(lambda _: concurrent(name, made, ref, base), range(8)))

@@ -56,6 +56,7 @@ def test_the_default_firewall_cannot_be_deleted(session: Any) -> None:
 
 
 @PEERS
+@pytest.mark.needs(Capability.DEFAULT_MEMBERS)
 def test_the_default_firewall_lets_in_its_members_and_lets_out_all(session: Any) -> None:
     """F2"""
     default = default_of(session)

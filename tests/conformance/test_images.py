@@ -110,7 +110,7 @@ def test_the_disks_of_an_image_of_a_server_can_be_changed_and_added_to(
 @OF_SNAPSHOT
 def test_an_image_of_a_snapshot_has_the_disks_asked_for(made: Maker) -> None:
     """I5"""
-    snapshot = made.snapshot(volume=made.volume(size=2).native).native
+    snapshot = made.snapshot(volume=made.used(size=2).native).native
     blank = ImageDisk("/dev/sdb", 1)
 
     image = made.image(disks=(ImageDisk("/dev/sda1", 0, snapshot), blank))

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from isthmus.errors import Conflict, Invalid
+from isthmus.providers import Capability
 
 from .kit import Maker, Patience, public_key, refused
 
@@ -20,6 +21,7 @@ def rsa_key() -> str:
     return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
+@pytest.mark.needs(Capability.KEY_PUBLIC)
 @pytest.mark.parametrize("public", [public_key, rsa_key], ids=["ed25519", "rsa"])
 def test_an_imported_key_comes_back_as_it_was(public: Any, session: Any, made: Maker) -> None:
     """K1"""

@@ -23,7 +23,7 @@ def natives(session: Any) -> set[str]:
 
 def test_a_new_snapshot_is_pending_and_then_completed(session: Any, made: Maker, patience: Patience) -> None:
     """S1"""
-    volume = made.volume()
+    volume = made.used()
     first = session.volumes.create_snapshot(SnapshotSpec(word(), volume.native, "as it was"))
     made.later(lambda: session.volumes.delete_snapshot(first.native))
 
@@ -53,7 +53,7 @@ def test_a_snapshot_of_an_attached_volume_leaves_it_in_use(base: Base, running: 
 
 def test_a_volume_of_a_snapshot_is_at_least_as_large(made: Maker) -> None:
     """S4"""
-    snapshot = made.snapshot(volume=made.volume(size=2).native)
+    snapshot = made.snapshot(volume=made.used(size=2).native)
 
     equal = made.volume(size=0, snapshot=snapshot.native)
     larger = made.volume(size=3, snapshot=snapshot.native)
@@ -78,7 +78,7 @@ def test_a_deleted_snapshot_is_gone_and_volumes_made_of_it_stay(session: Any, ma
 
 def test_a_snapshot_is_not_lost_with_its_volume(session: Any, made: Maker, patience: Patience) -> None:
     """S6"""
-    volume = made.volume().native
+    volume = made.used().native
     snapshot = made.snapshot(volume=volume).native
 
     code = ""
@@ -151,7 +151,7 @@ def test_a_snapshot_that_an_image_is_made_of_cannot_be_deleted(session: Any, mad
 @pytest.mark.needs(Capability.SNAPSHOT_COPY)
 def test_a_copy_of_a_snapshot_outlives_it(session: Any, made: Maker, patience: Patience) -> None:
     """S11"""
-    source = made.snapshot(volume=made.volume(size=2).native, description="as it was")
+    source = made.snapshot(volume=made.used(size=2).native, description="as it was")
 
     copy = made.snapshot(source=source.native, description="once more")
 

@@ -139,9 +139,11 @@ def _pair(record: Record, tags: Mapping[str, str]) -> KeyPair:
 
 
 def _adopted(cloud: str, key: Key) -> KeyPair:
+    """One whose public key the cloud does not tell has no fingerprint, and is said to be RSA, as most are."""
     kind = "ed25519" if key.public.startswith("ssh-ed25519") else "rsa"
     known = key.ref or adopt(Kind.KEY, cloud, key.native)
-    return KeyPair(known, key.name, kind, _fingerprint(key.public), key.public, key.created, NO_TAGS)
+    fingerprint = _fingerprint(key.public) if key.public else ""
+    return KeyPair(known, key.name, kind, fingerprint, key.public, key.created, NO_TAGS)
 
 
 def _fingerprint(public: str) -> str:

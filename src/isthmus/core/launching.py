@@ -219,7 +219,7 @@ def subnet_of(cx: Context, order: Order) -> Found[Subnet] | None:
             held = ports.own(cx, one.port)
             if held.noun.server:
                 raise Conflict(Kind.PORT, held.id, f"The interface {held.id} is in use.", "in-use")
-            found.append(networks.subnets(cx).by_native[held.cloud, held.noun.subnet])
+            found.append(ports.subnet_of(cx, held))
         elif one.subnet:
             found.append(networks.one_subnet(cx, one.subnet))
     if len({networks.place_of(cx, subnet).zone for subnet in found}) > 1:

@@ -46,10 +46,10 @@ def one_network(cx: Context, network: str) -> Found[Network]:
 
 
 def network_of(cx: Context, subnet: Found[Subnet]) -> Found[Network]:
-    """The network that a subnet is in. Raises NotFound if it went meanwhile."""
+    """The network that a subnet is in. Raises NotFound for a subnet that went with it meanwhile."""
     if found := networks(cx).by_native.get((subnet.cloud, subnet.noun.network)):
         return found
-    raise NotFound(Kind.NETWORK, subnet.noun.network)
+    raise NotFound(Kind.SUBNET, subnet.id)
 
 
 def subnets_of(cx: Context, network: Found[Network]) -> list[Found[Subnet]]:

@@ -12,7 +12,7 @@ from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Denied, NoCapacity, NotFound, QuotaExceeded
-from isthmus.model import Firewall, Port
+from isthmus.model import Firewall, Port, Subnet
 from isthmus.providers import Capability, Ports, PortSpec, Session
 
 OWNER = "kind"
@@ -139,6 +139,13 @@ def most(cx: Context) -> tuple[int, int]:
         limits.quota("interfaces_per_server") if able(Capability.PORTS) else 1,
         limits.quota("addresses_per_interface") if able(Capability.PORT_ADDRESSES) else 1,
     )
+
+
+def subnet_of(cx: Context, found: Found[Port]) -> Found[Subnet]:
+    """The subnet that a port is in. Raises NotFound for a port that went with it meanwhile."""
+    if within := networks.subnets(cx).by_native.get((found.cloud, found.noun.subnet)):
+        return within
+    raise NotFound(Kind.PORT, found.id)
 
 
 def guards(cx: Context, found: Found[Port]) -> list[Found[Firewall]]:

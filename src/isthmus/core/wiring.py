@@ -56,7 +56,10 @@ def _subnet(cx: Context, network: Found[Network], subnet: Found[Subnet]) -> Subn
 
 @contextmanager
 def changing(cx: Context, *known: str) -> Iterator[None]:
-    """Change records of these networks' wiring within; their clouds are told, and on a refusal nothing is changed."""
+    """Change records of these networks' wiring within; their clouds are told, and on a refusal nothing is changed.
+
+    A network that is deleted meanwhile need not be told: nothing was in it then, so the change has only taken away.
+    """
     with _turns[cx.account]:
         before = {one: compiled(cx, networks.one_network(cx, one)) for one in known if one}
         edits: list[Edit] = []
@@ -93,12 +96,15 @@ def settle(cx: Context, network: Found[Network]) -> None:
 
 
 def _tell(cx: Context, known: str, told: Wiring | None = None) -> None:
-    """Until what a network's cloud was told last is what there is: others change it, and delete subnets, meanwhile."""
-    while (now := compiled(cx, network := networks.one_network(cx, known))) != told:
+    """Until what a network's cloud was told last is what there is: others change it, and delete subnets, meanwhile.
+
+    A network that is gone is told nothing.
+    """
+    while (network := networks.networks(cx).by_id.get(known)) and (now := compiled(cx, network)) != told:
         try:
             networks.api(cx.session(network.cloud)).wire(network.noun.native, now)
         except NotFound:
-            if compiled(cx, network) == now:
+            if known in networks.networks(cx).by_id and compiled(cx, network) == now:
                 raise
         else:
             told = now

@@ -14,9 +14,13 @@ from uuid import uuid4
 from emulators.cloudstack.contract import commands
 
 Item = dict[str, Any]
+STAMP = "%Y-%m-%dT%H:%M:%S+0000"
+"""How CloudStack says a time."""
 CUT, SILENT, NEVER = "the connection is cut", "no answer", "a job that never ends"
 DOMAIN = "5f0c1f0e-7a51-4f6c-9d3e-3a9a0c0d0e0f"
 """Of all accounts."""
+_DEBIAN = str(uuid4())
+"""The kind of system on the operator's templates."""
 EXPUNGED = timedelta(days=1)
 """How long what was destroyed is still held: `expunge.delay`."""
 
@@ -78,6 +82,7 @@ class World:
     templates: list[Item]
     vpc_offerings: list[Item]
     network_offerings: list[Item]
+    os_types: list[Item]
     acl_lists: list[Item]
     """Those of all VPCs."""
     job_seconds: float = 0
@@ -95,6 +100,8 @@ class World:
     asked: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
     """Fields of the emulator's own answers that the contract does not know."""
+    shared: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Names of accounts that may use a template, by its id."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     disabled: set[str] = field(default_factory=set)
     """Ids of users and accounts that may do nothing."""
@@ -108,7 +115,7 @@ class World:
 
     def stamp(self) -> str:
         """Now, as CloudStack says it."""
-        return self.now().strftime("%Y-%m-%dT%H:%M:%S+0000")
+        return self.now().strftime(STAMP)
 
     def pass_by(self, seconds: float) -> None:
         """Let time go by at once."""
@@ -250,6 +257,7 @@ def world(*, groups: bool) -> World:
         [_template(zone, "debian", featured=True), _template(zone, "community", featured=False)],
         [{"id": str(uuid4()), "name": "Default VPC offering", "state": "Enabled", "isdefault": True}],
         [_network_offering("ForVpc", for_vpc=True), _network_offering("Isolated", for_vpc=False)],
+        [{"id": str(uuid4()), "description": name} for name in ("Other Linux (64-bit)", "Other (64-bit)")],
         [{"id": str(uuid4()), "name": name, "description": name} for name in ("default_allow", "default_deny")],
     )
 
@@ -292,6 +300,7 @@ def _template(zone: Item, name: str, *, featured: bool) -> Item:
         "crossZones": True,
         "format": "QCOW2",
         "hypervisor": "KVM",
+        "ostypeid": _DEBIAN,
         "ostypename": "Debian GNU/Linux 12 (64-bit)",
         "passwordenabled": False,
         "size": 2 * 1024**3,

@@ -165,7 +165,8 @@ def delete_network_interface(cx: Context, req: DeleteNetworkInterfaceRequestType
     if found.noun.server:
         raise AwsError("InvalidParameterValue", f"Network interface '{found.id}' is currently in use.")
     ports.delete(cx, found)
-    wiring.settle(cx, networks.networks(cx).by_native[found.cloud, found.noun.network])
+    if network := networks.networks(cx).by_native.get((found.cloud, found.noun.network)):  # others may delete it next
+        wiring.settle(cx, network)
     return {}
 
 

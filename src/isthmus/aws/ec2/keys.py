@@ -82,11 +82,11 @@ def render(pair: KeyPair, *, public: bool = False) -> KeyPairInfoTypeDef:
         "KeyPairId": pair.id,
         "KeyName": pair.name,
         "KeyType": kind,
-        "KeyFingerprint": pair.fingerprint,
+        **({"KeyFingerprint": pair.fingerprint} if pair.fingerprint else {}),
         "CreateTime": pair.created,
         "Tags": tag_set(pair.tags),  # type: ignore[typeddict-item]
     }
-    if public:
+    if public and pair.public:
         said["PublicKey"] = f"{pair.public} {pair.name}"
     return said
 

@@ -18,7 +18,7 @@ from isthmus.context import Context
 from isthmus.core import instances, volumes
 from isthmus.core.ids import Kind, adopt
 from isthmus.core.instance import Instance
-from isthmus.core.registry import Found
+from isthmus.core.registry import Found, Native
 from isthmus.core.volumes import VolumeOrder
 from isthmus.model import Attachment, ServerState, Volume
 
@@ -129,11 +129,12 @@ def attach_volume(cx: Context, req: AttachVolumeRequestTypeDef) -> Mapping[str, 
 @ec2.action("DetachVolume")
 def detach_volume(cx: Context, req: DetachVolumeRequestTypeDef) -> Mapping[str, Any]:
     found = volumes.one_volume(cx, req["VolumeId"])
+    known = instances.index(cx).by_native
     wanted = instances.pick(cx, [req["InstanceId"]]) if req.get("InstanceId") else []
-    held = _held(found, wanted)
+    held = _held(found, known, wanted)
     if req.get("Device") and req["Device"] != held.device:
         raise AwsError("InvalidAttachment.NotFound", f"{found.id} is not attached as {req['Device']}.")
-    one = instances.index(cx).by_native[(found.cloud, held.server)]
+    one = known[found.cloud, held.server]
     if held.device == one.server.root_device and one.server.state is not ServerState.STOPPED:
         raise AwsError("OperationNotPermitted", f"Unable to detach root volume '{found.id}' from instance '{one.id}'")
     before = volumes.detach(cx, found.id, held.server, force=req.get("Force", False))
@@ -207,13 +208,15 @@ def own_iops(kind: str, size: int) -> int:
     return min(max(3 * size, 100), 16000) if kind == "gp2" else _BASE_IOPS.get(kind, 0)
 
 
-def _held(found: Found[Volume], wanted: list[Instance]) -> Attachment:
+def _held(found: Found[Volume], known: Mapping[Native, Instance], wanted: list[Instance]) -> Attachment:
+    """Where a volume is attached; with an instance that is gone, its attachment goes too."""
+    there = [held for held in found.noun.attachments if (found.cloud, held.server) in known]
     natives = [one.server.native for one in wanted]
-    for held in found.noun.attachments:
+    for held in there:
         if not natives or held.server in natives:
             return held
     where = f" from instance {wanted[0].id}" if wanted else ""
-    if wanted and found.noun.attachments:
+    if wanted and there:
         raise AwsError("InvalidAttachment.NotFound", f"Unable to detach volume {found.id}{where}: it is not attached.")
     raise AwsError("IncorrectState", f"Volume '{found.id}' is in the 'available' state.")
 

@@ -12,24 +12,47 @@ from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
 from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Wire
-from isthmus.providers.cloudstack.credentials import Credentials, Signer
+from isthmus.providers.cloudstack.credentials import Credentials, Owner, Signer
+from isthmus.providers.cloudstack.firewalls import CloudStackFirewalls
+from isthmus.providers.cloudstack.going import Going
 from isthmus.providers.cloudstack.images import CloudStackImages
+from isthmus.providers.cloudstack.keys import CloudStackKeys
+from isthmus.providers.cloudstack.networks import SharedNetworks
+from isthmus.providers.cloudstack.ports import CloudStackPorts
 from isthmus.providers.cloudstack.servers import CloudStackCompute
 from isthmus.providers.cloudstack.signing import Keys
 from isthmus.providers.cloudstack.tenant import Tenant
+from isthmus.providers.cloudstack.volumes import CloudStackVolumes
 
 LACKS = MappingProxyType(
     {
-        Capability.LAUNCH: "servers of CloudStack cannot be made here yet: deploy them there",
         Capability.CONSOLE: "CloudStack keeps no text of consoles: open the server's console in its own interface",
         Capability.PASSWORD: "CloudStack encrypts passwords in another way: reset the password in its own interface",
-        Capability.RESIZE: "servers of CloudStack cannot be resized here yet: scale them there",
         Capability.KERNEL: "CloudStack boots what is in a template: make a template with the kernel in it",
-        Capability.IMAGE_OF_SERVER: "images of servers cannot be made here yet: make a template in CloudStack",
-        Capability.IMAGE_OF_SNAPSHOT: "images of snapshots cannot be made here yet: make a template in CloudStack",
-        Capability.IMAGE_SHARE: "images cannot be shared here yet: share the template in CloudStack",
-        Capability.IMAGE_COPY: "images cannot be copied here yet: copy the template in CloudStack",
-        Capability.IMAGE_IMPORT: "CloudStack fetches images from a URL: register a template there",
+        Capability.ROOT_KEPT: "CloudStack deletes a root disk with its server: make a snapshot of it before",
+        Capability.PORTS: "CloudStack's interfaces are those of servers, made with them: name a subnet at launch",
+        Capability.PORT_ADDRESSES: "CloudStack's interfaces have one address here: use a server for each address",
+        Capability.PORT_FIREWALLS: "CloudStack changes no groups of what runs: change the rules of the groups",
+        Capability.KEY_PUBLIC: "CloudStack tells fingerprints of keys alone: keep the public key where it was made",
+        Capability.DEFAULT_MEMBERS: "CloudStack's default groups let in nobody: add a rule for the group's own members",
+        Capability.SNAPSHOT_UNUSED: "CloudStack makes a volume's data as it is first attached: attach it once",
+        Capability.SNAPSHOT_SHARE: "CloudStack's snapshots are their account's alone: share an image of one",
+        Capability.SNAPSHOT_COPY: "CloudStack copies snapshots between zones alone: snapshot a volume of one",
+        Capability.VOLUME_RETYPE: "CloudStack moves data for another offering: make a volume of a snapshot",
+        Capability.VOLUME_COPY: "CloudStack copies no volumes: make a snapshot, and a volume of that",
+        Capability.MULTI_ATTACH: "CloudStack has a volume on one server: attach one volume to each server",
+        Capability.ENCRYPTION: "CloudStack encrypts what its offerings say: choose a type of volume that does",
+        Capability.IMAGE_OF_SERVER: "CloudStack makes templates of one disk: make an image of a snapshot of each",
+        Capability.IMAGE_SHARE_SNAPSHOTS: "CloudStack's snapshots are their account's alone: share images of one disk",
+        Capability.IMAGE_COPY: "CloudStack copies templates between zones alone: make an image of the snapshot again",
+        Capability.IMAGE_IMPORT: "CloudStack fetches templates from a URL: register the file there",
+        Capability.PLACEMENT: "affinity groups of CloudStack are not used yet: add servers to one there",
+        Capability.ACLS: "CloudStack's filters keep state: use security groups",
+        Capability.DHCP: "CloudStack's networks have the domain and name servers of their zone: ask its operator",
+        Capability.PEERING: "CloudStack has no peerings of networks: use one network",
+        Capability.NETWORKS: "zones with security groups have one network that all share: use one with VPCs",
+        Capability.NETWORK_RANGES: "CloudStack's networks have the ranges that their operator gave them",
+        Capability.ROUTES: "CloudStack's shared networks have one way out: it cannot be changed",
     }
 )
 
@@ -62,6 +85,8 @@ class Options:
     """Whether the zones have security groups; else they have VPCs. Zones of both kinds are two clouds."""
     flavors: Mapping[str, str] = field(default_factory=dict)
     """Names of instance types, each with the name of a service offering."""
+    os_type: str = "Other Linux (64-bit)"
+    """The kind of system, by CloudStack's name, on images of volumes of which it knows none."""
     volume_types: Mapping[str, str] = field(default_factory=dict)
     """Names of volume types, each with the name of a disk offering."""
 
@@ -75,6 +100,7 @@ class CloudStack:
         self.options = options
         self._wire = Wire(options.url, verify=options.verify, seconds=options.timeout)
         self._credentials = Credentials(self._wire, options.admin)
+        self.going = Going()
         self._turns = [threading.Lock() for _ in range(_TURNS)]
 
     @property
@@ -108,6 +134,14 @@ class CloudStack:
 
     def _session(self, signer: Signer) -> CloudStackSession:
         return CloudStackSession(self, Tenant(Client(self._wire, signer.keys), signer.owner))
+
+    def owner_of(self, tenant: str) -> Owner | None:
+        """Who a tenant is in CloudStack, if it has been here."""
+        return self._credentials.owner_of(tenant)
+
+    def tenant_named(self, name: str, domain: str) -> str:
+        """The tenant that an account is, if it has been here; else empty."""
+        return self._credentials.tenant_named(name, domain)
 
     def turn(self, ref: str) -> threading.Lock:
         """One at a time for each ref: what is asked for twice at once is made once."""
@@ -146,12 +180,13 @@ class CloudStackSession:
         self._tenant = tenant
         self.compute = CloudStackCompute(cloud, tenant)
         self.images = CloudStackImages(cloud, tenant)
-        self.volumes = None
-        self.networks = None
-        self.ports = None
-        self.firewalls = None
+        self.volumes = CloudStackVolumes(cloud, tenant)
+        self.keys = CloudStackKeys(cloud, tenant)
+        self.ports = CloudStackPorts(cloud, tenant)
+        grouped = cloud.options.security_groups
+        self.networks = SharedNetworks(cloud, tenant) if grouped else None
+        self.firewalls = CloudStackFirewalls(cloud, tenant) if grouped else None
         self.addresses = None
-        self.keys = None
         self.metrics = None
 
     def once(self) -> CloudStackSession:

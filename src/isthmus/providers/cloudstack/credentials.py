@@ -65,6 +65,8 @@ class Credentials:
         """The API key that each tenant signed with last."""
         self._owners: OrderedDict[bytes, Owner] = OrderedDict()
         """Whose the keys are that an operator kept, by their digests."""
+        self._named: OrderedDict[tuple[str, str], Owner] = OrderedDict()
+        """Who has been here, by names and domains."""
 
     def admit(self, request: SignedRequest) -> Signer | None:
         """Who signed. Raises Unavailable if CloudStack is away, or does not tell."""
@@ -73,9 +75,11 @@ class Credentials:
         told = self._secrets.verified(request)
         if told is None:
             return None
+        found = _signer(told, request.access_key)
         with self._lock:
             _remember(self._latest, told.tenant, request.access_key)
-        return _signer(told, request.access_key)
+            self._see(found.owner)
+        return found
 
     def latest(self, tenant: str) -> Signer:
         """For work that goes on after a request: the pair that a tenant signed with last. Raises Unavailable."""
@@ -92,7 +96,22 @@ class Credentials:
             known = owner(Client(self._wire, keys), keys.api)
             with self._lock:
                 _remember(self._owners, digest, known)
+                self._see(known)
         return known
+
+    def owner_of(self, tenant: str) -> Owner | None:
+        """Who a tenant is, if it has been here."""
+        with self._lock:
+            return next((one for one in self._named.values() if one.tenant == tenant), None)
+
+    def tenant_named(self, name: str, domain: str) -> str:
+        """The tenant of a name in a domain, if it has been here; else empty."""
+        with self._lock:
+            found = self._named.get((name, domain))
+        return found.tenant if found else ""
+
+    def _see(self, one: Owner) -> None:
+        _remember(self._named, (one.name, one.domain), one)
 
     def missing(self) -> str:
         """Why the administrator's keys cannot find out who signs, or empty."""

@@ -1,27 +1,38 @@
-"""CloudStack's templates as images. Source: CloudStack's listTemplates; a template is listed once for each zone."""
+"""CloudStack's templates as images. Source: CloudStack's API; a template is listed once for each zone.
+
+A template has the contents of a root disk. What else an image says of disks is in the details of the template, written
+with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from isthmus.errors import NotFound, Unsupported
+from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
 from isthmus.model import Image, ImageDisk, ImageState
 from isthmus.providers import Capability, ImageSpec, ImportSpec
+from isthmus.providers.cloudstack import snapshots
 from isthmus.providers.cloudstack.client import Client, Item
+from isthmus.providers.cloudstack.notes import gibibytes, moment
 from isthmus.providers.cloudstack.tenant import Tenant
-from isthmus.together import together
+from isthmus.together import for_each, together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
 FILTERS = ("self", "sharedexecutable", "featured", "community")
 """Whose templates are asked for: the tenant's own, those shared with it, and the public ones of two kinds."""
-GIB = 1024**3
+DETAIL = "isthmus-image"
+"""The detail of a template that holds what was asked for."""
+LONGEST = 1024
+"""Characters of a detail."""
+ROOT_DEVICE = "/dev/sda1"
 _FAILED = ("error", "fail", "abandon")
-ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "i686": "i386"}
+_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "i686": "i386"}
 """CloudStack's words since its version 4.20, and ours."""
 
 
@@ -32,62 +43,218 @@ class CloudStackImages:
         self._client = tenant.client
 
     def list_images(self, natives: Collection[str] | None = None) -> Sequence[Image]:
-        found = [_image(self._tenant, zoned) for zoned in templates(self._client).values()]
-        found.sort(key=lambda image: (image.created, image.native))
-        return [image for image in found if natives is None or image.native in natives]
+        found = [one for one in templates(self._tenant).values() if natives is None or one["id"] in natives]
+        private = [one for one in found if self._tenant.owner.has(one) and not one.get("ispublic")]
+        shared = dict(zip((one["id"] for one in private), for_each(self._shared_with, private), strict=True))
+        made = [self._image(one, shared.get(one["id"], ())) for one in found]
+        return sorted(made, key=lambda image: (image.created, image.native))
 
-    def create_image(self, spec: ImageSpec) -> NoReturn:  # noqa: ARG002
-        raise Unsupported(self._cloud.lacks[Capability.IMAGE_OF_SERVER])
+    def create_image(self, spec: ImageSpec) -> Image:
+        if spec.server:
+            raise Unsupported(self._cloud.lacks[Capability.IMAGE_OF_SERVER])
+        if spec.source:
+            raise Unsupported(self._cloud.lacks[Capability.IMAGE_COPY])
+        if not spec.ref:
+            raise Invalid("an image needs a ref", "ref")
+        with self._cloud.turn(spec.ref):
+            native = self._by_ref(spec.ref) or self._make(spec)
+        for made in self.list_images([native]):
+            return made
+        raise NotFound("image", native)
 
     def import_image(self, spec: ImportSpec) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.IMAGE_IMPORT])
 
-    def describe_image(self, native: str, description: str) -> NoReturn:  # noqa: ARG002
-        self._demand(native)
-        raise Unsupported("Templates of CloudStack cannot be described here yet: do it there.")
+    def describe_image(self, native: str, description: str) -> None:
+        own = self._own(native)
+        self._client.do("updateTemplate", "image", native, id=native, displaytext=description or own["name"])
 
-    def share_image(self, native: str, *, public: bool, tenants: Sequence[str]) -> NoReturn:  # noqa: ARG002
-        raise Unsupported(self._cloud.lacks[Capability.IMAGE_SHARE])
+    def share_image(self, native: str, *, public: bool, tenants: Sequence[str]) -> None:
+        """Whom it was shared with before is forgotten; nobody is meanwhile who shall not be."""
+        own = self._own(native)
+        names = [self._account(one) for one in tenants]
+        if (public or names) and any(disk.snapshot for disk in _noted_disks(own)[1:]):
+            raise Unsupported(self._cloud.lacks[Capability.IMAGE_SHARE_SNAPSHOTS])
+        if before := [one for one in self._accounts(own) if one not in names]:
+            self._permit(native, op="remove", accounts=before)
+        if bool(own.get("ispublic")) != public:
+            self._permit(native, ispublic=public)
+        if names:
+            self._permit(native, op="add", accounts=names)
 
     def delete_image(self, native: str) -> None:
-        if self.list_images([native]):
-            raise Unsupported("Templates of CloudStack cannot be deleted here yet: do it there.")
+        """Servers of it stay as they are."""
+        for found in self._seen(native):
+            self._demand_own(found)
+            self._client.do("deleteTemplate", "image", native, id=native)
 
-    def _demand(self, native: str) -> None:
-        if not self.list_images([native]):
-            raise NotFound("image", native[:64])
+    def _by_ref(self, ref: str) -> str:
+        return next((one["id"] for one in own(self._tenant) if _noted(one).get("ref") == ref), "")
+
+    def _make(self, spec: ImageSpec) -> str:
+        """Of snapshots: the root disk's contents are those of the first one."""
+        disks = [self._sized(one) for one in spec.disks]
+        if not disks or not disks[0].snapshot:
+            raise Invalid("an image needs the snapshot of its root disk", "disks")
+        if spec.kernel or spec.ramdisk:
+            raise Unsupported(self._cloud.lacks[Capability.KERNEL])
+        root = disks[0].snapshot
+        begun = self._client.begin(
+            "createTemplate",
+            "image",
+            spec.ref,
+            name=spec.name,
+            displaytext=spec.description or spec.name,
+            snapshotid=root,
+            ostypeid=snapshots.os_type(self._tenant, root) or self._os_type(),
+            details=_note(spec.ref, disks),
+        )
+        return str(begun["id"])
+
+    def _sized(self, disk: ImageDisk) -> ImageDisk:
+        """A disk as large as its snapshot, unless it is to be larger. Raises NotFound, Conflict, Invalid."""
+        if not disk.snapshot:
+            return disk
+        least = snapshots.usable(self._tenant, disk.snapshot)
+        if disk.size and disk.size < least:
+            raise Invalid(f"a disk of the snapshot {disk.snapshot} has at least {least} GiB", "size")
+        return ImageDisk(disk.device, disk.size or least, disk.snapshot, disk.type, disk.delete_with_server)
+
+    def _os_type(self) -> str:
+        """The kind of system that the settings name for images of which CloudStack knows none."""
+        wanted = self._cloud.options.os_type
+        for one in self._client.every("listOsTypes", "ostype", description=wanted):
+            if one["description"] == wanted:
+                return str(one["id"])
+        raise Unsupported(f"The cloud knows no system {wanted}: its operator can name another as os_type.")
+
+    def _seen(self, native: str) -> list[Item]:
+        found = templates(self._tenant).get(native)
+        return [found] if found else []
+
+    def _own(self, native: str) -> Item:
+        for found in self._seen(native):
+            return self._demand_own(found)
+        raise NotFound("image", native[:64])
+
+    def _demand_own(self, item: Item) -> Item:
+        if not self._tenant.owner.has(item):
+            raise Denied("this image is another account's")
+        return item
+
+    def _permit(self, native: str, **params: Any) -> None:
+        self._client.do("updateTemplatePermissions", "image", native, id=native, **params)
+
+    def _accounts(self, item: Item) -> list[str]:
+        said = self._client.read("listTemplatePermissions", "image", item["id"], id=item["id"])
+        return list(said.get("templatepermission", {}).get("account", ()))
+
+    def _shared_with(self, item: Item) -> tuple[str, ...]:
+        names = self._accounts(item)
+        return tuple(native for one in names if (native := self._cloud.tenant_named(one, self._tenant.owner.domain)))
+
+    def _account(self, tenant: str) -> str:
+        """The name of an account: in CloudStack images are shared within a domain. Raises Denied."""
+        found = self._cloud.owner_of(tenant)
+        if found is None:
+            raise Denied("This account has not been seen on CloudStack yet: it has to sign a request there first.")
+        if found.domain != self._tenant.owner.domain:
+            raise Denied("CloudStack shares images among the accounts of one domain alone.")
+        return found.name
+
+    def _image(self, item: Item, shared: tuple[str, ...]) -> Image:
+        said, disks = _noted(item), _noted_disks(item)
+        name = item["name"]
+        text = item.get("displaytext", "")
+        return Image(
+            native=item["id"],
+            ref=said.get("ref", ""),
+            name=name,
+            state=_state(item),
+            owner=self._tenant.native if self._tenant.owner.has(item) else item.get("accountid", ""),
+            created=moment(item.get("created")),
+            description="" if text == name else text,
+            architecture=_architecture(item),
+            platform="windows" if "windows" in item.get("ostypename", "").lower() else "",
+            public=bool(item.get("ispublic")),
+            shared_with=shared,
+            root_device=disks[0].device,
+            disks=tuple(disks),
+            reason="" if item.get("isready") else item.get("status", ""),
+        )
 
 
-def templates(client: Client) -> Mapping[str, list[Item]]:
-    """All that the tenant sees by their ids, each as it is in every zone."""
-    asks = [partial(client.every, "listTemplates", "template", templatefilter=one) for one in FILTERS]
-    found: dict[str, dict[str, Item]] = {}
-    for listed in together(*asks):
-        for one in listed:
-            if one.get("templatetype") != "SYSTEM":
-                found.setdefault(one["id"], {})[one.get("zoneid", "")] = one
-    return {native: list(zoned.values()) for native, zoned in found.items()}
+def asks(client: Client) -> list[Callable[[], list[Item]]]:
+    """What is asked for all templates that the tenant sees."""
+    return [partial(client.every, "listTemplates", "template", templatefilter=one) for one in FILTERS]
 
 
-def _image(tenant: Tenant, zoned: Sequence[Item]) -> Image:
-    """One template of all zones: it is ready once it is so in one."""
-    item = next((one for one in zoned if one.get("isready")), zoned[0])
-    owner = tenant.native if tenant.owner.has(item) else item.get("accountid", "")
-    root = ImageDisk("/dev/sda1", -(-item.get("size", 0) // GIB))
-    return Image(
-        native=item["id"],
-        ref="",
-        name=item["name"],
-        state=_state(item),
-        owner=owner,
-        created=moment(item.get("created", "")),
-        description=item.get("displaytext", ""),
-        architecture=_architecture(item),
-        platform="windows" if "windows" in item.get("ostypename", "").lower() else "",
-        public=bool(item.get("ispublic")),
-        disks=(root,),
-        reason="" if item.get("isready") else item.get("status", ""),
-    )
+def templates(tenant: Tenant) -> Mapping[str, Item]:
+    """All that the tenant sees, by their ids; of several zones one where it is ready."""
+    return _merged(together(*asks(tenant.client)))
+
+
+def own(tenant: Tenant) -> Sequence[Item]:
+    return list(_merged([tenant.all("listTemplates", "template", templatefilter="self")]).values())
+
+
+def _merged(lists: Sequence[Sequence[Item]]) -> Mapping[str, Item]:
+    found: dict[str, Item] = {}
+    for one in chain.from_iterable(lists):
+        if one.get("templatetype") != "SYSTEM" and not found.get(one["id"], {}).get("isready"):
+            found[one["id"]] = one
+    return found
+
+
+def template(lists: Sequence[Sequence[Item]], native: str) -> Item:
+    """What a server can be made of, among the answers to `asks`. Raises NotFound, Conflict."""
+    found = _merged(lists).get(native)
+    if found is None:
+        raise NotFound("image", native[:64])
+    if not found.get("isready"):
+        raise Conflict("image", native, f"the image {native} is not ready: {found.get('status', '')}")
+    return found
+
+
+def made_of(tenant: Tenant, snapshot: str) -> str:
+    """The image that needs a snapshot, or empty."""
+    for one in own(tenant):
+        if any(disk.snapshot == snapshot for disk in _noted_disks(one)):
+            return str(one["id"])
+    return ""
+
+
+def size_of(template: Item) -> int:
+    """In GiB, of its root disk."""
+    return gibibytes(template.get("size"))
+
+
+def _note(ref: str, disks: Sequence[ImageDisk]) -> Mapping[str, str]:
+    said = [[one.device, one.size, one.snapshot, one.type, int(one.delete_with_server)] for one in disks]
+    text = json.dumps({"ref": ref, "disks": said}, separators=(",", ":"))
+    if len(text) > LONGEST:
+        raise Invalid(f"CloudStack has room for fewer disks of an image than {len(disks)}", "disks")
+    return {DETAIL: text}
+
+
+def _noted(item: Item) -> dict[str, Any]:
+    try:
+        said = json.loads(item.get("details", {}).get(DETAIL, "{}"))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _noted_disks(item: Item) -> list[ImageDisk]:
+    """The root disk first: as asked for, or of the template's own size."""
+    try:
+        disks = [
+            ImageDisk(device, size, snapshot, type, bool(going))
+            for device, size, snapshot, type, going in _noted(item).get("disks", ())
+        ]
+    except (TypeError, ValueError):
+        disks = []
+    return disks or [ImageDisk(ROOT_DEVICE, size_of(item))]
 
 
 def _state(item: Item) -> ImageState:
@@ -98,11 +265,6 @@ def _state(item: Item) -> ImageState:
 
 
 def _architecture(item: Item) -> str:
-    if said := ARCHITECTURES.get(item.get("arch", "")):
+    if said := _ARCHITECTURES.get(item.get("arch", "")):
         return said
     return "i386" if "(32-bit)" in item.get("ostypename", "") else "x86_64"
-
-
-def moment(text: str) -> datetime:
-    """A time as CloudStack says it: 2026-01-02T03:04:05+0000."""
-    return datetime.fromisoformat(text).astimezone(UTC) if text else datetime.fromtimestamp(0, UTC)

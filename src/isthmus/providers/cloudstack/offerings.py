@@ -1,44 +1,44 @@
-"""What the operator of a CloudStack offers: zones and sizes."""
+"""What the operator of a CloudStack offers: zones, and sizes of servers and of disks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from isthmus.errors import Invalid, Unavailable
+from isthmus.errors import Invalid, Unavailable, Unsupported
 from isthmus.model import Flavor, Zone
 from isthmus.providers.cloudstack.client import Client, Item
 
+if TYPE_CHECKING:
+    from isthmus.providers.cloudstack.cloud import CloudStack
 
-def zones(client: Client, names: Sequence[str], *, grouped: bool) -> Mapping[str, Item]:
+
+def zones(client: Client, cloud: CloudStack) -> Mapping[str, Item]:
     """The configured zones that there are, by their names. Raises Unavailable for those of the other kind."""
-    found = {str(one["name"]): one for one in client.every("listZones", "zone") if one["name"] in names}
+    found = {str(one["name"]): one for one in client.every("listZones", "zone") if one["name"] in cloud.zones}
     for name, one in found.items():
-        if bool(one.get("securitygroupsenabled")) != grouped:
-            has = "has no" if grouped else "has"
+        if bool(one.get("securitygroupsenabled")) != cloud.options.security_groups:
+            has = "has no" if cloud.options.security_groups else "has"
             raise Unavailable(f"The zone {name} {has} security groups, unlike its cloud's settings say.")
     return found
 
 
-def listed_zones(client: Client, names: Sequence[str], *, grouped: bool) -> Sequence[Zone]:
-    up = zones(client, names, grouped=grouped)
-    return [Zone(name, name in up and up[name].get("allocationstate") == "Enabled") for name in names]
+def listed_zones(client: Client, cloud: CloudStack) -> Sequence[Zone]:
+    up = zones(client, cloud)
+    return [Zone(name, name in up and up[name].get("allocationstate") == "Enabled") for name in cloud.zones]
 
 
-def zone_id(client: Client, names: Sequence[str], zone: str, *, grouped: bool) -> str:
+def zone(client: Client, cloud: CloudStack, name: str) -> Item:
     """Raises Invalid for a zone that there is not."""
-    found = zones(client, names, grouped=grouped)
-    if zone not in found:
-        raise Invalid(f"there is no zone {zone}", "zone")
-    return str(found[zone]["id"])
+    found = zones(client, cloud)
+    if name not in found:
+        raise Invalid(f"there is no zone {name}", "zone")
+    return found[name]
 
 
 def flavors(client: Client, ours: Mapping[str, str]) -> Sequence[Flavor]:
-    """Under the names of the operator's map, which has offerings by names or ids, and else under their own.
-
-    Those whose size is chosen at each launch are left out: no instance type can be.
-    """
+    """Under the names of the operator's map, which has offerings by names or ids, and else under their own."""
     names = {theirs: name for name, theirs in ours.items()}
-    listed = client.every("listServiceOfferings", "serviceoffering")
     return [
         Flavor(
             one["id"],
@@ -47,6 +47,34 @@ def flavors(client: Client, ours: Mapping[str, str]) -> Sequence[Flavor]:
             one["memory"],
             one.get("rootdisksize", 0),
         )
-        for one in listed
-        if not one.get("iscustomized") and not one.get("issystem")
+        for one in _sizes(client)
     ]
+
+
+def flavor(client: Client, native: str) -> Item:
+    """Raises Invalid for a size that there is not."""
+    for one in _sizes(client):
+        if one["id"] == native:
+            return one
+    raise Invalid(f"there is no flavor {native[:64]}", "flavor")
+
+
+def _sizes(client: Client) -> list[Item]:
+    """Service offerings but those whose size is chosen at each launch: no instance type can be."""
+    listed = client.every("listServiceOfferings", "serviceoffering")
+    return [one for one in listed if not one.get("iscustomized") and not one.get("issystem")]
+
+
+def disk(client: Client, ours: Mapping[str, str], kind: str) -> Item:
+    """The disk offering of a type of volumes: the one that the operator's map has, else the first that has no size of
+    its own. Raises Invalid, Unsupported."""
+    listed = client.every("listDiskOfferings", "diskoffering")
+    if wanted := ours.get(kind):
+        for one in listed:
+            if wanted in (one["id"], one["name"]):
+                return one
+        raise Invalid(f"the disk offering {wanted} of the type {kind} is not there", "type")
+    for one in sorted(listed, key=lambda one: str(one["name"])):
+        if one.get("iscustomized") and not one.get("iscustomizediops"):
+            return one
+    raise Unsupported("The cloud offers no disks of a size of one's own: its operator can add a custom disk offering.")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
-from isthmus.errors import Conflict, NotFound, Unsupported
-from isthmus.model import Flavor, Server, ServerState, Zone
+from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
+from isthmus.model import Flavor, Port, Server, ServerState, Zone
 from isthmus.providers import Capability, ServerSpec
-from isthmus.providers.cloudstack import offerings
+from isthmus.providers.cloudstack import launches, offerings, places
 from isthmus.providers.cloudstack.client import Item
-from isthmus.providers.cloudstack.images import moment
-from isthmus.providers.cloudstack.tenant import Tenant
+from isthmus.providers.cloudstack.networks import SHARED
+from isthmus.providers.cloudstack.notes import moment
+from isthmus.providers.cloudstack.tenant import Tenant, busy
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
@@ -31,6 +33,8 @@ GONE = frozenset({"Destroyed", "Expunging"})
 """Those that only administrators are shown, unless the cloud's settings say otherwise."""
 DETAILS = ("nics", "secgrp", "affgrp", "servoff", "tmpl")
 """The parts of a virtual machine that are asked for: the others, such as statistics, cost the server much."""
+LAUNCHING = timedelta(minutes=10)
+"""How long a new virtual machine is taken for one that is being started, while CloudStack works on it."""
 
 
 class CloudStackCompute:
@@ -40,19 +44,26 @@ class CloudStackCompute:
         self._client = tenant.client
 
     def list_zones(self) -> Sequence[Zone]:
-        return offerings.listed_zones(self._client, self._cloud.zones, grouped=self._cloud.options.security_groups)
+        return offerings.listed_zones(self._client, self._cloud)
 
     def list_flavors(self) -> Sequence[Flavor]:
         return offerings.flavors(self._client, self._cloud.options.flavors)
 
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
-        return [_server(one) for one in machines(self._tenant, natives)]
+        return [self._server(one) for one in machines(self._tenant, natives)]
 
     def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
         """CloudStack deploys each by itself."""
 
-    def create_server(self, spec: ServerSpec) -> NoReturn:  # noqa: ARG002
-        raise Unsupported(self._cloud.lacks[Capability.LAUNCH])
+    def create_server(self, spec: ServerSpec) -> Server:
+        if not spec.ref:
+            raise Invalid("a server needs a ref", "ref")
+        with self._cloud.turn(spec.ref):
+            for one in self._tenant.all("listVirtualMachines", "virtualmachine", name=spec.ref, details=DETAILS):
+                if one["state"] not in GONE and one["name"] == spec.ref:
+                    return self._server(one)
+            native = launches.launch(self._cloud, self._tenant, spec)
+            return self._server(machine(self._tenant, native))
 
     def start_server(self, native: str) -> None:
         if machine(self._tenant, native)["state"] not in ("Running", "Starting"):
@@ -68,17 +79,77 @@ class CloudStackCompute:
         self._client.begin("rebootVirtualMachine", "server", native, id=native)
 
     def delete_server(self, native: str) -> None:
-        if machines(self._tenant, [native]):
-            self._client.begin("destroyVirtualMachine", "server", native, id=native)
+        """With it go its volumes that shall; CloudStack detaches the others."""
+        for found in machines(self._tenant, [native]):
+            disks = self._tenant.all("listVolumes", "volume", virtualmachineid=native)
+            going = [one["id"] for one in disks if one["type"] != "ROOT" and not launches.keeps(found, one)]
+            self._cloud.going.add(native)
+            try:
+                self._client.begin("destroyVirtualMachine", "server", native, id=native, volumeids=going or None)
+            except BaseException:
+                self._cloud.going.discard(native)
+                raise
 
-    def resize_server(self, native: str, flavor: str) -> NoReturn:  # noqa: ARG002
-        raise Unsupported(self._cloud.lacks[Capability.RESIZE])
+    def resize_server(self, native: str, flavor: str) -> None:
+        if machine(self._tenant, native)["state"] != "Stopped":
+            raise Conflict("server", native, f"the server {native} is not stopped")
+        wanted = offerings.flavor(self._tenant.offered, flavor)
+        self._client.do("changeServiceForVirtualMachine", "server", native, id=native, serviceofferingid=wanted["id"])
 
     def console_output(self, native: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.CONSOLE])
 
     def password_data(self, native: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.PASSWORD])
+
+    def _server(self, item: Item) -> Server:
+        made = places.launched(item)
+        created = moment(item["created"])
+        return Server(
+            native=item["id"],
+            ref=made.ref,
+            name=item.get("displayname") or item["name"],
+            state=ServerState.DELETING if item["id"] in self._cloud.going else state_of(item),
+            zone=item["zonename"],
+            flavor=item["serviceofferingid"],
+            image=item.get("templateid", ""),
+            created=created,
+            started=max(created, moment(item.get("lastupdated"))),
+            key=item.get("keypairs") or item.get("keypair") or "",
+            ports=ports_of(item),
+            root_device=made.root.device,
+            architecture="arm64" if item.get("arch") == "aarch64" else "x86_64",
+            platform="windows" if "windows" in item.get("osdisplayname", "").lower() else "",
+        )
+
+
+def state_of(item: Item) -> ServerState:
+    """A new one is stopped in CloudStack's eyes until its job begins to start it."""
+    if item["state"] == "Stopped" and busy(item) and datetime.now(UTC) - moment(item["created"]) < LAUNCHING:
+        return ServerState.PENDING
+    return STATES.get(item["state"], ServerState.ERROR)
+
+
+def ports_of(item: Item) -> tuple[Port, ...]:
+    """The interfaces of a virtual machine, the default one first. Groups hold for all of them."""
+    guards = tuple(one["id"] for one in item.get("securitygroup", ()))
+    nics = sorted(item.get("nic", ()), key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid") or 0)))
+    return tuple(
+        Port(
+            native=nic["id"],
+            mac=nic.get("macaddress", ""),
+            address=nic.get("ipaddress", ""),
+            subnet=nic["networkid"],
+            network=nic.get("vpcid") or SHARED,
+            firewalls=guards,
+            index=index,
+            secondary=tuple(one["ipaddress"] for one in nic.get("secondaryip", ())),
+            server=item["id"],
+            since=moment(item["created"]),
+            delete_with_server=True,
+        )
+        for index, nic in enumerate(nics)
+    )
 
 
 def machines(tenant: Tenant, natives: Collection[str] | None = None) -> list[Item]:
@@ -93,18 +164,3 @@ def machine(tenant: Tenant, native: str) -> Item:
     for found in machines(tenant, [native]):
         return found
     raise NotFound("server", native[:64])
-
-
-def _server(item: Item) -> Server:
-    created = moment(item["created"])
-    return Server(
-        native=item["id"],
-        ref="",
-        name=item.get("displayname") or item["name"],
-        state=STATES.get(item["state"], ServerState.ERROR),
-        zone=item["zonename"],
-        flavor=item["serviceofferingid"],
-        image=item.get("templateid", ""),
-        created=created,
-        started=created,
-    )

@@ -15,9 +15,11 @@ FEW = 100
 class Tenant:
     """Calls with the keys of one account. Administrators are shown others' things by their ids: these are left out."""
 
-    def __init__(self, client: Client, owner: Owner) -> None:
+    def __init__(self, client: Client, owner: Owner, offered: Client | None = None) -> None:
         self.client = client
         self.owner = owner
+        self.offered = offered or client
+        """For what a request reads once, whatever it changes: what the operator offers, and who is named by it."""
 
     @property
     def native(self) -> str:
@@ -25,7 +27,7 @@ class Tenant:
 
     def once(self) -> Tenant:
         """The same for one request."""
-        return Tenant(self.client.once(), self.owner)
+        return Tenant(self.client.once(), self.owner, self.client.once())
 
     def all(self, command: str, key: str, /, **params: object) -> list[Item]:
         """What of a list is the account's own; `key` is the name of its items in the answer."""
@@ -47,3 +49,8 @@ class Tenant:
             except NotFound:
                 pass
         return [one for one in self.all(command, key, **params) if one["id"] in wanted]
+
+
+def busy(item: Item) -> bool:
+    """Whether a job is under way for a thing: lists say which, until it has ended."""
+    return bool(item.get("jobid")) and not item.get("jobstatus")

@@ -69,7 +69,7 @@ def deletion(world: World, account: Account, command: str, kind: str, known: str
     """A job at whose end a thing is gone."""
 
     def finish() -> Item:
-        del world.things[kind][known]
+        world.things[kind].pop(known, None)
         return dict(SUCCESS)
 
     return world.begin(command, account, finish, known)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from uuid import uuid4
 
 from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine, missing
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _KIND, _TABLE = "group", "security_group"
-_INDEXED = re.compile(r"usersecuritygrouplist\[(\d+)\]\.(account|group)")
+_PEER = re.compile(r"usersecuritygrouplist\[(\d+)\]\.(account|group)")
 
 
 @act("createSecurityGroup")
@@ -36,6 +35,9 @@ def delete_group(world: World, account: Account, params: Params) -> Item:
         raise Refusal(431, "The network group default is reserved", 4350)
     if any(one["id"] == group["id"] for each in world.own(account, "machine") for one in each["securitygroup"]):
         raise Refusal(536, "Cannot delete group when it's in use by virtual machines", 4375)
+    naming = (one for each in world.own(account, _KIND) for one in (*each["ingressrule"], *each["egressrule"]))
+    if any((one.get("account"), one.get("securitygroupname")) == (account.name, group["name"]) for one in naming):
+        raise Refusal(536, "Cannot delete group when it's in use by other security groups", 4375)
     del world.things[_KIND][group["id"]]
     return SUCCESS
 
@@ -63,7 +65,8 @@ def revoke_egress(world: World, account: Account, params: Params) -> Item:
 def _authorize(world: World, account: Account, command: str, params: Params) -> Item:
     group = _mine(world, account, command, params)
     held = group["ingressrule" if command.endswith("Ingress") else "egressrule"]
-    peers = [{"cidr": one} for one in params.get("cidrlist", "").split(",") if one] + list(_groups(world, params))
+    peers: list[Item] = [{"cidr": one} for one in params.get("cidrlist", "").split(",") if one]
+    peers += _groups(world, params)
     if not peers:
         raise Refusal(431, "At least one cidr or at least one security group needs to be specified", 4350)
     said = _protocol(params)
@@ -71,32 +74,36 @@ def _authorize(world: World, account: Account, command: str, params: Params) -> 
     def finish() -> Item:
         if any({**said, **one}.items() <= rule.items() for one in peers for rule in held):
             raise Refusal(537, "There is already a rule of these ports", 4360)
-        held.extend({**said, **one, "ruleid": str(uuid4()), "tags": []} for one in peers)
+        for one in peers:
+            known = str(uuid4())
+            rule = {**said, **one, "ruleid": known, "tags": []}
+            held.append(rule)
+            world.things["rule"][known] = (account.id, {"id": known, "tags": rule["tags"]})
         return {"securitygroup": group}
 
     return world.begin(command, account, finish, group["id"])
 
 
-def _groups(world: World, params: Params) -> Iterator[Item]:
-    """The groups that a rule is for, each by its name and its account's."""
-    said: dict[str, Item] = {}
+def _groups(world: World, params: Params) -> list[Item]:
+    """The peers of a rule that are groups, by their accounts and names."""
+    parts: dict[str, Item] = {}
     for name, value in params.items():
-        if found := _INDEXED.fullmatch(name):
-            said.setdefault(found[1], {})[found[2]] = value
-    for one in said.values():
+        if found := _PEER.fullmatch(name):
+            parts.setdefault(found[1], {})[found[2]] = value
+    every = [item for _, item in world.things[_KIND].values()]
+    for one in parts.values():
         if not {"account", "group"} <= one.keys():
             raise Refusal(431, f"Invalid user group specified {one}, it needs an account and a group", 4350)
-        named = (item for _, item in world.things[_KIND].values() if item["account"] == one["account"])
-        if not any(item["name"] == one["group"] for item in named):
-            raise Refusal(431, f"Can't find security group by name {one['group']} and account {one['account']}", 4350)
-        yield {"securitygroupname": one["group"], "account": one["account"]}
+        if not any((each["account"], each["name"]) == (one["account"], one["group"]) for each in every):
+            raise Refusal(431, f"Nonexistent account {one['account']} or security group {one['group']}", 4350)
+    return [{"account": one["account"], "securitygroupname": one["group"]} for one in parts.values()]
 
 
 def _protocol(params: Params) -> Item:
     protocol = params.get("protocol", "all").lower()
     if protocol == "icmp":
         return {"protocol": protocol, "icmptype": int(params["icmptype"]), "icmpcode": int(params["icmpcode"])}
-    if protocol == "all":
+    if protocol == "all" or protocol.isdigit():
         return {"protocol": protocol}
     first, last = int(params.get("startport", -1)), int(params.get("endport", params.get("startport", -1)))
     if not 0 < first <= last <= 65535:
@@ -114,6 +121,7 @@ def _revoke(world: World, account: Account, command: str, rule: str) -> Item:
 
     def finish() -> Item:
         group[name] = [one for one in group[name] if one["ruleid"] != rule]
+        world.things["rule"].pop(rule, None)
         return dict(SUCCESS)
 
     return world.begin(command, account, finish, group["id"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from datetime import datetime, timedelta
 from uuid import uuid4
 
-from emulators.cloudstack.commands import volumes
+from emulators.cloudstack.commands import templates, volumes
 from emulators.cloudstack.commands.acts import Params, act, filtered, known, mine, missing, offered
-from emulators.cloudstack.world import Account, Item, Refusal, World
+from emulators.cloudstack.world import STAMP, Account, Item, Refusal, World
 
 _MOST_USER_DATA = 32768
 """Characters of base64: `vm.userdata.max.length`."""
@@ -21,19 +23,21 @@ def deploy(world: World, account: Account, params: Params) -> Item:
     command = "deployVirtualMachine"
     zone = world.zone(params["zoneid"])
     offering = offered(world.service_offerings, params["serviceofferingid"], "service offering")
-    template = next((one for one in world.templates if one["id"] == params.get("templateid")), None)
-    if template is None:
-        raise Refusal(431, missing(command, "vm_template", params.get("templateid", "")), 4350)
+    template = templates.usable(world, account, command, params.get("templateid", ""))
     check_user_data(params.get("userdata", ""))
     name = params.get("name") or f"VM-{uuid4()}"
     if any(one["name"] == name for one in world.own(account, _KIND)):
         raise Refusal(431, f"The vm with hostName {name} already exists in the network domain", 4350)
+    size = int(params.get("rootdisksize", 0)) * volumes.GIB
+    if 0 < size < template["size"]:
+        raise Refusal(431, f"Unsupported: rootdisksize override is smaller than template size {template['size']}", 4350)
     machine = {
         "id": str(uuid4()),
         "name": name,
         "displayname": params.get("displayname", name),
         "account": account.name,
         "created": world.stamp(),
+        "lastupdated": world.stamp(),
         "state": "Stopped",
         "zoneid": zone["id"],
         "zonename": zone["name"],
@@ -47,6 +51,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "rootdeviceid": 0,
         "rootdevicetype": "ROOT",
         "passwordenabled": False,
+        "details": {**template.get("details", {}), **_details(params)},
         "keypairs": _key_pairs(world, account, params),
         "securitygroup": my_groups(world, account, params),
         "nic": [world.nic(one) for one in _networks(world, account, params)],
@@ -54,8 +59,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
     }
     world.add(account, _KIND, machine)
     world.user_data[machine["id"]] = params.get("userdata", "")
-    size = int(params.get("rootdisksize", 0)) * volumes.GIB or template["size"]
-    root = volumes.new(world, account, zone, f"ROOT-{name}", size, state="Creating", kind="ROOT")
+    root = volumes.new(world, account, zone, f"ROOT-{name}", size or template["size"], state="Creating", kind="ROOT")
     root |= {"virtualmachineid": machine["id"], "deviceid": 0, "templateid": template["id"]}
     if params.get("startvm", "true").lower() == "true":
         machine["state"] = "Starting"
@@ -76,6 +80,17 @@ def list_machines(world: World, account: Account, params: Params) -> list[Item]:
     known(world, "machine", params, "listVirtualMachines")
     seen = [one for one in world.own(account, _KIND) if one["state"] not in ("Destroyed", "Expunging")]
     return filtered(seen, params, "id", "name", "state", "zoneid", "templateid", "keypair")
+
+
+@act("changeServiceForVirtualMachine")
+def change_service(world: World, account: Account, params: Params) -> Item:
+    machine = my_machine(world, account, "changeServiceForVirtualMachine", params["id"])
+    if machine["state"] != "Stopped":
+        raise Refusal(431, f"Unable to upgrade virtual machine {machine['id']} in state {machine['state']}", 4350)
+    offering = offered(world.service_offerings, params["serviceofferingid"], "service offering")
+    machine.update(serviceofferingid=offering["id"], serviceofferingname=offering["name"])
+    machine.update(cpunumber=offering["cpunumber"], memory=offering["memory"])
+    return machine
 
 
 @act("startVirtualMachine")
@@ -113,7 +128,7 @@ def destroy(world: World, account: Account, params: Params) -> Item:
                 if volume["type"] == "ROOT" or volume["id"] in going:
                     volume["state"] = "Destroy"
                 else:
-                    volumes.release(volume)
+                    volumes.free(volume)
         return {"virtualmachine": machine}
 
     return world.begin("destroyVirtualMachine", account, finish, machine["id"])
@@ -129,9 +144,20 @@ def _change(
 
     def finish() -> Item:
         machine["state"] = after
+        machine["lastupdated"] = max(world.stamp(), _later(machine["lastupdated"]))
         return {"virtualmachine": machine}
 
     return world.begin(command, account, finish, known)
+
+
+def _later(stamp: str) -> str:
+    """Its changes lie a second apart at least: a real machine takes longer."""
+    return (datetime.fromisoformat(stamp) + timedelta(seconds=1)).strftime(STAMP)
+
+
+def _details(params: Params) -> Item:
+    found = ((re.fullmatch(r"details\[\d+\]\.(.+)", name), value) for name, value in params.items())
+    return {name[1]: value for name, value in found if name}
 
 
 def my_machine(world: World, account: Account, command: str, known: str) -> Item:

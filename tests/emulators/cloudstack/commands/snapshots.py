@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from emulators.cloudstack.commands import tags, templates
 from emulators.cloudstack.commands.acts import Params, act, deletion, filtered, known, mine
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
@@ -31,8 +32,11 @@ def create_snapshot(world: World, account: Account, params: Params) -> Item:
         "snapshottype": "MANUAL",
         "intervaltype": "MANUAL",
         "state": "BackingUp",
-        "tags": [],
+        "tags": tags.of_new(account, params, "Snapshot"),
     }
+    for one in templates.every_template(world):
+        if one["id"] == volume.get("templateid"):
+            made["ostypeid"] = one["ostypeid"]
     world.add(account, _KIND, made)
 
     def finish() -> Item:

@@ -16,6 +16,8 @@ _KINDS = {
     "network": "network",
     "vpc": "vpc",
     "networkacl": "aclitem",
+    "template": "template",
+    "securitygrouprule": "rule",
 }
 _INDEXED = re.compile(r"tags\[(\d+)\]\.(key|value)")
 
@@ -49,7 +51,7 @@ def delete_tags(world: World, account: Account, params: Params) -> Item:
 
     def finish() -> Item:
         for thing in things:
-            thing["tags"] = [one for one in thing["tags"] if not goes(one)]
+            thing["tags"][:] = [one for one in thing["tags"] if not goes(one)]
         return dict(SUCCESS)
 
     return world.begin("deleteTags", account, finish, "")
@@ -59,6 +61,12 @@ def delete_tags(world: World, account: Account, params: Params) -> Item:
 def list_tags(world: World, account: Account, params: Params) -> list[Item]:
     every = (tag for kind in _KINDS.values() for one in world.own(account, kind) for tag in one["tags"])
     return filtered(every, params, "resourceid", "resourcetype", "key", "value")
+
+
+def of_new(account: Account, params: Params, kind: str) -> list[Item]:
+    """Those that something is made with."""
+    about = {"resourcetype": kind, "account": account.name}
+    return [{"key": key, "value": value, **about} for key, value in _said(params).items()]
 
 
 def _things(world: World, account: Account, params: Params) -> list[Item]:

@@ -1,24 +1,164 @@
-"""Templates: the operator's featured ones."""
+"""Templates: the operator's featured ones, and accounts' own, which they may let others use."""
 
 from __future__ import annotations
 
-from emulators.cloudstack.commands.acts import Params, act, filtered
-from emulators.cloudstack.world import Account, Item, Refusal, World
+import re
+from uuid import uuid4
 
-_FILTERS = {
-    "featured": lambda one, account: one["isfeatured"],
-    "community": lambda one, account: one["ispublic"] and not one["isfeatured"],
-    "self": lambda one, account: one["account"] == account.name,
-    "selfexecutable": lambda one, account: one["account"] == account.name,
-    "sharedexecutable": lambda one, account: False,
-    "shared": lambda one, account: False,
-    "executable": lambda one, account: one["ispublic"] or one["account"] == account.name,
-}
+from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine, missing
+from emulators.cloudstack.world import DOMAIN, Account, Item, Refusal, World
+
+_KIND, _TABLE = "template", "vm_template"
+_NO_RECORD = "Failed to create private template record,"
 
 
 @act("listTemplates")
 def list_templates(world: World, account: Account, params: Params) -> list[Item]:
-    chosen = _FILTERS.get(params["templatefilter"])
-    if chosen is None:
-        raise Refusal(431, f"Please specify a valid template filter: {params['templatefilter']}", 4350)
-    return filtered((one for one in world.templates if chosen(one, account)), params, "id", "name", "zoneid")
+    chosen = params["templatefilter"]
+    own, every = world.own(account, _KIND), every_template(world)
+    found = {
+        "featured": [one for one in every if one["ispublic"] and one["isfeatured"]],
+        "community": [one for one in every if one["ispublic"] and not one["isfeatured"]],
+        "self": own,
+        "selfexecutable": [one for one in own if one["isready"]],
+        "executable": [one for one in every if one["ispublic"] or one in own],
+        "sharedexecutable": [one for one in every if account.name in world.shared[one["id"]]],
+    }.get(chosen)
+    if found is None:
+        raise Refusal(431, f"Please specify a valid template filter: {chosen}", 4350)
+    return filtered(found, params, "id", "name", "zoneid")
+
+
+@act("listOsTypes")
+def list_os_types(world: World, _: Account, params: Params) -> list[Item]:
+    return filtered(world.os_types, params, "id", "description")
+
+
+@act("createTemplate")
+def create_template(world: World, account: Account, params: Params) -> Item:
+    """Of a snapshot, or of the volume of a machine that does not run."""
+    size, zone = _source(world, account, params)
+    found = ((re.fullmatch(r"details\[\d+\]\.(.+)", name), value) for name, value in params.items())
+    made = {
+        "id": str(uuid4()),
+        "name": params["name"],
+        "displaytext": params.get("displaytext", params["name"]),
+        "account": account.name,
+        "accountid": account.id,
+        "created": world.stamp(),
+        "crossZones": False,
+        "details": {name[1]: value for name, value in found if name},
+        "format": "QCOW2",
+        "hypervisor": "KVM",
+        "isfeatured": False,
+        "ispublic": params.get("ispublic", "false").lower() == "true",
+        "isready": False,
+        "ostypeid": params["ostypeid"],
+        "ostypename": "Other Linux (64-bit)",
+        "size": size,
+        "status": "Creating",
+        "templatetype": "USER",
+        "zoneid": zone["id"],
+        "zonename": zone["name"],
+        "tags": [],
+    }
+    world.add(account, _KIND, made)
+
+    def finish() -> Item:
+        made.update(isready=True, status="Download Complete")
+        return {"template": made}
+
+    def fail() -> None:
+        del world.things[_KIND][made["id"]]
+
+    return world.begin("createTemplate", account, finish, made["id"], fail)
+
+
+@act("updateTemplate")
+def update_template(world: World, account: Account, params: Params) -> Item:
+    found = _mine(world, account, "updateTemplate", params["id"])
+    found.update({name: params[name] for name in ("name", "displaytext") if name in params})
+    return found
+
+
+@act("listTemplatePermissions")
+def list_permissions(world: World, account: Account, params: Params) -> Item:
+    found = _mine(world, account, "listTemplatePermissions", params["id"])
+    said = {"id": found["id"], "ispublic": found["ispublic"], "domainid": DOMAIN}
+    return {**said, "account": sorted(world.shared[found["id"]])}
+
+
+@act("updateTemplatePermissions")
+def update_permissions(world: World, account: Account, params: Params) -> Item:
+    """Names of accounts are those of one's own domain."""
+    found = _mine(world, account, "updateTemplatePermissions", params["id"])
+    names = [one for one in params.get("accounts", "").split(",") if one]
+    there = {one.name for one in world.accounts.values()}
+    for name in names:
+        if name not in there:
+            raise Refusal(431, f"Unable to grant a launch permission to account {name}, account not found", 4350)
+    match params.get("op", ""):
+        case "add":
+            world.shared[found["id"]] |= set(names)
+        case "remove":
+            world.shared[found["id"]] -= set(names)
+        case "reset":
+            world.shared[found["id"]].clear()
+        case "" if not names:
+            pass
+        case _:
+            raise Refusal(431, "Invalid operation: an operation and accounts go together", 4350)
+    if "ispublic" in params:
+        found["ispublic"] = params["ispublic"].lower() == "true"
+    return dict(SUCCESS)
+
+
+@act("deleteTemplate")
+def delete_template(world: World, account: Account, params: Params) -> Item:
+    found = _mine(world, account, "deleteTemplate", params["id"])
+
+    def finish() -> Item:
+        world.things[_KIND].pop(found["id"], None)
+        return dict(SUCCESS)
+
+    return world.begin("deleteTemplate", account, finish, found["id"])
+
+
+def usable(world: World, account: Account, command: str, known: str) -> Item:
+    """A template that an account may make machines of."""
+    own = world.own(account, _KIND)
+    for one in every_template(world):
+        if one["id"] == known and (one["ispublic"] or one in own or account.name in world.shared[known]):
+            if not one["isready"]:
+                raise Refusal(431, f"Template {known} is not ready to be used", 4350)
+            return one
+    raise Refusal(431, missing(command, _TABLE, known), 4350)
+
+
+def every_template(world: World) -> list[Item]:
+    return [*world.templates, *(item for _, item in world.things[_KIND].values())]
+
+
+def _source(world: World, account: Account, params: Params) -> tuple[int, Item]:
+    if known := params.get("snapshotid"):
+        snapshot = mine(
+            world,
+            account,
+            "snapshot",
+            known,
+            f"{_NO_RECORD} unable to find snapshot {known}",
+        )
+        if snapshot["state"] != "BackedUp":
+            raise Refusal(431, f"Snapshot id={known} is not in BackedUp state yet and can't be used for template", 4350)
+        return snapshot["virtualsize"], world.zone(snapshot["zoneid"])
+    if known := params.get("volumeid"):
+        volume = mine(world, account, "volume", known, f"{_NO_RECORD} unable to find volume {known}")
+        _, machine = world.things["machine"].get(volume.get("virtualmachineid", ""), ("", {"state": "Stopped"}))
+        if machine["state"] != "Stopped":
+            raise Refusal(431, "Please specify a volume that is not in use by a running virtual machine", 4350)
+        return volume["size"], world.zone(volume["zoneid"])
+    raise Refusal(431, f"{_NO_RECORD} neither volume ID nor snapshot ID were specified.", 4350)
+
+
+def _mine(world: World, account: Account, command: str, known: str) -> Item:
+    return mine(world, account, _KIND, known, missing(command, _TABLE, known))

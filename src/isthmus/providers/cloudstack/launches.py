@@ -1,0 +1,184 @@
+"""A server's launch. With a root disk alone CloudStack is asked once, and starts it by itself.
+
+With further disks these are made first, the machine is deployed without a start, they are attached, and only then is
+it started: CloudStack attaches nothing to what is just starting. What breaks off in between is found again: the machine
+by its name, the volumes by theirs.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from isthmus.errors import Fault, Invalid, NotFound, Unsupported
+from isthmus.providers import Capability, DiskSpec, ServerSpec, VolumeSpec
+from isthmus.providers.cloudstack import disks, images, keys, notes, offerings, places
+from isthmus.providers.cloudstack.client import Item
+from isthmus.providers.cloudstack.networks import subnets
+from isthmus.providers.cloudstack.tenant import Tenant
+from isthmus.together import for_each, together
+
+if TYPE_CHECKING:
+    from isthmus.providers.cloudstack.cloud import CloudStack
+
+
+def launch(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> str:
+    """The native id of a server that is being started. A refusal leaves nothing behind."""
+    _check(cloud, spec)
+    asked = _asked(cloud, tenant, spec)
+    data = spec.disks[1:]
+    if not data:
+        return str(tenant.client.begin("deployVirtualMachine", "server", spec.ref, **asked)["id"])
+    made = _volumes(cloud, tenant, spec, data)
+    native = ""
+    try:
+        begun = tenant.client.begin("deployVirtualMachine", "server", spec.ref, **asked, startvm=False)
+        native = str(begun["id"])
+        tenant.client.done(begun["jobid"], "server", spec.ref)
+        for volume in made:
+            tenant.client.do("attachVolume", "volume", volume, id=volume, virtualmachineid=native)
+        tenant.client.begin("startVirtualMachine", "server", native, id=native)
+    except Fault:
+        with suppress(Fault):
+            _undo(tenant, native, made)
+        raise
+    return native
+
+
+def keeps(machine: Item, volume: Item) -> bool:
+    """Whether a volume on a machine stays when that is deleted."""
+    at = places.place(volume)
+    if at and at.server == machine["id"]:
+        return at.keep
+    ref = notes.load(volume["name"]).ref
+    return next((disk.keep for disk in places.launched(machine).disks if ref and disk.ref == ref), True)
+
+
+def _check(cloud: CloudStack, spec: ServerSpec) -> None:
+    """What can be told without asking. Raises Invalid, Unsupported."""
+    if spec.kernel or spec.ramdisk:
+        raise Unsupported(cloud.lacks[Capability.KERNEL])
+    if spec.ports:
+        raise Unsupported(cloud.lacks[Capability.PORTS])
+    if not spec.disks or not spec.disks[0].root or any(one.root for one in spec.disks[1:]):
+        raise Invalid("a server has one root disk, which is the first", "disks")
+    if len({one.device for one in spec.disks}) < len(spec.disks):
+        raise Invalid("two disks cannot have one device", "disks")
+    if any(one.encrypted for one in spec.disks):
+        raise Unsupported(cloud.lacks[Capability.ENCRYPTION])
+    if not spec.disks[0].delete_with_server:
+        raise Unsupported(cloud.lacks[Capability.ROOT_KEPT])
+
+
+def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any]:
+    """The parameters of a deployment. What they name is looked up, all at the same time."""
+    offered = tenant.offered
+    zone, flavor, _, _, network, *listed = together(
+        partial(offerings.zone, offered, cloud, spec.zone),
+        partial(offerings.flavor, offered, spec.flavor),
+        partial(keys.demand, offered, spec.key) if spec.key else _nothing,
+        partial(_demand_groups, tenant, spec.firewalls),
+        partial(_network, cloud, tenant, spec) if spec.subnet or spec.address else _nothing,
+        *images.asks(offered),
+    )
+    template = images.template(listed, spec.image)
+    return {
+        "name": spec.ref,
+        "displayname": spec.name or None,
+        "zoneid": zone["id"],
+        "serviceofferingid": flavor["id"],
+        "templateid": template["id"],
+        "rootdisksize": _root_size(spec.disks[0], template),
+        "overridediskofferingid": _root_offering(cloud, tenant, spec.disks[0]),
+        "keypairs": [spec.key] if spec.key else None,
+        "userdata": base64.b64encode(spec.user_data).decode() or None,
+        "securitygroupids": list(spec.firewalls) or None,
+        "networkids": [network["id"]] if network and zone.get("networktype") != "Basic" else None,
+        "ipaddress": spec.address or None,
+        "details": places.note(spec.ref, spec.disks),
+    }
+
+
+def _nothing() -> None:
+    return None
+
+
+def _root_size(root: DiskSpec, template: Item) -> int | None:
+    """What is to be asked for: nothing if it is the template's own. Raises Invalid."""
+    least = images.size_of(template)
+    if root.size and root.size < least:
+        raise Invalid(f"a root disk of this image has at least {least} GiB", "size")
+    return root.size if root.size > least else None
+
+
+def _root_offering(cloud: CloudStack, tenant: Tenant, root: DiskSpec) -> str | None:
+    """A type that the settings name; a root disk of any other is as the service offering says."""
+    if root.type not in cloud.options.volume_types:
+        return None
+    return str(offerings.disk(tenant.offered, cloud.options.volume_types, root.type)["id"])
+
+
+def _demand_groups(tenant: Tenant, natives: Sequence[str]) -> None:
+    if natives:
+        there = {
+            one["id"] for one in tenant.offered.every("listSecurityGroups", "securitygroup") if tenant.owner.has(one)
+        }
+        for native in natives:
+            if native not in there:
+                raise NotFound("firewall", native[:64])
+
+
+def _network(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> Mapping[str, Any]:
+    """The subnet that a spec names, or its zone's default one. Raises NotFound, Invalid."""
+    listed = subnets(tenant.offered, cloud)
+    if spec.subnet:
+        found = next((one for one in listed if one["id"] == spec.subnet), None)
+        if found is None:
+            raise NotFound("subnet", spec.subnet[:64])
+        if found["zonename"] != spec.zone:
+            raise Invalid(f"the subnet {spec.subnet} is not in the zone {spec.zone}", "subnet")
+    else:
+        found = next((one for one in listed if one["zonename"] == spec.zone), None)
+        if found is None:
+            raise NotFound("subnet", spec.zone)
+    if spec.address:
+        _check_address(spec.address, found["cidr"])
+    return found
+
+
+def _check_address(wanted: str, cidr: str) -> None:
+    try:
+        within = IPv4Address(wanted) in IPv4Network(cidr)
+    except ValueError:
+        within = False
+    if not within:
+        raise Invalid(f"{wanted} is no address of {cidr}", "address")
+
+
+def _volumes(cloud: CloudStack, tenant: Tenant, spec: ServerSpec, data: Sequence[DiskSpec]) -> list[str]:
+    """The volumes of further disks, all or none."""
+
+    def make(disk: DiskSpec) -> str | Fault:
+        wanted = VolumeSpec(disk.ref, disk.size, spec.zone, disk.type, disk.iops, disk.snapshot, disk.encrypted)
+        try:
+            return disks.make(cloud, tenant, wanted)
+        except Fault as fault:
+            return fault
+
+    made = for_each(make, data)
+    if broken := next((one for one in made if isinstance(one, Fault)), None):
+        with suppress(Fault):
+            _undo(tenant, "", [one for one in made if isinstance(one, str)])
+        raise broken
+    return made
+
+
+def _undo(tenant: Tenant, native: str, volumes: Sequence[str]) -> None:
+    if native:
+        tenant.client.do("destroyVirtualMachine", "server", native, id=native)
+    for volume in volumes:
+        tenant.client.do("deleteVolume", "volume", volume, id=volume)

@@ -1,0 +1,53 @@
+"""What Isthmus must find again in the cloud itself, kept where CloudStack has room for it at the thing's creation.
+
+Virtual machines keep it in their details, volumes and key pairs behind their names, groups behind their descriptions,
+snapshots in tags.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from isthmus.errors import Invalid
+
+GIB = 1024**3
+MARK = "isthmus:"
+LONGEST = 255
+"""Characters of a text: CloudStack's own bound."""
+
+
+class Noted(NamedTuple):
+    """A text with what is noted behind it."""
+
+    text: str
+    ref: str = ""
+    more: str = ""
+
+
+def dump(text: str, ref: str, more: str = "", *, field: str) -> str:
+    """A text with a note behind it. Raises Invalid if that is too long."""
+    made = f"{text} {MARK}{ref}{'/' if more else ''}{more}".lstrip()
+    if len(made) > LONGEST:
+        room = LONGEST - len(made) + len(text)
+        raise Invalid(f"CloudStack has room for {room} characters here, not for {len(text)}", field)
+    return made
+
+
+def load(said: str | None) -> Noted:
+    """What was dumped; a text that somebody else wrote has no ref."""
+    text, _, last = (said or "").rpartition(" ")
+    if not last.startswith(MARK):
+        return Noted(said or "")
+    ref, _, more = last.removeprefix(MARK).partition("/")
+    return Noted(text, ref, more)
+
+
+def gibibytes(size: int | None) -> int:
+    """Of a size in bytes, a begun one counts."""
+    return -(-(size or 0) // GIB)
+
+
+def moment(text: str | None) -> datetime:
+    """A time as CloudStack says it: 2026-01-02T03:04:05+0000."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else datetime.fromtimestamp(0, UTC)

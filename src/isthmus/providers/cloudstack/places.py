@@ -1,0 +1,101 @@
+"""Where volumes are: under which device of a server, since when, and whether they go with it.
+
+CloudStack knows none of this. For the disks of a launch it is in the details of the virtual machine, written with it;
+for volumes that are attached later in a tag of the volume, which is written before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from isthmus.providers import DiskSpec
+from isthmus.providers.cloudstack.client import Client, Item
+
+DETAIL = "isthmus"
+"""The detail of a virtual machine that holds what was asked for."""
+TAG = "isthmus-place"
+"""The tag of a volume that says where it is, or was."""
+ROOT_DEVICE = "/dev/sda1"
+"""Of servers that were made by other means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk of a launch."""
+
+    ref: str
+    device: str
+    keep: bool = False
+    """Whether it stays when its server is deleted."""
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    server: str
+    device: str
+    since: float
+    """Seconds since 1970."""
+    keep: bool
+
+    @property
+    def when(self) -> datetime:
+        return datetime.fromtimestamp(self.since, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What a virtual machine was made for; the root disk first."""
+
+    ref: str = ""
+    disks: tuple[Disk, ...] = ()
+
+    @property
+    def root(self) -> Disk:
+        return self.disks[0] if self.disks else Disk("", ROOT_DEVICE)
+
+
+def note(ref: str, disks: Sequence[DiskSpec]) -> Mapping[str, str]:
+    """The details of a new virtual machine."""
+    said = [[one.ref, one.device, int(not one.delete_with_server), one.type] for one in disks]
+    return {DETAIL: json.dumps({"ref": ref, "disks": said}, separators=(",", ":"))}
+
+
+def launched(machine: Item) -> Launched:
+    """Of a virtual machine; one that was made by other means says nothing."""
+    said = _load(machine.get("details", {}).get(DETAIL, ""))
+    try:
+        disks = tuple(Disk(ref, device, bool(keep), type) for ref, device, keep, type in said.get("disks", ()))
+        return Launched(str(said["ref"]), disks) if said.get("ref") == machine["name"] else Launched()
+    except (TypeError, ValueError):
+        return Launched()
+
+
+def place(volume: Item) -> Place | None:
+    """Where the volume's tag says that it is, or was."""
+    said = _load(next((tag["value"] for tag in volume.get("tags", ()) if tag["key"] == TAG), ""))
+    try:
+        return Place(**said) if said else None
+    except TypeError:
+        return None
+
+
+def write(client: Client, volume: Item, at: Place) -> None:
+    """CloudStack refuses a tag that is there already, so that it is deleted first."""
+    about = {"resourcetype": "Volume", "resourceids": [volume["id"]]}
+    if any(tag["key"] == TAG for tag in volume.get("tags", ())):
+        client.do("deleteTags", "volume", volume["id"], **about, tags=[{"key": TAG}])
+    value = json.dumps(asdict(at), separators=(",", ":"))
+    client.do("createTags", "volume", volume["id"], **about, tags=[{"key": TAG, "value": value}])
+
+
+def _load(text: str) -> dict[str, Any]:
+    try:
+        said = json.loads(text) if text else {}
+    except ValueError:
+        said = {}
+    return said if isinstance(said, dict) else {}

@@ -1,0 +1,66 @@
+"""Network interfaces: CloudStack's are those of servers, made with them and gone with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
+from isthmus.model import Port
+from isthmus.providers import Capability, PortSpec
+from isthmus.providers.cloudstack import servers
+from isthmus.providers.cloudstack.tenant import Tenant
+
+if TYPE_CHECKING:
+    from isthmus.providers.cloudstack.cloud import CloudStack
+
+
+class CloudStackPorts:
+    def __init__(self, cloud: CloudStack, tenant: Tenant) -> None:
+        self._cloud = cloud
+        self._tenant = tenant
+
+    def list_ports(self) -> Sequence[Port]:
+        return [port for one in servers.machines(self._tenant) for port in servers.ports_of(one)]
+
+    def create_port(self, spec: PortSpec) -> NoReturn:  # noqa: ARG002
+        raise Unsupported(self._cloud.lacks[Capability.PORTS])
+
+    def delete_port(self, native: str) -> None:
+        if any(port.native == native for port in self.list_ports()):
+            raise Conflict("port", native, f"the port {native} is on a server", "in-use")
+
+    def attach_port(self, native: str, server: str, index: int) -> NoReturn:  # noqa: ARG002
+        raise Unsupported(self._cloud.lacks[Capability.PORTS])
+
+    def detach_port(self, native: str) -> NoReturn:
+        self._demand(native)
+        raise Conflict("port", native, "a server keeps its first port")
+
+    def add_addresses(self, native: str, addresses: Sequence[str], count: int = 0) -> NoReturn:  # noqa: ARG002
+        raise Unsupported(self._cloud.lacks[Capability.PORT_ADDRESSES])
+
+    def remove_addresses(self, native: str, addresses: Sequence[str]) -> None:
+        if set(addresses) - set(self._demand(native).secondary):
+            raise Invalid(f"{addresses[0]} is not a further address of the port {native}", "addresses")
+        if addresses:
+            raise Unsupported(self._cloud.lacks[Capability.PORT_ADDRESSES])
+
+    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> NoReturn:  # noqa: ARG002
+        raise Unsupported(self._cloud.lacks[Capability.PORT_FIREWALLS])
+
+    def set_source_check(self, native: str, value: bool) -> None:
+        self._demand(native)
+        if not value:
+            raise Unsupported("CloudStack always drops traffic that is neither from nor for a server's own addresses.")
+
+    def set_delete_with_server(self, native: str, value: bool) -> None:
+        self._demand(native)
+        if not value:
+            raise Unsupported(self._cloud.lacks[Capability.PORTS])
+
+    def _demand(self, native: str) -> Port:
+        for port in self.list_ports():
+            if port.native == native:
+                return port
+        raise NotFound("port", native[:64])

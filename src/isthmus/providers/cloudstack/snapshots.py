@@ -1,0 +1,98 @@
+"""CloudStack's snapshots of volumes. Source: CloudStack's API, and its Snapshot.State."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from isthmus.errors import Conflict, NotFound
+from isthmus.model import Snapshot, SnapshotState
+from isthmus.providers import SnapshotSpec
+from isthmus.providers.cloudstack import images
+from isthmus.providers.cloudstack.client import Item
+from isthmus.providers.cloudstack.notes import gibibytes, moment
+from isthmus.providers.cloudstack.tenant import Tenant
+
+STATES = {
+    "Allocated": SnapshotState.PENDING,
+    "Creating": SnapshotState.PENDING,
+    "CreatedOnPrimary": SnapshotState.PENDING,
+    "BackingUp": SnapshotState.PENDING,
+    "Copying": SnapshotState.COMPLETED,
+    "BackedUp": SnapshotState.COMPLETED,
+}
+"""CloudStack's states; those that are being destroyed are gone, all others are errors."""
+GONE = frozenset({"Destroying", "Destroyed"})
+REF, DESCRIPTION = "isthmus-ref", "isthmus-description"
+"""Tags that are written with the snapshot."""
+
+
+def every(tenant: Tenant, natives: Collection[str] | None = None) -> Sequence[Snapshot]:
+    """The tenant's snapshots in the order of their creation."""
+    return [_snapshot(tenant, one) for one in _items(tenant, natives)]
+
+
+def by_ref(tenant: Tenant, ref: str) -> Snapshot | None:
+    """What was taken is named so, too."""
+    for item in tenant.all("listSnapshots", "snapshot", name=ref):
+        if _tags(item).get(REF) == ref and item["state"] not in GONE:
+            return _snapshot(tenant, item)
+    return None
+
+
+def take(tenant: Tenant, spec: SnapshotSpec) -> Snapshot:
+    """A snapshot of one of the tenant's volumes that has been on a server."""
+    said = {REF: spec.ref, DESCRIPTION: spec.description}
+    tags = [{"key": key, "value": value} for key, value in said.items() if value]
+    begun = tenant.client.begin("createSnapshot", "volume", spec.volume, volumeid=spec.volume, name=spec.ref, tags=tags)
+    for made in every(tenant, [begun["id"]]):
+        return made
+    raise NotFound("snapshot", begun["id"])
+
+
+def usable(tenant: Tenant, native: str) -> int:
+    """The size in GiB of a snapshot of which something can be made. Raises NotFound, Conflict."""
+    for item in _items(tenant, [native]):
+        if STATES.get(item["state"]) is not SnapshotState.COMPLETED:
+            raise Conflict("snapshot", native, f"the snapshot {native} is {item['state']}")
+        return gibibytes(item.get("virtualsize"))
+    raise NotFound("snapshot", native[:64])
+
+
+def os_type(tenant: Tenant, native: str) -> str:
+    """The id of the kind of system that is on a snapshot, if it is known to be one."""
+    return next((str(item.get("ostypeid", "")) for item in _items(tenant, [native])), "")
+
+
+def delete(tenant: Tenant, native: str) -> None:
+    if not _items(tenant, [native]):
+        return
+    if image := images.made_of(tenant, native):
+        raise Conflict("snapshot", native, f"the image {image} is made of the snapshot {native}", "in-use")
+    tenant.client.do("deleteSnapshot", "snapshot", native, id=native)
+
+
+def _items(tenant: Tenant, natives: Collection[str] | None = None) -> list[Item]:
+    """Each once: CloudStack lists one of several zones for each of them."""
+    listed = {one["id"]: one for one in tenant.some("listSnapshots", "snapshot", natives)}
+    there = [one for one in listed.values() if one["state"] not in GONE]
+    return sorted(there, key=lambda one: (one["created"], one["id"]))
+
+
+def _tags(item: Item) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in item.get("tags", ())}
+
+
+def _snapshot(tenant: Tenant, item: Item) -> Snapshot:
+    tags, state = _tags(item), STATES.get(item["state"], SnapshotState.ERROR)
+    return Snapshot(
+        native=item["id"],
+        ref=tags.get(REF, ""),
+        state=state,
+        volume=item.get("volumeid", ""),
+        size=gibibytes(item.get("virtualsize")),
+        created=moment(item["created"]),
+        owner=tenant.native,
+        name="" if REF in tags else item.get("name", ""),
+        description=tags.get(DESCRIPTION, ""),
+        progress=100 if state is SnapshotState.COMPLETED else 0,
+    )
