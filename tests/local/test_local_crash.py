@@ -190,6 +190,24 @@ def test_a_snapshot_by_a_running_machine_is_finished_by_the_next_process(world: 
     assert ServerState.RUNNING is world.server(server.native).state
 
 
+def test_what_ran_when_the_host_went_down_runs_again(world: World) -> None:
+    base = world.cloud.base
+    running, stopped = world.launched("first").native, world.launched("second", ready=False).native
+    for native in (running, stopped):
+        os.kill(base.servers.raw(native).pid, signal.SIGKILL)
+    until(lambda: {world.server(native).state for native in (running, stopped)} == {ServerState.STOPPED})
+    record = base.servers.raw(running)
+    base.servers.put(replace(record, host="an earlier boot"))
+    assert world.server(running).state is ServerState.PENDING
+
+    world.cloud.mend()
+
+    world.wait(running, ServerState.RUNNING)
+    world.says(running, b"tiny: ready", times=2)
+    assert world.server(running).ports == record.noun.ports
+    assert world.server(stopped).state is ServerState.STOPPED
+
+
 def test_a_snapshot_by_a_process_that_died_is_an_error(quiet: Local) -> None:
     session = quiet.session("acme")
     volume = session.volumes.create_volume(VolumeSpec("volume", 1, ZONE))

@@ -33,7 +33,7 @@ FLAVORS = (
     Flavor("t2.small", "t2.small", 1, 2048),
     Flavor("t2.medium", "t2.medium", 2, 4096),
 )
-GONE = "the machine's process ended: the guest was shut down from within, or the host was restarted"
+GONE = "the machine's process ended: the guest was shut down from within, or the process was killed"
 
 
 class Base:
@@ -93,9 +93,13 @@ class Base:
         raise Invalid(f"there is no flavor {native!r}", "flavor")
 
     def state_of(self, record: ServerRecord) -> ServerState:
-        """The state that holds now: a machine may have ended since the record was written."""
+        """The state that holds now: a machine may have ended since the record was written.
+
+        One that the host has taken down with itself is to run again.
+        """
         if record.noun.state is ServerState.RUNNING and not process.alive(record.pid, record.birth):
-            return ServerState.STOPPED
+            rebooted = record.host and record.host != process.host_boot()
+            return ServerState.PENDING if rebooted else ServerState.STOPPED
         return record.noun.state
 
     def on_server(self, server: str) -> list[VolumeRecord]:

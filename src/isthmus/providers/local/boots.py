@@ -205,7 +205,9 @@ class Boots:
                 settle_offline(self._base, volume)
             state = ServerState.RUNNING if record.noun.state is ServerState.PENDING else record.noun.state
             noun = replace(record.noun, state=state, reason="")
-            self._base.servers.put(replace(record, noun=noun, pid=pid, birth=process.birth(pid), booted=True))
+            self._base.servers.put(
+                replace(record, noun=noun, pid=pid, birth=process.birth(pid), host=process.host_boot(), booted=True)
+            )
 
     def _failed(self, native: str, reason: str) -> None:
         with self._base.lock:

@@ -83,17 +83,21 @@ class Mender:
             lock.release()
 
     def _is_gone(self, native: str) -> bool:
-        """Whether the machine has ended by itself; if so, the record says so from now on."""
+        """Whether the machine has ended by itself, or with the host; if so, the record says so from now on."""
         with self._base.lock:
             record = self._base.servers.raw(native)
             if record is None or record.noun.state is not ServerState.RUNNING:
                 return True
-            if process.alive(record.pid, record.birth):
+            state = self._base.state_of(record)
+            if state is ServerState.RUNNING:
                 return False
             for volume in self._base.on_server(native):
                 settle_offline(self._base, volume)
-            noun = replace(record.noun, state=ServerState.STOPPED, reason=GONE)
+            noun = replace(record.noun, state=state, reason=GONE if state is ServerState.STOPPED else "")
             self._base.servers.put(replace(record, noun=noun, pid=0, birth=0))
+            if state is ServerState.PENDING:
+                _log.info("the server %s ran when the host went down, and is started again", native)
+                self._work.boot(native)
             return True
 
     def _strays(self) -> None:

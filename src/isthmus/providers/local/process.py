@@ -22,6 +22,14 @@ def birth(pid: int) -> int:
     return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def host_boot() -> str:
+    """What tells this boot of the host from all others; empty where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
 def parent(pid: int) -> int:
     """The process that started it, or 0."""
     try:

@@ -19,6 +19,8 @@ class ServerRecord:
     pid: int = 0
     birth: int = 0
     """The process's start time in clock ticks since the host's boot: a pid alone may be somebody else's by now."""
+    host: str = ""
+    """The boot of the host in which the process was started, or empty if that is not known."""
     booted: bool = False
     """It has run before."""
 

@@ -128,7 +128,7 @@ class LocalCompute:
         state = self._base.state_of(record)
         if state is record.noun.state:
             return record.noun
-        return replace(record.noun, state=state, reason=GONE)
+        return replace(record.noun, state=state, reason=GONE if state is ServerState.STOPPED else "")
 
     def _console(self, native: str, most: int) -> bytes:
         return tail(self._base.run(native) / "console.log", most)
