@@ -25,7 +25,7 @@ def zones(client: Client, cloud: CloudStack) -> Mapping[str, Item]:
 
 def listed_zones(client: Client, cloud: CloudStack) -> Sequence[Zone]:
     up = zones(client, cloud)
-    return [Zone(name, name in up and up[name].get("allocationstate") == "Enabled") for name in cloud.zones]
+    return [Zone(name, name in up and up[name].get("allocationstate", "Enabled") == "Enabled") for name in cloud.zones]
 
 
 def zone(client: Client, cloud: CloudStack, name: str) -> Item:
