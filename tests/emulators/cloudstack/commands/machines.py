@@ -176,7 +176,11 @@ def _key_pairs(world: World, account: Account, params: Params) -> str:
 def _networks(world: World, account: Account, params: Params) -> list[Item]:
     """Those that are named; else the zone's shared one, or the only isolated one, which is made if there is none."""
     if ids := [one for one in params.get("networkids", "").split(",") if one]:
-        return [mine(world, account, "network", one, f"Unable to find network by id {one}") for one in ids]
+        shared = {world.network["id"]: world.network} if world.network else {}
+        return [
+            shared.get(one) or mine(world, account, "network", one, f"Unable to find network by id {one}")
+            for one in ids
+        ]
     if world.network:
         return [world.network]
     own = [one for one in world.own(account, "network") if "vpcid" not in one]
