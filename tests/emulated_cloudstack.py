@@ -10,6 +10,7 @@ from uuid import uuid4
 from emulators.cloudstack.server import Emulator, running
 from emulators.cloudstack.world import Account, world
 
+from isthmus.providers import NO_SECRETS
 from isthmus.providers.cloudstack import CloudStack, Options
 
 NAMES = ("conformance-a", "conformance-b")
@@ -30,13 +31,16 @@ class Emulated:
         self._stack = ExitStack()
         self.emulator = self._stack.enter_context(running(Emulator(world(groups=groups))))
         self.emulator.world.job_seconds = JOB_SECONDS
+        self.emulator.world.users_expunge = not groups
         accounts = [
             self.emulator.world.new_account(name, known=known) for name, known in zip(NAMES, TENANTS, strict=True)
         ]
         self._secrets = dict(zip(TENANTS, map(secrets_of, accounts), strict=True))
-        self._cloud = CloudStack(name, ("zone-1",), Options(self.emulator.url, security_groups=groups))
+        self._cloud = CloudStack(
+            name, ("zone-1",), Options(self.emulator.url, security_groups=groups, expunge=not groups)
+        )
 
-    def session(self, tenant: str) -> Any:
+    def session(self, tenant: str, _: Mapping[str, Any] = NO_SECRETS) -> Any:
         return self._cloud.session(tenant, self._secrets[tenant])
 
     def close(self) -> None:

@@ -43,8 +43,6 @@ COMMANDS = (
     ("cloud", "map", "cloudstack"),
     ("import",),
     ("import", "ec2-api"),
-    ("import", "ec2stack"),
-    ("import", "nova"),
     ("coverage",),
 )
 

@@ -65,14 +65,20 @@ def _cloudstack(_: Path) -> Cloud:
     return cloud  # type: ignore[no-any-return]
 
 
+def _cloudstack_vpc(_: Path) -> Cloud:
+    cloud: Any = emulated_cloudstack.Emulated("cloudstack-vpc", groups=False)
+    return cloud  # type: ignore[no-any-return]
+
+
 def _demo_and_alt() -> tuple[str, str]:
     return real_openstack.seeded("demo").tenant_id, real_openstack.seeded("alt").tenant_id
 
 
 CLOUDS = {
     "cloudstack": Candidate(_cloudstack, limit=10, pause=0.01, projects=lambda: emulated_cloudstack.TENANTS),
+    "cloudstack-vpc": Candidate(_cloudstack_vpc, limit=10, pause=0.01, projects=lambda: emulated_cloudstack.TENANTS),
     "memory": Candidate(_memory, limit=10, pause=0.005),
     "local": Candidate(_local, limit=180, pause=0.2, boots=True),
     "openstack": Candidate(_openstack, limit=120, pause=0.5, projects=_demo_and_alt),
 }
-DEFAULT = ("memory", "local")
+DEFAULT = ("memory", "local", "cloudstack", "cloudstack-vpc")

@@ -71,6 +71,7 @@ class Capability(StrEnum):
     ENCRYPTION = "encrypt volumes"
     MULTI_ATTACH = "attach one volume to several servers"
     NETWORKS = "make networks and subnets"
+    DEFAULT_NETWORK = "delete the default network and make it again"
     NETWORK_RANGES = "give a network further ranges of addresses"
     ROUTES = "route the traffic of each subnet as asked"
     ACLS = "filter the traffic of a subnet without keeping state"

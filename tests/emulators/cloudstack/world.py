@@ -86,6 +86,8 @@ class World:
     acl_lists: list[Item]
     """Those of all VPCs."""
     job_seconds: float = 0
+    users_expunge: bool = False
+    """`allow.user.expunge.recover.vm`."""
     accounts: dict[str, Account] = field(default_factory=dict)
     """By their API keys."""
     things: defaultdict[str, dict[str, tuple[str, Item]]] = field(default_factory=lambda: defaultdict(dict))
@@ -195,7 +197,11 @@ class World:
         return self.add(
             account,
             "network",
-            {**_network(zone, "Isolated", f"{account.name}-network"), "networkofferingid": offering["id"]},
+            {
+                **_network(zone, "Isolated", f"{account.name}-network"),
+                "account": account.name,
+                "networkofferingid": offering["id"],
+            },
         )
 
     def default_group(self, account: Account) -> Item:
@@ -244,6 +250,7 @@ def world(*, groups: bool) -> World:
         "networktype": "Advanced",
         "securitygroupsenabled": groups,
         "allocationstate": "Enabled",
+        "guestcidraddress": "10.1.0.0/16",
         "localstorageenabled": False,
         "dhcpprovider": "VirtualRouter",
         "tags": [],

@@ -5,56 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Health
+from isthmus.providers.cloudstack.addresses import CloudStackAddresses
 from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Wire
 from isthmus.providers.cloudstack.credentials import Credentials, Owner, Signer
 from isthmus.providers.cloudstack.firewalls import CloudStackFirewalls
 from isthmus.providers.cloudstack.going import Going
 from isthmus.providers.cloudstack.images import CloudStackImages
 from isthmus.providers.cloudstack.keys import CloudStackKeys
+from isthmus.providers.cloudstack.lacks import GROUPED, UNGROUPED
 from isthmus.providers.cloudstack.networks import SharedNetworks
 from isthmus.providers.cloudstack.ports import CloudStackPorts
 from isthmus.providers.cloudstack.servers import CloudStackCompute
 from isthmus.providers.cloudstack.signing import Keys
 from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.providers.cloudstack.volumes import CloudStackVolumes
-
-LACKS = MappingProxyType(
-    {
-        Capability.CONSOLE: "CloudStack keeps no text of consoles: open the server's console in its own interface",
-        Capability.PASSWORD: "CloudStack encrypts passwords in another way: reset the password in its own interface",
-        Capability.KERNEL: "CloudStack boots what is in a template: make a template with the kernel in it",
-        Capability.ROOT_KEPT: "CloudStack deletes a root disk with its server: make a snapshot of it before",
-        Capability.PORTS: "CloudStack's interfaces are those of servers, made with them: name a subnet at launch",
-        Capability.PORT_ADDRESSES: "CloudStack's interfaces have one address here: use a server for each address",
-        Capability.PORT_FIREWALLS: "CloudStack changes no groups of what runs: change the rules of the groups",
-        Capability.KEY_PUBLIC: "CloudStack tells fingerprints of keys alone: keep the public key where it was made",
-        Capability.DEFAULT_MEMBERS: "CloudStack's default groups let in nobody: add a rule for the group's own members",
-        Capability.SNAPSHOT_UNUSED: "CloudStack makes a volume's data as it is first attached: attach it once",
-        Capability.SNAPSHOT_SHARE: "CloudStack's snapshots are their account's alone: share an image of one",
-        Capability.SNAPSHOT_COPY: "CloudStack copies snapshots between zones alone: snapshot a volume of one",
-        Capability.VOLUME_RETYPE: "CloudStack moves data for another offering: make a volume of a snapshot",
-        Capability.VOLUME_COPY: "CloudStack copies no volumes: make a snapshot, and a volume of that",
-        Capability.MULTI_ATTACH: "CloudStack has a volume on one server: attach one volume to each server",
-        Capability.ENCRYPTION: "CloudStack encrypts what its offerings say: choose a type of volume that does",
-        Capability.IMAGE_OF_SERVER: "CloudStack makes templates of one disk: make an image of a snapshot of each",
-        Capability.IMAGE_SHARE_SNAPSHOTS: "CloudStack's snapshots are their account's alone: share images of one disk",
-        Capability.IMAGE_COPY: "CloudStack copies templates between zones alone: make an image of the snapshot again",
-        Capability.IMAGE_IMPORT: "CloudStack fetches templates from a URL: register the file there",
-        Capability.PLACEMENT: "affinity groups of CloudStack are not used yet: add servers to one there",
-        Capability.ACLS: "CloudStack's filters keep state: use security groups",
-        Capability.DHCP: "CloudStack's networks have the domain and name servers of their zone: ask its operator",
-        Capability.PEERING: "CloudStack has no peerings of networks: use one network",
-        Capability.NETWORKS: "zones with security groups have one network that all share: use one with VPCs",
-        Capability.NETWORK_RANGES: "CloudStack's networks have the ranges that their operator gave them",
-        Capability.ROUTES: "CloudStack's shared networks have one way out: it cannot be changed",
-    }
-)
+from isthmus.providers.cloudstack.vpcs import Vpcs
 
 _TURNS = 1024
 _QUOTAS = {
@@ -83,6 +53,13 @@ class Options:
     """Seconds that an answer may take."""
     security_groups: bool = False
     """Whether the zones have security groups; else they have VPCs. Zones of both kinds are two clouds."""
+    expunge: bool = False
+    """Whether accounts may expunge what they destroy, so that names, addresses and groups are free at once."""
+    vpc_offering: str = ""
+    network_offering: str = ""
+    """The offerings of VPCs and of their subnets; empty: the cloud's default ones."""
+    acl: str = "default_allow"
+    """The list of filters of subnets that have a route to the internet."""
     flavors: Mapping[str, str] = field(default_factory=dict)
     """Names of instance types, each with the name of a service offering."""
     os_type: str = "Other Linux (64-bit)"
@@ -113,7 +90,7 @@ class CloudStack:
 
     @property
     def lacks(self) -> Mapping[Capability, str]:
-        return LACKS
+        return GROUPED if self.options.security_groups else UNGROUPED
 
     def session(self, tenant: str, secrets: Mapping[str, Any] = NO_SECRETS) -> CloudStackSession:
         """Without keys it has those that the tenant signed with last.
@@ -184,9 +161,9 @@ class CloudStackSession:
         self.keys = CloudStackKeys(cloud, tenant)
         self.ports = CloudStackPorts(cloud, tenant)
         grouped = cloud.options.security_groups
-        self.networks = SharedNetworks(cloud, tenant) if grouped else None
+        self.networks = SharedNetworks(cloud, tenant) if grouped else Vpcs(cloud, tenant)
         self.firewalls = CloudStackFirewalls(cloud, tenant) if grouped else None
-        self.addresses = None
+        self.addresses = None if grouped else CloudStackAddresses(cloud, tenant)
         self.metrics = None
 
     def once(self) -> CloudStackSession:

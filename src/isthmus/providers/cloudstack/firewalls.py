@@ -15,7 +15,7 @@ from isthmus.model import WITH_PORTS, Direction, Firewall, Rule, demand_rule
 from isthmus.providers import FirewallSpec
 from isthmus.providers.cloudstack import notes
 from isthmus.providers.cloudstack.client import Item
-from isthmus.providers.cloudstack.networks import SHARED
+from isthmus.providers.cloudstack.grounds import default_network
 from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.together import for_each
 
@@ -48,7 +48,7 @@ class CloudStackFirewalls:
     def create_firewall(self, spec: FirewallSpec) -> Firewall:
         if not spec.ref or not spec.name:
             raise Invalid("a firewall needs a ref and a name", "name" if spec.ref else "ref")
-        if spec.network not in ("", SHARED):
+        if spec.network not in ("", default_network(self._tenant)):
             raise NotFound("network", spec.network[:64])
         with self._cloud.turn(spec.ref):
             for before in self.list_firewalls():
@@ -152,7 +152,8 @@ class CloudStackFirewalls:
         if not any(rule.direction is Direction.EGRESS for rule in rules):
             rules.append(ALL_OUT)
         told = tuple(rule for rule in rules if rule.key != NONE_OUT.key)
-        return Firewall(group["id"], noted.ref, group["name"], noted.text, SHARED, told)
+        network = default_network(self._tenant)
+        return Firewall(group["id"], noted.ref, group["name"], noted.text, network, told)
 
 
 def _rules(group: Item, names: Mapping[str, str], account: str) -> Iterator[tuple[str, Rule]]:

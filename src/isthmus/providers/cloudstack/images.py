@@ -24,8 +24,8 @@ from isthmus.together import for_each, together
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
-FILTERS = ("self", "sharedexecutable", "featured", "community")
-"""Whose templates are asked for: the tenant's own, those shared with it, and the public ones of two kinds."""
+MINE, PUBLIC = ("self", "sharedexecutable"), ("featured", "community")
+"""Whose templates are asked for: the tenant's own and those shared with it, and the public ones of two kinds."""
 DETAIL = "isthmus-image"
 """The detail of a template that holds what was asked for."""
 LONGEST = 1024
@@ -184,14 +184,15 @@ class CloudStackImages:
         )
 
 
-def asks(client: Client) -> list[Callable[[], list[Item]]]:
-    """What is asked for all templates that the tenant sees."""
-    return [partial(client.every, "listTemplates", "template", templatefilter=one) for one in FILTERS]
+def asks(tenant: Tenant, own: Client) -> list[Callable[[], list[Item]]]:
+    """What is asked for all templates that the tenant sees; the public ones are the operator's to change."""
+    ways = {**dict.fromkeys(MINE, own), **dict.fromkeys(PUBLIC, tenant.offered)}
+    return [partial(way.every, "listTemplates", "template", templatefilter=one) for one, way in ways.items()]
 
 
 def templates(tenant: Tenant) -> Mapping[str, Item]:
     """All that the tenant sees, by their ids; of several zones one where it is ready."""
-    return _merged(together(*asks(tenant.client)))
+    return _merged(together(*asks(tenant, tenant.client)))
 
 
 def own(tenant: Tenant) -> Sequence[Item]:

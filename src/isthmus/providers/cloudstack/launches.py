@@ -8,7 +8,7 @@ by its name, the volumes by theirs.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
@@ -18,7 +18,7 @@ from isthmus.errors import Fault, Invalid, NotFound, Unsupported
 from isthmus.providers import Capability, DiskSpec, ServerSpec, VolumeSpec
 from isthmus.providers.cloudstack import disks, images, keys, notes, offerings, places
 from isthmus.providers.cloudstack.client import Item
-from isthmus.providers.cloudstack.networks import subnets
+from isthmus.providers.cloudstack.grounds import Ground, grounds
 from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.together import for_each, together
 
@@ -77,13 +77,13 @@ def _check(cloud: CloudStack, spec: ServerSpec) -> None:
 def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any]:
     """The parameters of a deployment. What they name is looked up, all at the same time."""
     offered = tenant.offered
-    zone, flavor, _, _, network, *listed = together(
+    zone, flavor, _, _, ground, *listed = together(
         partial(offerings.zone, offered, cloud, spec.zone),
         partial(offerings.flavor, offered, spec.flavor),
         partial(keys.demand, offered, spec.key) if spec.key else _nothing,
         partial(_demand_groups, tenant, spec.firewalls),
-        partial(_network, cloud, tenant, spec) if spec.subnet or spec.address else _nothing,
-        *images.asks(offered),
+        partial(_ground, cloud, tenant, spec),
+        *images.asks(tenant, offered),
     )
     template = images.template(listed, spec.image)
     return {
@@ -97,7 +97,7 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         "keypairs": [spec.key] if spec.key else None,
         "userdata": base64.b64encode(spec.user_data).decode() or None,
         "securitygroupids": list(spec.firewalls) or None,
-        "networkids": [network["id"]] if network and zone.get("networktype") != "Basic" else None,
+        "networkids": [ground.item["id"]] if ground and ground.item and zone.get("networktype") != "Basic" else None,
         "ipaddress": spec.address or None,
         "details": places.note(spec.ref, spec.disks),
     }
@@ -132,22 +132,19 @@ def _demand_groups(tenant: Tenant, natives: Sequence[str]) -> None:
                 raise NotFound("firewall", native[:64])
 
 
-def _network(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> Mapping[str, Any]:
-    """The subnet that a spec names, or its zone's default one. Raises NotFound, Invalid."""
-    listed = subnets(tenant.offered, cloud)
+def _ground(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> Ground | None:
+    """The subnet that a spec names, or its zone's default one, if there is one. Raises NotFound, Invalid."""
+    found = grounds(tenant.offered, cloud, tenant)
+    chosen = next((one for one in found if one.default and one.zone == spec.zone), None)
     if spec.subnet:
-        found = next((one for one in listed if one["id"] == spec.subnet), None)
-        if found is None:
+        chosen = next((one for one in found if one.native == spec.subnet), None)
+        if chosen is None:
             raise NotFound("subnet", spec.subnet[:64])
-        if found["zonename"] != spec.zone:
+        if chosen.zone != spec.zone:
             raise Invalid(f"the subnet {spec.subnet} is not in the zone {spec.zone}", "subnet")
-    else:
-        found = next((one for one in listed if one["zonename"] == spec.zone), None)
-        if found is None:
-            raise NotFound("subnet", spec.zone)
-    if spec.address:
-        _check_address(spec.address, found["cidr"])
-    return found
+    if spec.address and chosen:
+        _check_address(spec.address, chosen.cidr)
+    return chosen
 
 
 def _check_address(wanted: str, cidr: str) -> None:

@@ -1,6 +1,6 @@
-"""The networks of zones with security groups: each zone has one that all accounts share, or several.
+"""The networks of zones with security groups: together one network of ours, which cannot be changed.
 
-Together they are one network of ours, which cannot be changed; each is a subnet of it.
+Each zone has one that all accounts share, or several; each is a subnet of it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, NoReturn
 from isthmus.errors import Denied, Invalid, NotFound, Unsupported
 from isthmus.model import Hop, Network, Route, Subnet, SubnetWiring, Wiring
 from isthmus.providers import Capability, NetworkSpec, SubnetSpec
-from isthmus.providers.cloudstack.client import Client, Item
+from isthmus.providers.cloudstack.grounds import Ground, default_network, grounds
 from isthmus.providers.cloudstack.tenant import Tenant
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
-SHARED = "shared"
-"""The native id of the one network."""
+OUT = Route("0.0.0.0/0", Hop.INTERNET)
 _TAKEN = 3
 """Addresses of a range that no server has: its own, the gateway's and the one of all."""
 
@@ -27,44 +26,34 @@ _TAKEN = 3
 class SharedNetworks:
     def __init__(self, cloud: CloudStack, tenant: Tenant) -> None:
         self._cloud = cloud
-        self._client = tenant.client
+        self._tenant = tenant
 
     def list_networks(self) -> Sequence[Network]:
-        ranges = [one["cidr"] for one in subnets(self._client, self._cloud)]
-        if not ranges:
-            return []
-        return [Network(SHARED, "", "default", ranges[0], default=True, more=tuple(dict.fromkeys(ranges[1:])))]
+        found = self._grounds()
+        return [default_of(default_network(self._tenant), found)] if found else []
 
     def list_subnets(self) -> Sequence[Subnet]:
-        """Of free addresses CloudStack tells nothing: all that a range has at all are said to be."""
-        seen: set[str] = set()
-        found = []
-        for one in subnets(self._client, self._cloud):
-            zone, cidr = one["zonename"], one["cidr"]
-            free = max(IPv4Network(cidr).num_addresses - _TAKEN, 1)
-            found.append(Subnet(one["id"], "", one["name"], SHARED, cidr, zone, free, default=zone not in seen))
-            seen.add(zone)
-        return found
+        return [subnet_of(one) for one in self._grounds()]
 
     def create_network(self, spec: NetworkSpec) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.NETWORKS])
 
     def delete_network(self, native: str) -> None:
-        if native == SHARED:
+        if native == default_network(self._tenant):
             raise Denied("the default network cannot be deleted")
 
     def add_range(self, native: str, cidr: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.NETWORK_RANGES])
 
     def remove_range(self, native: str, cidr: str) -> None:
-        _demand(native)
+        self._demand(native)
         raise Invalid(f"{cidr} is not a further range of the network", "cidr")
 
     def create_subnet(self, spec: SubnetSpec) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.NETWORKS])
 
     def delete_subnet(self, native: str) -> None:
-        if any(one["id"] == native for one in subnets(self._client, self._cloud)):
+        if any(one.native == native for one in self._grounds()):
             raise Denied("a default subnet cannot be deleted")
 
     def wire(self, native: str, wiring: Wiring) -> None:
@@ -72,19 +61,31 @@ class SharedNetworks:
             raise Unsupported(self._cloud.lacks[Capability.ROUTES])
 
     def wiring_of(self, native: str) -> Wiring:
-        _demand(native)
-        out = (Route("0.0.0.0/0", Hop.INTERNET),)
-        names = sorted(one["id"] for one in subnets(self._client, self._cloud))
-        return Wiring(internet=True, subnets=tuple(SubnetWiring(name, out) for name in names))
+        self._demand(native)
+        return all_out(self._grounds())
+
+    def _demand(self, native: str) -> None:
+        if native != default_network(self._tenant):
+            raise NotFound("network", native[:64])
+
+    def _grounds(self) -> Sequence[Ground]:
+        return grounds(self._tenant.offered, self._cloud, self._tenant)
 
 
-def subnets(client: Client, cloud: CloudStack) -> list[Item]:
-    """The shared networks of the configured zones, in the order of these; the first of a zone is its default one."""
-    listed = client.every("listNetworks", "network", type="Shared")
-    there = [one for one in listed if one["zonename"] in cloud.zones and one.get("cidr")]
-    return sorted(there, key=lambda one: (cloud.zones.index(one["zonename"]), one["name"], one["id"]))
+def default_of(native: str, found: Sequence[Ground]) -> Network:
+    """One network of ours that several of CloudStack's are."""
+    ranges = list(dict.fromkeys(one.cidr for one in found if one.network == native))
+    return Network(native, "", "default", ranges[0], default=True, more=tuple(ranges[1:]))
 
 
-def _demand(native: str) -> None:
-    if native != SHARED:
-        raise NotFound("network", native[:64])
+def subnet_of(one: Ground) -> Subnet:
+    """Of free addresses CloudStack tells nothing: all that a range has at all are said to be."""
+    free = max(IPv4Network(one.cidr).num_addresses - _TAKEN, 1)
+    return Subnet(one.native, one.ref, one.name, one.network, one.cidr, one.zone, free, default=one.default)
+
+
+def all_out(found: Sequence[Ground]) -> Wiring:
+    """How a network is connected all of whose subnets lead to the internet."""
+    return Wiring(
+        internet=True, subnets=tuple(SubnetWiring(one, (OUT,)) for one in sorted(one.native for one in found))
+    )

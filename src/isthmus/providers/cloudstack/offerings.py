@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Invalid, Unavailable, Unsupported
@@ -25,7 +25,7 @@ def zones(client: Client, cloud: CloudStack) -> Mapping[str, Item]:
 
 def listed_zones(client: Client, cloud: CloudStack) -> Sequence[Zone]:
     up = zones(client, cloud)
-    return [Zone(name, name in up and up[name].get("allocationstate", "Enabled") == "Enabled") for name in cloud.zones]
+    return [Zone(name, name in up and up[name].get("allocationstate") == "Enabled") for name in cloud.zones]
 
 
 def zone(client: Client, cloud: CloudStack, name: str) -> Item:
@@ -78,3 +78,32 @@ def disk(client: Client, ours: Mapping[str, str], kind: str) -> Item:
         if one.get("iscustomized") and not one.get("iscustomizediops"):
             return one
     raise Unsupported("The cloud offers no disks of a size of one's own: its operator can add a custom disk offering.")
+
+
+def vpc(client: Client, wanted: str) -> Item:
+    """The offering that VPCs are made of: the one that the settings name, else CloudStack's default one."""
+    listed = client.every("listVPCOfferings", "vpcoffering", state="Enabled")
+    return _chosen(listed, wanted, lambda one: not one.get("isdefault"), "VPCs", "vpc_offering")
+
+
+def tier(client: Client, wanted: str) -> Item:
+    """The offering that subnets are made of: the one that the settings name, else rather one without load balancing,
+    which only one tier of a VPC can have."""
+    listed = client.every("listNetworkOfferings", "networkoffering", forvpc=True, state="Enabled")
+    return _chosen(listed, wanted, lambda one: "nolb" not in str(one["name"]).lower(), "subnets", "network_offering")
+
+
+def isolated(client: Client) -> Item:
+    """The offering that CloudStack makes an account's first network of: with source NAT, if one says so."""
+    listed = client.every(
+        "listNetworkOfferings", "networkoffering", forvpc=False, state="Enabled", guestiptype="Isolated"
+    )
+    return _chosen(listed, "", lambda one: "sourcenat" not in str(one["name"]).lower(), "networks", "")
+
+
+def _chosen(listed: Sequence[Item], wanted: str, rank: Callable[[Item], bool], what: str, option: str) -> Item:
+    found = [one for one in listed if not wanted or wanted in (one["id"], one["name"])]
+    if not found:
+        hint = f": its operator can name one as {option}" if option else ""
+        raise Unsupported(f"The cloud has no offering {wanted or 'at all'} for {what}{hint}.")
+    return min(found, key=lambda one: (rank(one), str(one["name"])))

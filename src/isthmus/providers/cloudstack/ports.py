@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
@@ -10,6 +11,7 @@ from isthmus.model import Port
 from isthmus.providers import Capability, PortSpec
 from isthmus.providers.cloudstack import servers
 from isthmus.providers.cloudstack.tenant import Tenant
+from isthmus.together import together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
@@ -21,7 +23,9 @@ class CloudStackPorts:
         self._tenant = tenant
 
     def list_ports(self) -> Sequence[Port]:
-        return [port for one in servers.machines(self._tenant) for port in servers.ports_of(one)]
+        cloud, tenant = self._cloud, self._tenant
+        there, where = together(partial(servers.machines, tenant), partial(servers.subnets, cloud, tenant))
+        return [port for one in there for port in servers.ports_of(tenant, one, where)]
 
     def create_port(self, spec: PortSpec) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.PORTS])

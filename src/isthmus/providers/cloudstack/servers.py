@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
@@ -11,9 +12,10 @@ from isthmus.model import Flavor, Port, Server, ServerState, Zone
 from isthmus.providers import Capability, ServerSpec
 from isthmus.providers.cloudstack import launches, offerings, places
 from isthmus.providers.cloudstack.client import Item
-from isthmus.providers.cloudstack.networks import SHARED
+from isthmus.providers.cloudstack.grounds import Ground, by_item, default_network, grounds, shared_subnet
 from isthmus.providers.cloudstack.notes import moment
 from isthmus.providers.cloudstack.tenant import Tenant, busy
+from isthmus.together import together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
@@ -44,13 +46,15 @@ class CloudStackCompute:
         self._client = tenant.client
 
     def list_zones(self) -> Sequence[Zone]:
-        return offerings.listed_zones(self._client, self._cloud)
+        return offerings.listed_zones(self._tenant.offered, self._cloud)
 
     def list_flavors(self) -> Sequence[Flavor]:
-        return offerings.flavors(self._client, self._cloud.options.flavors)
+        return offerings.flavors(self._tenant.offered, self._cloud.options.flavors)
 
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
-        return [self._server(one) for one in machines(self._tenant, natives)]
+        """Where they are is told beside them, at the same time."""
+        found, where = together(partial(machines, self._tenant, natives), partial(subnets, self._cloud, self._tenant))
+        return [self._server(one, where) for one in found]
 
     def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
         """CloudStack deploys each by itself."""
@@ -61,9 +65,11 @@ class CloudStackCompute:
         with self._cloud.turn(spec.ref):
             for one in self._tenant.all("listVirtualMachines", "virtualmachine", name=spec.ref, details=DETAILS):
                 if one["state"] not in GONE and one["name"] == spec.ref:
-                    return self._server(one)
+                    return self._server(one, subnets(self._cloud, self._tenant))
             native = launches.launch(self._cloud, self._tenant, spec)
-            return self._server(machine(self._tenant, native))
+        for made in self.list_servers([native]):
+            return made
+        raise NotFound("server", native)
 
     def start_server(self, native: str) -> None:
         if machine(self._tenant, native)["state"] not in ("Running", "Starting"):
@@ -83,9 +89,10 @@ class CloudStackCompute:
         for found in machines(self._tenant, [native]):
             disks = self._tenant.all("listVolumes", "volume", virtualmachineid=native)
             going = [one["id"] for one in disks if one["type"] != "ROOT" and not launches.keeps(found, one)]
+            asked = {"volumeids": going or None, "expunge": self._cloud.options.expunge or None}
             self._cloud.going.add(native)
             try:
-                self._client.begin("destroyVirtualMachine", "server", native, id=native, volumeids=going or None)
+                self._client.begin("destroyVirtualMachine", "server", native, id=native, **asked)
             except BaseException:
                 self._cloud.going.discard(native)
                 raise
@@ -102,7 +109,7 @@ class CloudStackCompute:
     def password_data(self, native: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.PASSWORD])
 
-    def _server(self, item: Item) -> Server:
+    def _server(self, item: Item, where: Mapping[str, Ground]) -> Server:
         made = places.launched(item)
         created = moment(item["created"])
         return Server(
@@ -116,7 +123,7 @@ class CloudStackCompute:
             created=created,
             started=max(created, moment(item.get("lastupdated"))),
             key=item.get("keypairs") or item.get("keypair") or "",
-            ports=ports_of(item),
+            ports=ports_of(self._tenant, item, where),
             root_device=made.root.device,
             architecture="arm64" if item.get("arch") == "aarch64" else "x86_64",
             platform="windows" if "windows" in item.get("osdisplayname", "").lower() else "",
@@ -130,7 +137,12 @@ def state_of(item: Item) -> ServerState:
     return STATES.get(item["state"], ServerState.ERROR)
 
 
-def ports_of(item: Item) -> tuple[Port, ...]:
+def subnets(cloud: CloudStack, tenant: Tenant) -> Mapping[str, Ground]:
+    """By the ids of CloudStack's networks: which subnets of ours these are; those that are not named are shared."""
+    return {} if cloud.options.security_groups else by_item(grounds(tenant.client, cloud, tenant))
+
+
+def ports_of(tenant: Tenant, item: Item, where: Mapping[str, Ground]) -> tuple[Port, ...]:
     """The interfaces of a virtual machine, the default one first. Groups hold for all of them."""
     guards = tuple(one["id"] for one in item.get("securitygroup", ()))
     nics = sorted(item.get("nic", ()), key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid") or 0)))
@@ -139,8 +151,8 @@ def ports_of(item: Item) -> tuple[Port, ...]:
             native=nic["id"],
             mac=nic.get("macaddress", ""),
             address=nic.get("ipaddress", ""),
-            subnet=nic["networkid"],
-            network=nic.get("vpcid") or SHARED,
+            subnet=at.native if at else shared_subnet(tenant, nic["networkid"]),
+            network=at.network if at else default_network(tenant),
             firewalls=guards,
             index=index,
             secondary=tuple(one["ipaddress"] for one in nic.get("secondaryip", ())),
@@ -149,6 +161,7 @@ def ports_of(item: Item) -> tuple[Port, ...]:
             delete_with_server=True,
         )
         for index, nic in enumerate(nics)
+        for at in (where.get(nic["networkid"]),)
     )
 
 

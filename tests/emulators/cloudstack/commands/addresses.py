@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid5
 
 from emulators.cloudstack.commands.acts import SUCCESS, Params, act, deletion, filtered, mine, missing
 from emulators.cloudstack.world import Account, Item, Refusal, World
@@ -31,8 +31,8 @@ def associate(world: World, account: Account, params: Params) -> Item:
     else:
         raise Refusal(431, "Unable to figure out zone, network or VPC to assign ip to", 4350)
     made = {
-        "id": str(uuid4()),
-        "ipaddress": world.public_address(),
+        "id": "",
+        "ipaddress": _number(world, params.get("ipaddress", "")),
         "account": account.name,
         "allocated": world.stamp(),
         "state": "Allocating",
@@ -44,6 +44,7 @@ def associate(world: World, account: Account, params: Params) -> Item:
         "tags": [],
         **owner,
     }
+    made["id"] = str(uuid5(NAMESPACE_URL, made["ipaddress"]))
     world.add(account, _KIND, made)
 
     def finish() -> Item:
@@ -95,16 +96,33 @@ def disable_static_nat(world: World, account: Account, params: Params) -> Item:
         raise Refusal(431, "Specified IP is not enabled for static nat", 4350)
 
     def finish() -> Item:
-        for machine in world.own(account, "machine"):
-            if machine["id"] == address["virtualmachineid"]:
-                machine.pop("publicip", None)
-                machine.pop("publicipid", None)
-        for name in ("virtualmachineid", "virtualmachinename", "vmipaddress"):
-            address.pop(name, None)
-        address["isstaticnat"] = False
+        free(world, account, address)
         return dict(SUCCESS)
 
     return world.begin("disableStaticNat", account, finish, address["id"])
+
+
+def free(world: World, account: Account, address: Item) -> None:
+    """Take an address off its machine. One of a VPC is of no tier then."""
+    for machine in world.own(account, "machine"):
+        if machine["id"] == address["virtualmachineid"]:
+            machine.pop("publicip", None)
+            machine.pop("publicipid", None)
+    for name in ("virtualmachineid", "virtualmachinename", "vmipaddress"):
+        address.pop(name, None)
+    if "vpcid" in address:
+        address.pop("associatednetworkid", None)
+    address["isstaticnat"] = False
+
+
+def _number(world: World, wanted: str) -> str:
+    """An address has the same id whoever has it."""
+    if not wanted:
+        return world.public_address()
+    taken = {one["ipaddress"] for _, one in world.things[_KIND].values()}
+    if not wanted.startswith("203.0.113.") or wanted in taken:
+        raise Refusal(431, f"Unable to find ip address {wanted}, or it is already in use", 4350)
+    return wanted
 
 
 def _serves(address: Item, network: str, tiers: dict[str, str | None]) -> bool:

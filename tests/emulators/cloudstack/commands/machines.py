@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from emulators.cloudstack.commands import templates, volumes
+from emulators.cloudstack.commands import addresses, templates, volumes
 from emulators.cloudstack.commands.acts import Params, act, filtered, known, mine, missing, offered
 from emulators.cloudstack.world import STAMP, Account, Item, Refusal, World
 
@@ -110,7 +110,8 @@ def reboot(world: World, account: Account, params: Params) -> Item:
 
 @act("destroyVirtualMachine")
 def destroy(world: World, account: Account, params: Params) -> Item:
-    if params.get("expunge", "false").lower() == "true" and account.role == "User":
+    expunge = params.get("expunge", "false").lower() == "true"
+    if expunge and account.role == "User" and not world.users_expunge:
         raise Refusal(531, "Parameter expunge can be passed by Admin only.", 4365)
     machine = my_machine(world, account, "destroyVirtualMachine", params["id"])
     if machine.get("deleteprotection"):
@@ -129,6 +130,11 @@ def destroy(world: World, account: Account, params: Params) -> Item:
                     volume["state"] = "Destroy"
                 else:
                     volumes.free(volume)
+        for address in world.own(account, "address"):
+            if address.get("virtualmachineid") == machine["id"]:
+                addresses.free(world, account, address)
+        if expunge:
+            del world.destroyed[machine["id"]], world.things["machine"][machine["id"]]
         return {"virtualmachine": machine}
 
     return world.begin("destroyVirtualMachine", account, finish, machine["id"])

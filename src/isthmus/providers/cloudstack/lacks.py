@@ -1,0 +1,55 @@
+"""What CloudStack cannot do, each with the reason and what would help: in all zones, and in those of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from isthmus.providers import Capability
+
+_EVERYWHERE = {
+    Capability.CONSOLE: "CloudStack keeps no text of consoles: open the server's console in its own interface",
+    Capability.PASSWORD: "CloudStack encrypts passwords in another way: reset the password in its own interface",
+    Capability.KERNEL: "CloudStack boots what is in a template: make a template with the kernel in it",
+    Capability.ROOT_KEPT: "CloudStack deletes a root disk with its server: make a snapshot of it before",
+    Capability.PORTS: "CloudStack's interfaces are those of servers, made with them: name a subnet at launch",
+    Capability.PORT_ADDRESSES: "CloudStack's interfaces have one address here: use a server for each address",
+    Capability.PORT_FIREWALLS: "CloudStack changes no groups of what runs: change the rules of the groups",
+    Capability.KEY_PUBLIC: "CloudStack tells fingerprints of keys alone: keep the public key where it was made",
+    Capability.SNAPSHOT_UNUSED: "CloudStack makes a volume's data as it is first attached: attach it once",
+    Capability.SNAPSHOT_SHARE: "CloudStack's snapshots are their account's alone: share an image of one",
+    Capability.SNAPSHOT_COPY: "CloudStack copies snapshots between zones alone: snapshot a volume of one",
+    Capability.VOLUME_RETYPE: "CloudStack moves data for another offering: make a volume of a snapshot",
+    Capability.VOLUME_COPY: "CloudStack copies no volumes: make a snapshot, and a volume of that",
+    Capability.MULTI_ATTACH: "CloudStack has a volume on one server: attach one volume to each server",
+    Capability.ENCRYPTION: "CloudStack encrypts what its offerings say: choose a type of volume that does",
+    Capability.IMAGE_OF_SERVER: "CloudStack makes templates of one disk: make an image of a snapshot of each",
+    Capability.IMAGE_SHARE_SNAPSHOTS: "CloudStack's snapshots are their account's alone: share images of one disk",
+    Capability.IMAGE_COPY: "CloudStack copies templates between zones alone: make an image of the snapshot again",
+    Capability.IMAGE_IMPORT: "CloudStack fetches templates from a URL: register the file there",
+    Capability.PLACEMENT: "affinity groups of CloudStack are not used yet: add servers to one there",
+    Capability.DHCP: "CloudStack's networks have the domain and name servers of their zone: ask its operator",
+    Capability.PEERING: "CloudStack has no peerings of networks: use one network",
+    Capability.NETWORK_RANGES: "CloudStack's networks have the ranges that their operator gave them",
+}
+
+GROUPED: Mapping[Capability, str] = MappingProxyType(
+    {
+        **_EVERYWHERE,
+        Capability.DEFAULT_MEMBERS: "CloudStack's default groups let in nobody: add a rule for the group's own members",
+        Capability.NETWORKS: "zones with security groups have one network that all share: use one with VPCs",
+        Capability.ROUTES: "CloudStack's shared networks have one way out: it cannot be changed",
+        Capability.ACLS: "zones with security groups have no filters of subnets: use security groups",
+        Capability.DEFAULT_NETWORK: "CloudStack's shared networks are their operator's: ask there",
+    }
+)
+"""In zones with security groups."""
+
+UNGROUPED: Mapping[Capability, str] = MappingProxyType(
+    {
+        **_EVERYWHERE,
+        Capability.ACLS: "CloudStack's filters of subnets keep state: change the lists of the VPC in its own interface",
+        Capability.DEFAULT_NETWORK: "CloudStack makes an account's default network by itself: use a VPC",
+    }
+)
+"""In all others."""
