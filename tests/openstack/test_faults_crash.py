@@ -1,4 +1,4 @@
-"""`isthmus serve` in front of a real OpenStack, killed in the middle of a launch: nothing is lost, doubled or left."""
+"""`isthmus serve` in front of a real OpenStack, killed in a launch or its end: nothing is lost, doubled or left."""
 
 from __future__ import annotations
 
@@ -25,6 +25,25 @@ def servers(cloud: Any) -> set[str]:
     return {one.id for one in cloud.compute.servers() if one.status not in ("DELETED", "SOFT_DELETED")}
 
 
+def states(ec2: Any, ids: list[str]) -> set[str]:
+    found = ec2.describe_instances(InstanceIds=ids)["Reservations"]
+    return {one["State"]["Name"] for made in found for one in made["Instances"]}
+
+
+def cut_off(service: Service, ask: Callable[[], object], begun: Callable[[], bool]) -> None:
+    """Ask for something, and kill the service as soon as that has begun."""
+
+    def asked() -> None:
+        with suppress(BotoCoreError, ClientError):
+            ask()
+
+    cut = threading.Thread(target=asked)
+    cut.start()
+    wait(begun, "it to begin", SECONDS)
+    service.process.kill()
+    cut.join()
+
+
 @pytest.mark.parametrize("look", [ports, servers])
 def test_a_launch_that_is_cut_off_is_made_once(look: Callable[[Any], set[str]], tmp_path, config, demo):
     """Killed as soon as the first thing of it can be seen."""
@@ -37,16 +56,8 @@ def test_a_launch_that_is_cut_off_is_made_once(look: Callable[[Any], set[str]], 
         asked = {**real_openstack.launch(ec2), "MinCount": 2, "MaxCount": 2}
         return [one["InstanceId"] for one in ec2.run_instances(**asked, ClientToken=token)["Instances"]]
 
-    def cut_off(service: Service) -> None:
-        with suppress(BotoCoreError, ClientError):
-            launch(service)
-
     with serving(tmp_path / "state", *words) as first:
-        cut = threading.Thread(target=cut_off, args=(first,))
-        cut.start()
-        wait(lambda: look(cloud) - seen, "the first of a launch", SECONDS)
-        first.process.kill()
-        cut.join()
+        cut_off(first, lambda: launch(first), lambda: bool(look(cloud) - seen))
 
     with serving(tmp_path / "state", *words) as again:
         made = launch(again)
@@ -55,3 +66,36 @@ def test_a_launch_that_is_cut_off_is_made_once(look: Callable[[Any], set[str]], 
         ec2 = real_openstack.signed_by(again, demo)
         ec2.terminate_instances(InstanceIds=made)
         wait(lambda: (servers(cloud), ports(cloud)) == before, "all to be gone", SECONDS)
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["unanswered", "answered"])
+def test_a_termination_that_is_cut_off_leaves_nothing(answered: bool, tmp_path, config, demo):
+    """Killed as Nova is told of the first server, or with the answer: nothing has ended until the ports are gone."""
+    cloud, words = real_openstack.connection("demo"), ("--config", str(config))
+    before = servers(cloud), ports(cloud)
+
+    def going() -> bool:
+        ours = [one for one in cloud.compute.servers() if one.id not in before[0]]
+        return len(ours) < len(made) or any(one.task_state == "deleting" for one in ours)
+
+    with serving(tmp_path / "state", *words) as first:
+        ec2 = real_openstack.signed_by(first, demo, read_timeout=SECONDS)
+        asked = {**real_openstack.launch(ec2), "MinCount": 3, "MaxCount": 3}
+        made = [one["InstanceId"] for one in ec2.run_instances(**asked)["Instances"]]
+        wait(lambda: states(ec2, made) == {"running"}, "three instances to run", SECONDS)
+        if answered:
+            ended = ec2.terminate_instances(InstanceIds=made)["TerminatingInstances"]
+            assert {"shutting-down"} == {one["CurrentState"]["Name"] for one in ended}
+            first.process.kill()
+        else:
+            cut_off(first, lambda: ec2.terminate_instances(InstanceIds=made), going)
+
+    wait(lambda: len(servers(cloud) - before[0]) < 3, "Nova to forget the first", SECONDS)
+    assert ports(cloud) - before[1], "this was to be cut off before the ports were deleted"
+    with serving(tmp_path / "state", *words) as again:
+        ec2 = real_openstack.signed_by(again, demo, read_timeout=SECONDS)
+        if not answered:
+            ec2.terminate_instances(InstanceIds=made)
+        assert "shutting-down" in states(ec2, made)
+        wait(lambda: states(ec2, made) == {"terminated"}, "all to be gone", SECONDS)
+        assert (servers(cloud), ports(cloud)) == before

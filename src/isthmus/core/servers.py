@@ -81,10 +81,12 @@ def delete(cx: Context, ids: Collection[str]) -> list[Change]:
         if one.launch.termination_protected and one.server.state in _LIVE:
             reason = "Modify its 'disableApiTermination' instance attribute and try again."
             raise Denied(f"The instance '{one.id}' may not be terminated. {reason}")
-    live = [one for one in wanted if one.server.state is not ServerState.DELETED]
-    each(cx, lambda one: _delete(cx, one), live)
-    after = some(cx, ids).by_id
-    return [(one, after.get(one.id, one)) for one in wanted]
+    live = {one.id: one for one in wanted if one.server.state is not ServerState.DELETED}
+    for cloud in {one.cloud for one in live.values()}:
+        natives = [one.server.native for one in live.values() if one.cloud == cloud]
+        compute(cx.session(cloud)).prepare_deletion(natives)
+    each(cx, lambda one: _delete(cx, one), list(live.values()))
+    return [(one, _going(one) if one.id in live else one) for one in wanted]
 
 
 def _delete(cx: Context, one: Instance) -> None:
@@ -92,6 +94,11 @@ def _delete(cx: Context, one: Instance) -> None:
     _mark(cx, one)
     if one.launch.public:
         publics.release(cx, one.id)
+
+
+def _going(one: Instance) -> Instance:
+    """A server that its cloud has just been told to delete; what is gone at once has been on its way, too."""
+    return one._replace(server=replace(one.server, state=ServerState.DELETING))
 
 
 def _mark(cx: Context, one: Instance) -> None:

@@ -84,6 +84,9 @@ class CloudStackCompute:
             raise Conflict("server", native, f"the server {native} does not run")
         self._client.begin("rebootVirtualMachine", "server", native, id=native)
 
+    def prepare_deletion(self, natives: Collection[str]) -> None:
+        """Each is deleted by itself."""
+
     def delete_server(self, native: str) -> None:
         """With it go its volumes that shall; CloudStack detaches the others."""
         for found in machines(self._tenant, [native]):

@@ -89,6 +89,9 @@ class LocalCompute:
                     raise Conflict("server", native, f"the server {native} is stopped") from error
                 raise Unavailable(str(error)) from error
 
+    def prepare_deletion(self, natives: Collection[str]) -> None:
+        """Each is deleted by itself."""
+
     def delete_server(self, native: str) -> None:
         with self._base.lock:
             record = self._base.servers.find(self._tenant, native)

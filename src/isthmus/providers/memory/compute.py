@@ -73,6 +73,9 @@ class MemoryCompute:
         with self._world:
             _demand(self._tenant.servers.get(native), ServerState.RUNNING)
 
+    def prepare_deletion(self, natives: Collection[str]) -> None:
+        """Each is deleted by itself."""
+
     def delete_server(self, native: str) -> None:
         with self._world as now:
             tenant = self._tenant

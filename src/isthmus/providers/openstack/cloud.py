@@ -24,6 +24,7 @@ from isthmus.providers.openstack.addresses import OpenStackAddresses
 from isthmus.providers.openstack.client import Client
 from isthmus.providers.openstack.credentials import Credentials
 from isthmus.providers.openstack.disks import NO_ENCRYPTION, Held
+from isthmus.providers.openstack.endings import Endings
 from isthmus.providers.openstack.firewalls import OpenStackFirewalls
 from isthmus.providers.openstack.images import OpenStackImages
 from isthmus.providers.openstack.keys import OpenStackKeys
@@ -95,6 +96,7 @@ class OpenStack:
         self._turns = [threading.Lock() for _ in range(_TURNS)]
         self.held: dict[tuple[str, str], Held] = {}
         """What Nova has said of volumes on servers, by attachment and volume: it does not change."""
+        self.endings = Endings()
         fetch = options.credentials == "fetch"
         self._credentials = Credentials(self._service.session, self.auth_url, self.sign_in, self._signings, fetch=fetch)
         self._discovered: dict[str, Any] = {}
@@ -176,6 +178,7 @@ class OpenStack:
         """Nothing is done without a tenant's own rights: sessions mend what they find half done."""
 
     def close(self) -> None:
+        self.endings.close()
         self._service.close()
 
 

@@ -2,7 +2,8 @@
 
 What is noted of one: `ref`; `first`, its first address; `index` and `since`, how it was attached; and `keep`: `1` for
 one that stays when its server goes, `0` for one that Isthmus deletes then. One without is Nova's own, and goes with it.
-`claim` is there while a launch has named a port and Nova has not taken it yet.
+`claim` is there while a launch has named a port and Nova has not taken it yet. `server` is the ref or native id of the
+server that a port is to go with.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class OpenStackPorts:
             time.sleep(PAUSE_SECONDS)
             self._client.again()
         if said(item).get("keep"):
-            note(self._client, "port", item, index="", since="", claim="", keep="1")
+            note(self._client, "port", item, index="", since="", claim="", server="", keep="1")
 
     def add_addresses(self, native: str, addresses: Sequence[str], count: int = 0) -> None:
         with self._cloud.turn(native):
@@ -140,7 +141,7 @@ class OpenStackPorts:
             if not item["device_id"]:
                 raise Conflict("port", native, f"the port {native} is on no server")
             if said(item).get("keep"):
-                note(self._client, "port", item, keep="0" if value else "1")
+                note(self._client, "port", item, keep="0" if value else "1", server=item["device_id"] if value else "")
             elif not value:
                 raise Unsupported("Nova made this network interface with its server, and deletes it with it.")
 
@@ -234,8 +235,11 @@ def _body(subnet: Item, guards: Sequence[str], noted: str, *addresses: str, name
     }
 
 
-def claim(client: Client, natives: Sequence[str], indexes: Sequence[int]) -> None:
-    """Note what a new server's ports are attached as. Raises NotFound, and Conflict or Invalid if they are not free."""
+def claim(client: Client, natives: Sequence[str], indexes: Sequence[int], server: str) -> None:
+    """Note what a new server's ports are attached as, by its ref.
+
+    Raises NotFound, and Conflict or Invalid if they are not free.
+    """
     if len(set(natives)) < len(natives):
         raise Invalid("a server has each of its ports once", "ports")
     there = {one["id"]: one for one in listed(client, "port", id=natives) if _usable(one)}
@@ -247,7 +251,8 @@ def claim(client: Client, natives: Sequence[str], indexes: Sequence[int]) -> Non
 
     def write(one: tuple[str, int]) -> None:
         item = there[one[0]]
-        note(client, "port", item, index=str(one[1]), since=since, claim="1", keep=said(item).get("keep") or "1")
+        keep = said(item).get("keep") or "1"
+        note(client, "port", item, index=str(one[1]), since=since, claim="1", keep=keep, server=server)
 
     for_each(write, list(zip(natives, places, strict=False)))
 
@@ -255,7 +260,7 @@ def claim(client: Client, natives: Sequence[str], indexes: Sequence[int]) -> Non
 def let_go(client: Client, natives: Sequence[str]) -> None:
     """Ports that were claimed are anybody's again."""
     claimed = [one for one in listed(client, "port", id=natives) if said(one).get("claim")] if natives else []
-    for_each(lambda one: note(client, "port", one, index="", since="", claim=""), claimed)
+    for_each(lambda one: note(client, "port", one, index="", since="", claim="", server=""), claimed)
 
 
 def _demand_free(item: Item) -> None:

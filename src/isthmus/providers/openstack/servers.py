@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsupported
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
-from isthmus.providers.openstack import disks, firewalls, groups, keys, launches, networks, notes, ports
+from isthmus.providers.openstack import disks, endings, firewalls, groups, keys, launches, networks, notes, ports
 from isthmus.providers.openstack.client import FEW, Client, Item, found, known
-from isthmus.providers.openstack.neutron import delete, listed, said
+from isthmus.providers.openstack.neutron import delete, listed
 from isthmus.together import for_each, together
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ STATES = {
     "VERIFY_RESIZE": ServerState.STOPPED,
     "REVERT_RESIZE": ServerState.STOPPED,
     "ERROR": ServerState.ERROR,
+    endings.DELETED: ServerState.DELETING,
 }
 """Nova's statuses; a resize is only ever of a stopped server here."""
 GONE = ("DELETED", "SOFT_DELETED")
@@ -67,6 +68,8 @@ class OpenStackCompute:
     def __init__(self, cloud: OpenStack, client: Client) -> None:
         self._cloud = cloud
         self._client = client
+        self._ending: dict[str, tuple[Item, list[Item]]] = {}
+        """Servers that are deleted next, with their ports."""
 
     def list_zones(self) -> Sequence[Zone]:
         listed = self._client.get("compute", "/os-availability-zone")["availabilityZoneInfo"]
@@ -87,10 +90,36 @@ class OpenStackCompute:
         if natives is not None and not natives:
             return ()
         which = None if natives is None else list(dict.fromkeys(natives))
-        devices = which if which and len(which) <= FEW else None
-        servers, ports = together(partial(read, self._client, which), partial(self._ports, devices))
-        self._add_coming(servers, ports)
-        return [self._server(one, ports) for one in servers]
+        servers, seen = self._read(which)
+        ports = self._ports(servers, seen)
+        return [*(self._server(one, ports) for one in servers), *self._leaving(which, servers, seen)]
+
+    def _read(self, which: Sequence[str] | None) -> tuple[list[Item], list[Item]]:
+        """Servers, and at least their ports."""
+        few = which is not None and len(which) <= FEW
+        asked = {"device_id": which} if few else {"project_id": self._client.project}
+        servers, seen = together(
+            partial(read, self._client, which), partial(self._client.every, "network", "/v2.0/ports", "ports", **asked)
+        )
+        return servers, seen
+
+    def _leaving(self, which: Sequence[str] | None, live: Sequence[Item], seen: Sequence[Item]) -> list[Server]:
+        """Servers that are gone, but for ports that go with them: these are taken away if nobody is at it."""
+        if which is not None and len(which) == len(live):
+            return []
+        if which and len(which) <= FEW:  # so far only ports of servers that are there were asked for
+            seen = listed(self._client, "port")
+        there = {endings.ref_of(one) for one in live}
+        left = {server: own for server, own in endings.left_of(seen).items() if server not in there}
+        found = endings.leaving(self._client, left)
+        for one, own in found:
+            if endings.is_due(own):
+                self._cloud.endings.begin(self._client, one["id"], own, lambda _: None)
+        return [
+            self._server(one, {one["id"]: [_on(one["id"], port) for port in own]})
+            for one, own in found
+            if which is None or one["id"] in which
+        ]
 
     def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
         """Their ports. None for servers that will be refused, or that come with their own."""
@@ -152,11 +181,8 @@ class OpenStackCompute:
         except Fault as fault:
             if groups.is_missing(fault):
                 return make(groups.demand(self._cloud, self._client, spec.group))
-            groups.let_go(self._client, group, self._alive)
+            groups.let_go(self._client, group, partial(_alive, self._client))
             raise
-
-    def _alive(self, natives: Sequence[str]) -> bool:
-        return any(state_of(one) is not ServerState.DELETING for one in read(self._client, natives))
 
     def start_server(self, native: str) -> None:
         server = self._one(native)
@@ -180,18 +206,22 @@ class OpenStackCompute:
         if server["status"] == "ACTIVE":
             self._act(native, {"reboot": {"type": "SOFT"}})
 
+    def prepare_deletion(self, natives: Collection[str]) -> None:
+        """What is read of them is read once."""
+        servers, seen = self._read(list(dict.fromkeys(natives)))
+        ports = self._ports(servers, seen)
+        self._ending = {one["id"]: (one, ports.get(one["id"], [])) for one in servers}
+
     def delete_server(self, native: str) -> None:
-        with suppress(NotFound):
-            server = self._one(native)
-            disks.keep_refs(self._client, server)
-            having = self._ports([native])
-            self._add_coming([server], having)
-            self._client.delete("compute", f"/servers/{native}", "server", native)
-            if group := server["metadata"].get(groups.NOTE):
-                groups.let_go(self._client, group, self._alive)
-            own = having.get(native, ())
-            for_each(lambda port: delete(self._client, "port", port["id"]), [one for one in own if _goes(one)])
-            ports.let_go(self._client, [one["id"] for one in own if not _goes(one)])
+        """Nova's acceptance is the answer; the ports go afterwards."""
+        if native not in self._ending:
+            self.prepare_deletion([native])
+        if native not in self._ending:
+            return
+        server, own = self._ending.pop(native)
+        disks.keep_refs(self._client, server)
+        self._client.delete("compute", f"/servers/{native}", "server", native)
+        self._cloud.endings.begin(self._client, native, own, partial(_leave, server))
 
     def resize_server(self, native: str, flavor: str) -> None:
         server = self._one(native)
@@ -241,13 +271,13 @@ class OpenStackCompute:
     def _one(self, native: str) -> Item:
         return one(self._client, native)
 
-    def _ports(self, servers: Sequence[str] | None) -> dict[str, list[Item]]:
-        """The ports of servers, by server."""
+    def _ports(self, servers: Sequence[Item], seen: Sequence[Item]) -> dict[str, list[Item]]:
+        """The ports of servers, by server, of those seen and of those that are coming."""
         made: defaultdict[str, list[Item]] = defaultdict(list)
-        asked = {"device_id": servers} if servers is not None else {"project_id": self._client.project}
-        for port in self._client.every("network", "/v2.0/ports", "ports", **asked):
+        for port in seen:
             if port["device_owner"].startswith("compute:"):
                 made[port["device_id"]].append(port)
+        self._add_coming(servers, made)
         return made
 
     def _add_coming(self, servers: Sequence[Item], ports: dict[str, list[Item]]) -> None:
@@ -259,7 +289,7 @@ class OpenStackCompute:
         for port in listed(self._client, "port", id=missing) if missing else ():
             if not port["device_id"]:
                 native = named[port["id"]]
-                ports.setdefault(native, []).append({**port, "device_id": native, "device_owner": "compute:"})
+                ports.setdefault(native, []).append(_on(native, port))
 
     def _by_ref(self, ref: str) -> Server | None:
         tagged = self._client.every("compute", "/servers/detail", "servers", tags=f"{notes.REF}={ref}")
@@ -274,7 +304,7 @@ class OpenStackCompute:
         started = said.get("isthmus:started") or item.get("OS-SRV-USG:launched_at")
         return Server(
             native=item["id"],
-            ref=next((tag.partition("=")[2] for tag in item.get("tags", ()) if tag.startswith(f"{notes.REF}=")), ""),
+            ref=endings.ref_of(item),
             name=item["name"],
             state=state_of(item),
             zone=item["OS-EXT-AZ:availability_zone"] or said.get("isthmus:zone", ""),
@@ -302,6 +332,7 @@ class OpenStackCompute:
         root = next((disk for disk in spec.disks if disk.root), None)
         body: dict[str, Any] = {
             "name": spec.name or spec.ref,
+            "description": notes.dump(ref=spec.ref),
             "flavorRef": flavor["id"],
             "availability_zone": spec.zone,
             "tags": [f"{notes.REF}={spec.ref}"],
@@ -328,7 +359,7 @@ class OpenStackCompute:
         Nova could make the port itself, but not in a subnet of our choice, and its address would not be known yet.
         """
         if spec.ports:
-            ports.claim(self._client, spec.ports, spec.indexes)
+            ports.claim(self._client, spec.ports, spec.indexes, spec.ref)
             return list(spec.ports), False
         if before := listed(self._client, "port", name=spec.ref):
             return [before[0]["id"]], True
@@ -350,9 +381,19 @@ def _noted(ref: str) -> str:
     return notes.dump(keep="0", server=ref)
 
 
-def _goes(port: Item) -> bool:
-    """Whether Isthmus deletes a port with its server."""
-    return said(port).get("keep") == "0"
+def _on(server: str, port: Item) -> Item:
+    """A port as its server's, though Nova has not taken it yet, or has let go of it."""
+    return {**port, "device_id": server, "device_owner": "compute:"}
+
+
+def _leave(server: Item, client: Client) -> None:
+    """Delete the group of a server that goes, if it was the last in it."""
+    if group := server["metadata"].get(groups.NOTE):
+        groups.let_go(client, group, partial(_alive, client))
+
+
+def _alive(client: Client, natives: Sequence[str]) -> bool:
+    return any(state_of(one) is not ServerState.DELETING for one in read(client, natives))
 
 
 def one(client: Client, native: str) -> Item:
