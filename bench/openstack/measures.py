@@ -77,8 +77,9 @@ class Gateway:
         await_(lambda: self.ask("DescribeInstances", **_these(ids)).count(_RUNNING) == len(ids))
 
     def found(self) -> list[str]:
-        """The ids of what instances there are."""
-        return _ids(self.ask("DescribeInstances"))
+        """The ids of what instances run."""
+        running = {"Filter__1__Name": "instance-state-name", "Filter__1__Value__1": "running"}
+        return _ids(self.ask("DescribeInstances", **running))
 
     def terminate(self, ids: Sequence[str]) -> None:
         self.ask("TerminateInstances", **_these(ids))

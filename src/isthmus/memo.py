@@ -22,5 +22,6 @@ class Memo:
                 kept[asked] = read()
             return kept[asked]
 
-    def clear(self) -> None:
-        self._read = {}
+    def clear(self, keep: Callable[[Any], bool] | None = None) -> None:
+        """Forget all, but for what was asked by that which is to be kept."""
+        self._read = {asked: read for asked, read in list(self._read.items()) if keep and keep(asked)}

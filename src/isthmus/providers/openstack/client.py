@@ -38,6 +38,15 @@ _FULL = re.compile(r"no more (ip|free) address|no valid host|not enough free", r
 MICROVERSIONS = {"compute": "2.53", "block-storage": "3.27"}
 """The least that is asked of each service: those of Pike, by which servers are made with tags."""
 
+_MOVING = {("compute", "POST", "/servers"), ("network", "POST", "/v2.0/ports")}
+"""What makes servers and their ports, and changes nothing that they are made of."""
+_STANDING = re.compile(r"/v2\.0/(networks|subnets|routers|security-groups)\b|/flavors/detail|/v2/images|/os-keypairs")
+"""Reads of what servers are made of."""
+
+
+def _stands(asked: tuple[str, str, str]) -> bool:
+    return bool(_STANDING.match(asked[1]))
+
 
 class Silent(Unavailable):
     """A service did not answer at all."""
@@ -113,7 +122,7 @@ class Client:
         try:
             return ask()
         finally:
-            self._memo.clear()
+            self._memo.clear(_stands if (service, method, path) in _MOVING else None)
 
     def _heard(self, service: str, ask: Callable[[], Any]) -> Any:
         if silent := self._silent.get(service):

@@ -93,11 +93,16 @@ def goes(port: Item) -> bool:
     return said(port).get("keep") == "0"
 
 
-def left_of(items: Iterable[Item]) -> Mapping[str, list[Item]]:
-    """Ports that are no server's and go with one, by the ref or native id of that: it is gone, or still to be made."""
+def left_of(items: Iterable[Item], missing: Callable[[str], bool] = lambda _: False) -> Mapping[str, list[Item]]:
+    """Ports that go with a server, by its ref or native id, and are not on it: it is gone, or still to be made.
+
+    They may be on one that is `missing` by now, as servers and ports are read at the same time.
+    """
     left: defaultdict[str, list[Item]] = defaultdict(list)
     for port in items:
-        if not port["device_id"] and goes(port) and (server := said(port).get("server")):
+        on = port["device_id"]
+        server = said(port).get("server", "") if not on else on if missing(on) else ""
+        if server and goes(port):
             left[server].append(port)
     return left
 

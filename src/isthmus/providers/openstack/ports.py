@@ -219,10 +219,11 @@ def make(client: Client, subnet: Item, guards: Sequence[str], noted: str, *addre
     return create(client, "port", **_body(subnet, guards, noted, *addresses, name=name))
 
 
-def make_all(client: Client, subnet: Item, guards: Sequence[str], noted: Mapping[str, str]) -> None:
+def make_all(client: Client, subnet: Item, guards: Sequence[str], noted: Mapping[str, str]) -> Sequence[Item]:
     """New ports by name, each with its notes: all or none, and much sooner than one after another."""
     bodies = [_body(subnet, guards, text, name=name) for name, text in noted.items()]
-    client.post("network", "/v2.0/ports", {"ports": bodies}, "port")
+    made: Sequence[Item] = client.post("network", "/v2.0/ports", {"ports": bodies}, "port")["ports"]
+    return made
 
 
 def _body(subnet: Item, guards: Sequence[str], noted: str, *addresses: str, name: str) -> dict[str, object]:
@@ -235,8 +236,8 @@ def _body(subnet: Item, guards: Sequence[str], noted: str, *addresses: str, name
     }
 
 
-def claim(client: Client, natives: Sequence[str], indexes: Sequence[int], server: str) -> None:
-    """Note what a new server's ports are attached as, by its ref.
+def claim(client: Client, natives: Sequence[str], indexes: Sequence[int], server: str) -> list[Item]:
+    """Note what a new server's ports are attached as, by its ref; the ports as they are then.
 
     Raises NotFound, and Conflict or Invalid if they are not free.
     """
@@ -255,6 +256,8 @@ def claim(client: Client, natives: Sequence[str], indexes: Sequence[int], server
         note(client, "port", item, index=str(one[1]), since=since, claim="1", keep=keep, server=server)
 
     for_each(write, list(zip(natives, places, strict=False)))
+    now = {one["id"]: one for one in listed(client, "port", id=natives)}
+    return [now[native] for native in natives if native in now]
 
 
 def let_go(client: Client, natives: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable, Unsupported
+from isthmus.errors import Conflict, Fault, Invalid, Unavailable, Unsupported
 from isthmus.model import Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
 from isthmus.providers.openstack import disks, endings, firewalls, groups, keys, launches, networks, notes, ports
@@ -70,6 +70,8 @@ class OpenStackCompute:
         self._client = client
         self._ending: dict[str, tuple[Item, list[Item]]] = {}
         """Servers that are deleted next, with their ports."""
+        self._coming: dict[str, Item] = {}
+        """Ports of servers that are created next, by the ref of each; it has no server yet."""
 
     def list_zones(self) -> Sequence[Zone]:
         listed = self._client.get("compute", "/os-availability-zone")["availabilityZoneInfo"]
@@ -109,8 +111,12 @@ class OpenStackCompute:
             return []
         if which and len(which) <= FEW:  # so far only ports of servers that are there were asked for
             seen = listed(self._client, "port")
-        there = {endings.ref_of(one) for one in live}
-        left = {server: own for server, own in endings.left_of(seen).items() if server not in there}
+        refs, natives = {endings.ref_of(one) for one in live}, {one["id"] for one in live}
+
+        def missing(native: str) -> bool:
+            return native not in natives and (which is None or native in which)
+
+        left = {server: own for server, own in endings.left_of(seen, missing).items() if server not in refs}
         found = endings.leaving(self._client, left)
         for one, own in found:
             if endings.is_due(own):
@@ -135,31 +141,33 @@ class OpenStackCompute:
                 there = {port["name"] for port in listed(self._client, "port", ("name",), name=refs)}
                 noted = {ref: _noted(ref) for ref in refs if ref not in there}
                 if noted:
-                    ports.make_all(self._client, subnet, guards, noted)
+                    self._coming |= {one["name"]: one for one in ports.make_all(self._client, subnet, guards, noted)}
 
     def create_server(self, spec: ServerSpec) -> Server:
+        """One whose port was made for it just now has no server yet: nobody is asked whether it has."""
         if not spec.ref:
             raise Invalid("a server needs a ref", "ref")
         with self._cloud.turn(spec.ref):
-            if before := self._by_ref(spec.ref):
+            coming = self._coming.pop(spec.ref, None)
+            if coming is None and (before := self._by_ref(spec.ref)):
                 return before
             body = self._body(spec)
-            own, fresh = self._interfaces(spec)
-            body["server"]["networks"] = [{"port": port} for port in own]
-            body["server"]["metadata"][PORTS] = " ".join(own[:MOST_PORTS])
+            own, fresh = ([coming], True) if coming else self._interfaces(spec)
+            natives = [port["id"] for port in own]
+            body["server"]["networks"] = [{"port": port} for port in natives]
+            body["server"]["metadata"][PORTS] = " ".join(natives[:MOST_PORTS])
             try:
                 made = self._placed(spec, body)
             except Unavailable:
                 raise
             except Fault:
                 if fresh:
-                    for_each(lambda port: delete(self._client, "port", port), own)
+                    for_each(lambda port: delete(self._client, "port", port), natives)
                 else:
-                    ports.let_go(self._client, own)
+                    ports.let_go(self._client, natives)
                 raise
-        if server := next(iter(self.list_servers([made["id"]])), None):
-            return server
-        raise NotFound("server", made["id"])
+        server = self._one(made["id"])
+        return self._server(server, {server["id"]: [_on(server["id"], port) for port in own]})
 
     def _placed(self, spec: ServerSpec, body: dict[str, Any]) -> Item:
         """A new server, in its group."""
@@ -353,20 +361,20 @@ class OpenStackCompute:
             body["user_data"] = b64encode(spec.user_data).decode()
         return {"server": body}
 
-    def _interfaces(self, spec: ServerSpec) -> tuple[list[str], bool]:
+    def _interfaces(self, spec: ServerSpec) -> tuple[list[Item], bool]:
         """The server's ports, and whether they were made for it.
 
         Nova could make the port itself, but not in a subnet of our choice, and its address would not be known yet.
         """
         if spec.ports:
-            ports.claim(self._client, spec.ports, spec.indexes, spec.ref)
-            return list(spec.ports), False
+            return ports.claim(self._client, spec.ports, spec.indexes, spec.ref), False
         if before := listed(self._client, "port", name=spec.ref):
-            return [before[0]["id"]], True
+            if endings.leaving(self._client, endings.left_of(before)):
+                raise Unavailable("What is left of an earlier server of this launch is still being taken away.")
+            return before[:1], True
         subnet = networks.subnet_for(self._client, self._cloud.zones, spec.subnet, spec.zone)
         guards = firewalls.for_port(self._client, subnet["network_id"], spec.firewalls)
-        made = ports.make(self._client, subnet, guards, _noted(spec.ref), spec.address, name=spec.ref)
-        return [made["id"]], True
+        return [ports.make(self._client, subnet, guards, _noted(spec.ref), spec.address, name=spec.ref)], True
 
     def _flavor(self, name: str) -> Item:
         listed = self._client.every("compute", "/flavors/detail", "flavors")
