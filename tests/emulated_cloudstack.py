@@ -43,6 +43,12 @@ class Emulated:
     def session(self, tenant: str, _: Mapping[str, Any] = NO_SECRETS) -> Any:
         return self._cloud.session(tenant, self._secrets[tenant])
 
+    def settle(self) -> None:
+        """Let all jobs come to their ends."""
+        self.emulator.world.pass_by(JOB_SECONDS)
+        with self.emulator.world.lock:
+            self.emulator.world.run_jobs()
+
     def close(self) -> None:
         self._cloud.close()
         self._stack.close()

@@ -109,14 +109,14 @@ class CloudStackAddresses:
 
     def _default(self, zone: str) -> str:
         """Make the default network, as CloudStack does with the first server."""
-        offered, name = self._tenant.offered, f"{self._tenant.owner.name}-network"
+        name = f"{self._tenant.owner.name}-network"
         made = self._client.do(
             "createNetwork",
             "subnet",
             name=name,
             displaytext=name,
-            zoneid=offerings.zone(offered, self._cloud, zone)["id"],
-            networkofferingid=offerings.isolated(offered)["id"],
+            zoneid=offerings.zone(self._tenant, self._cloud, zone)["id"],
+            networkofferingid=offerings.isolated(self._tenant)["id"],
         )
         return str(made["network"]["id"])
 

@@ -15,10 +15,12 @@ from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Wire
 from isthmus.providers.cloudstack.credentials import Credentials, Owner, Signer
 from isthmus.providers.cloudstack.firewalls import CloudStackFirewalls
 from isthmus.providers.cloudstack.going import Going
+from isthmus.providers.cloudstack.grounds import Placed
 from isthmus.providers.cloudstack.images import CloudStackImages
 from isthmus.providers.cloudstack.keys import CloudStackKeys
 from isthmus.providers.cloudstack.lacks import GROUPED, UNGROUPED
 from isthmus.providers.cloudstack.networks import SharedNetworks
+from isthmus.providers.cloudstack.offered import Offered
 from isthmus.providers.cloudstack.ports import CloudStackPorts
 from isthmus.providers.cloudstack.servers import CloudStackCompute
 from isthmus.providers.cloudstack.signing import Keys
@@ -78,6 +80,8 @@ class CloudStack:
         self._wire = Wire(options.url, verify=options.verify, seconds=options.timeout)
         self._credentials = Credentials(self._wire, options.admin)
         self.going = Going()
+        self.placed = Placed()
+        self._offered = Offered()
         self._turns = [threading.Lock() for _ in range(_TURNS)]
 
     @property
@@ -110,7 +114,7 @@ class CloudStack:
         return self._session(Signer(whose, keys))
 
     def _session(self, signer: Signer) -> CloudStackSession:
-        return CloudStackSession(self, Tenant(Client(self._wire, signer.keys), signer.owner))
+        return CloudStackSession(self, Tenant(Client(self._wire, signer.keys), signer.owner, self._offered))
 
     def owner_of(self, tenant: str) -> Owner | None:
         """Who a tenant is in CloudStack, if it has been here."""

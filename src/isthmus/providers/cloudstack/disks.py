@@ -34,9 +34,9 @@ def by_ref(tenant: Tenant, ref: str) -> str:
 
 def begin(cloud: CloudStack, tenant: Tenant, spec: VolumeSpec) -> Item:
     """The job that makes a volume, and its `id`. Raises Invalid, NotFound, Unsupported."""
-    zone = offerings.zone(tenant.offered, cloud, spec.zone)
+    zone = offerings.zone(tenant, cloud, spec.zone)
     size = _size(tenant, spec)
-    offering = offerings.disk(tenant.offered, cloud.options.volume_types, spec.type)
+    offering = offerings.disk(tenant, cloud.options.volume_types, spec.type)
     return tenant.client.begin(
         "createVolume",
         "volume",

@@ -47,11 +47,32 @@ class Ground:
     """CloudStack's network; None for a default one that is yet to be made."""
 
 
+class Placed:
+    """Which subnets of ours CloudStack's networks are. That does not change, so that it is asked for once of each."""
+
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Ground] = {}
+
+    def of(self, cloud: CloudStack, tenant: Tenant, machines: Sequence[Item]) -> Mapping[str, Ground]:
+        """By the ids of the networks that machines are in; none in zones with security groups."""
+        if cloud.options.security_groups:
+            return {}
+        there = {(tenant.native, nic["networkid"]) for one in machines for nic in one.get("nic", ())}
+        if there - self._known.keys():
+            if len(self._known) > self.MOST:
+                self._known = {}
+            for known, ground in by_item(grounds(tenant.client, cloud, tenant)).items():
+                self._known[tenant.native, known] = ground
+        return {known: self._known[tenant.native, known] for _, known in there if (tenant.native, known) in self._known}
+
+
 def grounds(client: Client, cloud: CloudStack, tenant: Tenant) -> Sequence[Ground]:
     """All of the configured zones; of each zone the default one comes first."""
     if cloud.options.security_groups:
         return _shared(client, cloud, tenant)
-    listed, zones = together(partial(client.every, "listNetworks", "network"), partial(offerings.zones, client, cloud))
+    listed, zones = together(partial(client.every, "listNetworks", "network"), partial(offerings.zones, tenant, cloud))
     own = [one for one in listed if tenant.owner.has(one) and one["zonename"] in cloud.zones]
     isolated = [one for one in own if one.get("type") == "Isolated" and not one.get("vpcid")]
     found = [ground for name, zone in zones.items() for ground in _isolated(zone, name, isolated, tenant)]

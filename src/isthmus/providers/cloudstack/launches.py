@@ -78,8 +78,8 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
     """The parameters of a deployment. What they name is looked up, all at the same time."""
     offered = tenant.offered
     zone, flavor, _, _, ground, *listed = together(
-        partial(offerings.zone, offered, cloud, spec.zone),
-        partial(offerings.flavor, offered, spec.flavor),
+        partial(offerings.zone, tenant, cloud, spec.zone),
+        partial(offerings.flavor, tenant, spec.flavor),
         partial(keys.demand, offered, spec.key) if spec.key else _nothing,
         partial(_demand_groups, tenant, spec.firewalls),
         partial(_ground, cloud, tenant, spec),
@@ -119,7 +119,7 @@ def _root_offering(cloud: CloudStack, tenant: Tenant, root: DiskSpec) -> str | N
     """A type that the settings name; a root disk of any other is as the service offering says."""
     if root.type not in cloud.options.volume_types:
         return None
-    return str(offerings.disk(tenant.offered, cloud.options.volume_types, root.type)["id"])
+    return str(offerings.disk(tenant, cloud.options.volume_types, root.type)["id"])
 
 
 def _demand_groups(tenant: Tenant, natives: Sequence[str]) -> None:

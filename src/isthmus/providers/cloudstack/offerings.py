@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from isthmus.errors import Invalid, Unavailable, Unsupported
 from isthmus.model import Flavor, Zone
-from isthmus.providers.cloudstack.client import Client, Item
+from isthmus.providers.cloudstack.client import Item
+from isthmus.providers.cloudstack.tenant import Tenant
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
 
-def zones(client: Client, cloud: CloudStack) -> Mapping[str, Item]:
+def zones(tenant: Tenant, cloud: CloudStack) -> Mapping[str, Item]:
     """The configured zones that there are, by their names. Raises Unavailable for those of the other kind."""
-    found = {str(one["name"]): one for one in client.every("listZones", "zone") if one["name"] in cloud.zones}
+    found = {str(one["name"]): one for one in tenant.offers("listZones", "zone") if one["name"] in cloud.zones}
     for name, one in found.items():
         if bool(one.get("securitygroupsenabled")) != cloud.options.security_groups:
             has = "has no" if cloud.options.security_groups else "has"
@@ -23,20 +24,20 @@ def zones(client: Client, cloud: CloudStack) -> Mapping[str, Item]:
     return found
 
 
-def listed_zones(client: Client, cloud: CloudStack) -> Sequence[Zone]:
-    up = zones(client, cloud)
+def listed_zones(tenant: Tenant, cloud: CloudStack) -> Sequence[Zone]:
+    up = zones(tenant, cloud)
     return [Zone(name, name in up and up[name].get("allocationstate") == "Enabled") for name in cloud.zones]
 
 
-def zone(client: Client, cloud: CloudStack, name: str) -> Item:
+def zone(tenant: Tenant, cloud: CloudStack, name: str) -> Item:
     """Raises Invalid for a zone that there is not."""
-    found = zones(client, cloud)
+    found = zones(tenant, cloud)
     if name not in found:
         raise Invalid(f"there is no zone {name}", "zone")
     return found[name]
 
 
-def flavors(client: Client, ours: Mapping[str, str]) -> Sequence[Flavor]:
+def flavors(tenant: Tenant, ours: Mapping[str, str]) -> Sequence[Flavor]:
     """Under the names of the operator's map, which has offerings by names or ids, and else under their own."""
     names = {theirs: name for name, theirs in ours.items()}
     return [
@@ -47,28 +48,28 @@ def flavors(client: Client, ours: Mapping[str, str]) -> Sequence[Flavor]:
             one["memory"],
             one.get("rootdisksize", 0),
         )
-        for one in _sizes(client)
+        for one in _sizes(tenant)
     ]
 
 
-def flavor(client: Client, native: str) -> Item:
+def flavor(tenant: Tenant, native: str) -> Item:
     """Raises Invalid for a size that there is not."""
-    for one in _sizes(client):
+    for one in _sizes(tenant):
         if one["id"] == native:
             return one
     raise Invalid(f"there is no flavor {native[:64]}", "flavor")
 
 
-def _sizes(client: Client) -> list[Item]:
+def _sizes(tenant: Tenant) -> list[Item]:
     """Service offerings but those whose size is chosen at each launch: no instance type can be."""
-    listed = client.every("listServiceOfferings", "serviceoffering")
+    listed = tenant.offers("listServiceOfferings", "serviceoffering")
     return [one for one in listed if not one.get("iscustomized") and not one.get("issystem")]
 
 
-def disk(client: Client, ours: Mapping[str, str], kind: str) -> Item:
+def disk(tenant: Tenant, ours: Mapping[str, str], kind: str) -> Item:
     """The disk offering of a type of volumes: the one that the operator's map has, else the first that has no size of
     its own. Raises Invalid, Unsupported."""
-    listed = client.every("listDiskOfferings", "diskoffering")
+    listed = tenant.offers("listDiskOfferings", "diskoffering")
     if wanted := ours.get(kind):
         for one in listed:
             if wanted in (one["id"], one["name"]):
@@ -80,22 +81,22 @@ def disk(client: Client, ours: Mapping[str, str], kind: str) -> Item:
     raise Unsupported("The cloud offers no disks of a size of one's own: its operator can add a custom disk offering.")
 
 
-def vpc(client: Client, wanted: str) -> Item:
+def vpc(tenant: Tenant, wanted: str) -> Item:
     """The offering that VPCs are made of: the one that the settings name, else CloudStack's default one."""
-    listed = client.every("listVPCOfferings", "vpcoffering", state="Enabled")
+    listed = tenant.offers("listVPCOfferings", "vpcoffering", state="Enabled")
     return _chosen(listed, wanted, lambda one: not one.get("isdefault"), "VPCs", "vpc_offering")
 
 
-def tier(client: Client, wanted: str) -> Item:
+def tier(tenant: Tenant, wanted: str) -> Item:
     """The offering that subnets are made of: the one that the settings name, else rather one without load balancing,
     which only one tier of a VPC can have."""
-    listed = client.every("listNetworkOfferings", "networkoffering", forvpc=True, state="Enabled")
+    listed = tenant.offers("listNetworkOfferings", "networkoffering", forvpc=True, state="Enabled")
     return _chosen(listed, wanted, lambda one: "nolb" not in str(one["name"]).lower(), "subnets", "network_offering")
 
 
-def isolated(client: Client) -> Item:
+def isolated(tenant: Tenant) -> Item:
     """The offering that CloudStack makes an account's first network of: with source NAT, if one says so."""
-    listed = client.every(
+    listed = tenant.offers(
         "listNetworkOfferings", "networkoffering", forvpc=False, state="Enabled", guestiptype="Isolated"
     )
     return _chosen(listed, "", lambda one: "sourcenat" not in str(one["name"]).lower(), "networks", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
@@ -11,7 +10,6 @@ from isthmus.model import Port
 from isthmus.providers import Capability, PortSpec
 from isthmus.providers.cloudstack import servers
 from isthmus.providers.cloudstack.tenant import Tenant
-from isthmus.together import together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
@@ -23,9 +21,9 @@ class CloudStackPorts:
         self._tenant = tenant
 
     def list_ports(self) -> Sequence[Port]:
-        cloud, tenant = self._cloud, self._tenant
-        there, where = together(partial(servers.machines, tenant), partial(servers.subnets, cloud, tenant))
-        return [port for one in there for port in servers.ports_of(tenant, one, where)]
+        there = servers.machines(self._tenant)
+        where = self._cloud.placed.of(self._cloud, self._tenant, there)
+        return [port for one in there for port in servers.ports_of(self._tenant, one, where)]
 
     def create_port(self, spec: PortSpec) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.PORTS])

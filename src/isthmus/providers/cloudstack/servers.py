@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
@@ -12,10 +11,9 @@ from isthmus.model import Flavor, Port, Server, ServerState, Zone
 from isthmus.providers import Capability, ServerSpec
 from isthmus.providers.cloudstack import launches, offerings, places
 from isthmus.providers.cloudstack.client import Item
-from isthmus.providers.cloudstack.grounds import Ground, by_item, default_network, grounds, shared_subnet
+from isthmus.providers.cloudstack.grounds import Ground, default_network, shared_subnet
 from isthmus.providers.cloudstack.notes import moment
 from isthmus.providers.cloudstack.tenant import Tenant, busy
-from isthmus.together import together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
@@ -46,14 +44,14 @@ class CloudStackCompute:
         self._client = tenant.client
 
     def list_zones(self) -> Sequence[Zone]:
-        return offerings.listed_zones(self._tenant.offered, self._cloud)
+        return offerings.listed_zones(self._tenant, self._cloud)
 
     def list_flavors(self) -> Sequence[Flavor]:
-        return offerings.flavors(self._tenant.offered, self._cloud.options.flavors)
+        return offerings.flavors(self._tenant, self._cloud.options.flavors)
 
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
-        """Where they are is told beside them, at the same time."""
-        found, where = together(partial(machines, self._tenant, natives), partial(subnets, self._cloud, self._tenant))
+        found = machines(self._tenant, natives)
+        where = self._cloud.placed.of(self._cloud, self._tenant, found)
         return [self._server(one, where) for one in found]
 
     def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
@@ -65,7 +63,7 @@ class CloudStackCompute:
         with self._cloud.turn(spec.ref):
             for one in self._tenant.all("listVirtualMachines", "virtualmachine", name=spec.ref, details=DETAILS):
                 if one["state"] not in GONE and one["name"] == spec.ref:
-                    return self._server(one, subnets(self._cloud, self._tenant))
+                    return self._server(one, self._cloud.placed.of(self._cloud, self._tenant, [one]))
             native = launches.launch(self._cloud, self._tenant, spec)
         for made in self.list_servers([native]):
             return made
@@ -103,7 +101,7 @@ class CloudStackCompute:
     def resize_server(self, native: str, flavor: str) -> None:
         if machine(self._tenant, native)["state"] != "Stopped":
             raise Conflict("server", native, f"the server {native} is not stopped")
-        wanted = offerings.flavor(self._tenant.offered, flavor)
+        wanted = offerings.flavor(self._tenant, flavor)
         self._client.do("changeServiceForVirtualMachine", "server", native, id=native, serviceofferingid=wanted["id"])
 
     def console_output(self, native: str) -> NoReturn:  # noqa: ARG002
@@ -138,11 +136,6 @@ def state_of(item: Item) -> ServerState:
     if item["state"] == "Stopped" and busy(item) and datetime.now(UTC) - moment(item["created"]) < LAUNCHING:
         return ServerState.PENDING
     return STATES.get(item["state"], ServerState.ERROR)
-
-
-def subnets(cloud: CloudStack, tenant: Tenant) -> Mapping[str, Ground]:
-    """By the ids of CloudStack's networks: which subnets of ours these are; those that are not named are shared."""
-    return {} if cloud.options.security_groups else by_item(grounds(tenant.client, cloud, tenant))
 
 
 def ports_of(tenant: Tenant, item: Item, where: Mapping[str, Ground]) -> tuple[Port, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 
 from isthmus.errors import NotFound
 from isthmus.providers.cloudstack.client import Client, Item, is_native
 from isthmus.providers.cloudstack.credentials import Owner
+from isthmus.providers.cloudstack.offered import Offered
 
 FEW = 100
 """Of more ids than these all are asked for: a request has its bounds."""
@@ -15,11 +17,12 @@ FEW = 100
 class Tenant:
     """Calls with the keys of one account. Administrators are shown others' things by their ids: these are left out."""
 
-    def __init__(self, client: Client, owner: Owner, offered: Client | None = None) -> None:
+    def __init__(self, client: Client, owner: Owner, kept: Offered, offered: Client | None = None) -> None:
         self.client = client
         self.owner = owner
+        self._kept = kept
         self.offered = offered or client
-        """For what a request reads once, whatever it changes: what the operator offers, and who is named by it."""
+        """For what a request reads once, whatever it changes."""
 
     @property
     def native(self) -> str:
@@ -27,11 +30,16 @@ class Tenant:
 
     def once(self) -> Tenant:
         """The same for one request."""
-        return Tenant(self.client.once(), self.owner, self.client.once())
+        return Tenant(self.client.once(), self.owner, self._kept, self.client.once())
 
     def all(self, command: str, key: str, /, **params: object) -> list[Item]:
         """What of a list is the account's own; `key` is the name of its items in the answer."""
         return [one for one in self.client.every(command, key, **params) if self.owner.has(one)]
+
+    def offers(self, command: str, key: str, /, **params: object) -> Sequence[Item]:
+        """A list of what the operator offers, as it was within the last minute."""
+        asked = (self.native, command, *sorted(params.items()))
+        return self._kept.get(asked, partial(self.offered.every, command, key, **params))
 
     def some(self, command: str, key: str, natives: Collection[str] | None, /, **params: object) -> list[Item]:
         """What there is of these native ids, or all for None; each once.

@@ -58,8 +58,8 @@ class Vpcs:
                     return _network(before)
             if spec.default:
                 raise Conflict("network", self._default, "there is a default network", "duplicate")
-            zone = offerings.zone(self._tenant.offered, self._cloud, self._cloud.zones[0])
-            offering = offerings.vpc(self._tenant.offered, self._cloud.options.vpc_offering)
+            zone = offerings.zone(self._tenant, self._cloud, self._cloud.zones[0])
+            offering = offerings.vpc(self._tenant, self._cloud.options.vpc_offering)
             begun = self._client.begin(
                 "createVPC",
                 "network",
@@ -100,9 +100,9 @@ class Vpcs:
             found = self._grounds()
             if before := next((one for one in found if one.ref == spec.ref), None):
                 return subnet_of(before)
-            zone = offerings.zone(self._tenant.offered, self._cloud, spec.zone)
+            zone = offerings.zone(self._tenant, self._cloud, spec.zone)
             self._check_range(spec, cidr, found, zone)
-            offering = offerings.tier(self._tenant.offered, self._cloud.options.network_offering)
+            offering = offerings.tier(self._tenant, self._cloud.options.network_offering)
             made = self._client.do(
                 "createNetwork",
                 "subnet",

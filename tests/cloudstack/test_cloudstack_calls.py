@@ -1,0 +1,145 @@
+"""How often CloudStack is asked for an action of EC2: never once for each thing of a listing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulated_cloudstack import TENANTS, Emulated
+from emulators.cloudstack.world import World
+from house import House
+from house import World as Sight
+
+from isthmus.context import Place
+
+LOOKS = "queryAsyncJobResult"
+GROUPED, UNGROUPED = "security groups", "VPCs"
+
+
+class Isthmus(House):
+    """An Isthmus over an emulated CloudStack, with an account for each of its two."""
+
+    def __init__(self, url: str, *, groups: bool) -> None:
+        self.real: Any = Emulated("stack", groups=groups)
+        super().__init__(url)
+        self.other = self.new_account("second")
+        for account, tenant in zip((self.account, self.other), TENANTS, strict=True):
+            self.store.set_tenant(account[0], "stack", tenant)
+
+    @property
+    def emulated(self) -> World:
+        found: World = self.real.emulator.world
+        return found
+
+    def new_world(self, **limits: Any) -> Sight:
+        places = {"us-east-1a": Place("us-east-1a", "stack", "zone-1")}
+        return replace(super().new_world(**limits), places=places, clouds={"stack": self.real})
+
+
+@pytest.fixture(params=[GROUPED, UNGROUPED])
+def isthmus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Isthmus]:
+    made = Isthmus(f"sqlite:///{tmp_path}/isthmus.db", groups=request.param == GROUPED)
+    yield made
+    made.store.close()
+    made.real.close()
+
+
+class Calls:
+    """What CloudStack is asked by one call of a client, but for looks at jobs."""
+
+    def __init__(self, isthmus: Isthmus) -> None:
+        self._asked = isthmus.emulated.asked
+        self.ec2 = isthmus.client()
+
+    def of(self, action: str, **params: Any) -> tuple[Any, Counter[str]]:
+        self._asked.clear()
+        answer = getattr(self.ec2, action)(**params)
+        return answer, Counter({name: count for name, count in self._asked.items() if name != LOOKS})
+
+
+@pytest.fixture
+def calls(isthmus: Isthmus) -> Calls:
+    return Calls(isthmus)
+
+
+def changes(asked: Counter[str]) -> dict[str, int]:
+    return {name: count for name, count in asked.items() if not name.startswith("list")}
+
+
+def launch(calls: Calls, count: int, **params: Any) -> tuple[list[str], Counter[str]]:
+    [image, *_] = calls.ec2.describe_images()["Images"]
+    said = {"ImageId": image["ImageId"], "InstanceType": "Tiny", "MinCount": count, "MaxCount": count}
+    made, asked = calls.of("run_instances", **said, **params)
+    return [one["InstanceId"] for one in made["Instances"]], asked
+
+
+def test_a_launch_is_one_deployment_for_each_instance(calls: Calls) -> None:
+    """Before each, whether it was made already is looked up, and after it what it is; all else is read once or twice."""
+    ids, asked = launch(calls, 4)
+
+    assert 4 == len(ids)
+    assert {"deployVirtualMachine": 4} == changes(asked)
+    assert asked["listServiceOfferings"] <= 1
+    assert asked.total() - 3 * 4 <= 16, asked
+
+
+def test_a_launch_with_another_disk_makes_attaches_and_starts(calls: Calls) -> None:
+    disk = {"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": True}}
+    _, asked = launch(calls, 1, BlockDeviceMappings=[disk])
+
+    once = dict.fromkeys(("createVolume", "deployVirtualMachine", "attachVolume", "startVirtualMachine"), 1)
+    assert once == changes(asked)
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_instances_are_listed_by_three_calls(count: int, calls: Calls, isthmus: Isthmus) -> None:
+    ids, _ = launch(calls, count)
+    calls.ec2.describe_instances()
+
+    _, asked = calls.of("describe_instances")
+    _, of_some = calls.of("describe_instances", InstanceIds=ids)
+
+    of_family = "listSecurityGroups" if isthmus.emulated.with_groups else "listPublicIpAddresses"
+    assert {"listVirtualMachines": 1, "listVolumes": 1, of_family: 1} == asked
+    assert of_some.total() <= 4, of_some
+    assert all(one["State"]["Name"] in ("pending", "running") for one in instances(calls))
+
+
+def test_volumes_and_interfaces_are_listed_by_few_calls(calls: Calls) -> None:
+    launch(calls, 5)
+    calls.ec2.describe_instances()
+
+    for action in ("describe_volumes", "describe_network_interfaces", "describe_instance_status"):
+        _, asked = calls.of(action)
+        assert asked.total() <= 4, (action, asked)
+        assert max(asked.values()) == 1, (action, asked)
+
+
+def test_instances_are_stopped_started_and_ended_once_each(calls: Calls, isthmus: Isthmus) -> None:
+    ids, _ = launch(calls, 2)
+    isthmus.real.settle()
+
+    for action, command in (("stop", "stop"), ("start", "start"), ("reboot", "reboot"), ("terminate", "destroy")):
+        _, asked = calls.of(f"{action}_instances", InstanceIds=ids)
+        isthmus.real.settle()
+        assert {f"{command}VirtualMachine": 2} == changes(asked)
+
+    assert {"terminated"} == {one["State"]["Name"] for one in instances(calls)}
+
+
+def test_what_another_account_has_is_not_found(calls: Calls, isthmus: Isthmus) -> None:
+    [known], _ = launch(calls, 1)
+    stranger = isthmus.client(account=isthmus.other)
+
+    assert [] == stranger.describe_instances()["Reservations"]
+    for action in ("start", "stop", "reboot", "terminate", "describe"):
+        with pytest.raises(stranger.exceptions.ClientError, match=r"InvalidInstanceID\.NotFound"):
+            getattr(stranger, f"{action}_instances")(InstanceIds=[known])
+
+
+def instances(calls: Calls) -> list[Any]:
+    return [one for each in calls.ec2.describe_instances()["Reservations"] for one in each["Instances"]]
