@@ -258,6 +258,23 @@ def test_clouds_tell_what_they_can(state: Path) -> None:
     assert "launch servers" in done.stdout
 
 
+def test_a_clouds_broken_storage_is_told_and_mended(state: Path) -> None:
+    assert isthmus("cloud", "check", "local", state=state).returncode == 0
+    blob = next(state.rglob("blobs/*-vmlinuz"), None)
+    if blob is None:
+        pytest.skip("the tiny image is not built: make image")
+    blob.chmod(0o644)
+
+    told = isthmus("cloud", "check", "local", state=state)
+    mended = isthmus("cloud", "check", "local", "--repair", state=state)
+
+    assert told.returncode == 1
+    assert f"BROKEN    {blob.name}: others on this host may open its file" in told.stdout
+    assert mended.returncode == 0
+    assert f"MENDED    {blob.name}" in mended.stdout
+    assert "There is no cloud loacl. Did you mean 'local'?" in refused("cloud", "check", "loacl", state=state)
+
+
 def test_coverage_tells_of_every_action(state: Path) -> None:
     found = json.loads(isthmus("coverage", "--json", state=state, ISTHMUS_CLOUD="memory").stdout)
 

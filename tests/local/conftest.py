@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from isthmus.model import Flavor, Server, ServerState
+from isthmus.model import Direction, Flavor, Rule, Server, ServerState
 from isthmus.providers import AddressSpec, DiskSpec, ServerSpec
 from isthmus.providers.local import Local, forwards, process, tiny
 from isthmus.providers.local.cloud import LocalSession
@@ -25,6 +25,7 @@ ZONE = "us-east-1a"
 FLAVORS = (Flavor("nano", "t2.nano", cpus=1, memory=128), Flavor("micro", "t2.micro", cpus=1, memory=160))
 SSH_PORT = 22 if forwards.first_free_port() <= 22 else 22 + forwards.LIFT
 """Where the guest's port 22 is offered to this user."""
+SSH = Rule(Direction.INGRESS, "tcp", 22, 22, cidr="127.0.0.0/8")
 NEEDED = ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen")
 
 

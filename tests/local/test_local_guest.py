@@ -9,14 +9,13 @@ from dataclasses import replace
 import pytest
 
 from isthmus.errors import Conflict, Unsupported
-from isthmus.model import AttachmentState, Direction, Rule, Server, ServerState, SnapshotState, VolumeState
+from isthmus.model import AttachmentState, Server, ServerState, SnapshotState, VolumeState
 from isthmus.providers import FirewallSpec, SnapshotSpec, VolumeSpec
 from isthmus.providers.local.firewalls import ALL_OUT, default_of
 
-from .conftest import SSH_PORT, ZONE, World, until
+from .conftest import SSH, SSH_PORT, ZONE, World, until
 
 pytestmark = pytest.mark.qemu
-SSH = Rule(Direction.INGRESS, "tcp", 22, 22, cidr="127.0.0.0/8")
 USER_DATA = b"#!/bin/sh\necho USER-DATA RAN ON $(imds meta-data/instance-id) OF $(imds meta-data/tenant)\n"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from isthmus.cli import cloudstack, common
-from isthmus.cli.common import ConfigFile, State
+from isthmus.cli.common import ConfigFile, Failure, State
+from isthmus.options import nearest
 
 if TYPE_CHECKING:
     from isthmus.providers import Cloud, Session
@@ -33,22 +34,41 @@ def _kinds() -> None:
 
 
 @app.command("check")
-def check(config_file: ConfigFile = None, state: State = None) -> None:
-    """Tell what each configured cloud can and cannot do, and why.
+def check(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[CLOUD]...", help="By default all.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended of what is broken.")] = False,
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """Tell what each configured cloud can and cannot do, and why, and what of its own storage is broken.
 
-    Exit code 1: a cloud cannot be reached.
+    Of the local cloud the disks are looked at that no machine uses; the service may run meanwhile.
 
-    Example: isthmus cloud check --config my.toml
+    Exit code 1: a cloud cannot be reached, or something is broken that has not been mended.
+
+    Examples:
+
+      isthmus cloud check --config my.toml
+
+      isthmus cloud check local --repair
     """
     settings = common.settings(config_file, state)
+    for name in names or ():
+        if name not in settings.clouds:
+            raise Failure(f"There is no cloud {name}.{nearest(name, settings.clouds)}")
     failed = False
     with common.gateway(settings) as gateway:
         for name, cloud in gateway.world.clouds.items():
+            if names and name not in names:
+                continue
             known = settings.clouds[name]
             typer.echo(f"{name} ({known.kind}), zones: {', '.join(known.zones)}")
             try:
                 for line in report(cloud, cloud.session(settings.operator)):
                     typer.echo(f"  {line}")
+                for what, mended in cloud.check(repair=repair):
+                    failed = failed or not mended
+                    typer.echo(f"  {'MENDED  ' if mended else 'BROKEN  '}  {what}")
             except Exception as error:
                 if not isinstance(error, common.explained()):
                     raise

@@ -8,7 +8,7 @@ exist and are the tenant's, and never fails for the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -409,6 +409,13 @@ class Admission(NamedTuple):
     session: Session
 
 
+class Finding(NamedTuple):
+    """Something that is broken, in words for the operator, and whether it has been mended."""
+
+    what: str
+    mended: bool
+
+
 class Cloud(Protocol):
     """One configured cloud: makes sessions, and says what it cannot do."""
 
@@ -440,6 +447,13 @@ class Cloud(Protocol):
     def health(self) -> Health: ...
     def mend(self) -> None:
         """Repair what a crash left half done. Called at start, and now and then; safe beside everything else."""
+        ...
+
+    def check(self, *, repair: bool = False) -> Iterable[Finding]:
+        """What of the cloud's own storage is broken; mended where it can be, if wanted. Safe beside everything else.
+
+        Nothing for a cloud whose storage others look after.
+        """
         ...
 
     def close(self) -> None:

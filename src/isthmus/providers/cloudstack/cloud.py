@@ -9,7 +9,7 @@ from typing import Any
 
 from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
-from isthmus.providers import NO_SECRETS, Admission, Capability, Health
+from isthmus.providers import NO_SECRETS, Admission, Capability, Finding, Health
 from isthmus.providers.cloudstack.addresses import CloudStackAddresses
 from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Wire
 from isthmus.providers.cloudstack.credentials import Credentials, Owner, Signer
@@ -148,6 +148,10 @@ class CloudStack:
 
     def mend(self) -> None:
         """Nothing is done without a tenant's own keys: sessions mend what they find half done."""
+
+    def check(self, *, repair: bool = False) -> Sequence[Finding]:  # noqa: ARG002
+        """Its storage is the operator's."""
+        return ()
 
     def close(self) -> None:
         self._wire.close()

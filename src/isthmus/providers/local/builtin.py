@@ -46,6 +46,7 @@ def _take(source: Path, target: Path) -> None:
         return
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     shutil.copyfile(source, draft)
+    draft.chmod(0o600)
     draft.replace(target)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from isthmus.errors import Invalid
 from isthmus.model import Flavor, ServerState, SignedRequest
-from isthmus.providers import NO_SECRETS, Capability, Health
-from isthmus.providers.local import builtin, forwards
+from isthmus.providers import NO_SECRETS, Capability, Finding, Health
+from isthmus.providers.local import builtin, checks, forwards
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.addresses import LocalAddresses
 from isthmus.providers.local.base import Base
@@ -157,6 +157,11 @@ class Local:
         if not self.missing() and self._chooser.known() is None and (kernel := builtin.kernel(self.base)):
             self.boots.work.start("probe", lambda: self._probe(kernel))
         self._mender.mend()
+
+    def check(self, *, repair: bool = False) -> Iterator[Finding]:
+        if repair:
+            self.mend()
+        yield from checks.check(self.base, repair=repair)
 
     def close(self) -> None:
         self.boots.work.close()

@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from isthmus.errors import Invalid, NoCapacity, Unavailable, Unsupported
 
@@ -18,6 +19,8 @@ LARGEST = 16384
 """GiB."""
 MEMORY = 2 * GIB
 CPU_SECONDS = 3600
+_CHECKED = (0, 2, 3)
+"""What `qemu-img check` ends with: nothing found, errors, leaks."""
 INFO_SECONDS = 30
 INSTALL = "apt-get install qemu-system-x86 qemu-utils"
 
@@ -26,8 +29,11 @@ class DiskError(Exception):
     """qemu-img refused; the text is its own."""
 
 
-def run(*arguments: str, seconds: int = CPU_SECONDS) -> str:
-    """qemu-img, limited in memory and time, and dead when we are; DiskError with its words."""
+def run(*arguments: str, seconds: int = CPU_SECONDS, good: Collection[int] = (0,)) -> str:
+    """qemu-img, limited in memory and time, and dead when we are; DiskError with its words.
+
+    Its files are for this user alone. `good` are the codes that it ends with when all is well.
+    """
     if not shutil.which(QEMU_IMG):
         raise Unsupported(f"disks need qemu-img: {INSTALL}")
     limits = ["prlimit", f"--as={MEMORY}", f"--cpu={seconds}", "setpriv", "--pdeathsig", "KILL"]
@@ -41,10 +47,11 @@ def run(*arguments: str, seconds: int = CPU_SECONDS) -> str:
             timeout=seconds * 2,
             check=False,
             env={**os.environ, "LC_ALL": "C"},
+            umask=0o077,
         )
     except subprocess.TimeoutExpired:
         raise DiskError("it takes too long") from None
-    if done.returncode:
+    if done.returncode not in good:
         raise DiskError(done.stderr.strip()[-300:] or f"qemu-img ended with {done.returncode}")
     return done.stdout
 
@@ -71,6 +78,22 @@ def copy(source: Path, target: Path, source_format: str = "qcow2") -> None:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+class Check(NamedTuple):
+    """What qemu-img finds wrong with a file: errors, and clusters that nothing uses."""
+
+    errors: int
+    leaks: int
+
+
+def check(path: Path, *, repair: bool = False) -> Check:
+    """What is wrong with a qcow2 file that nobody has open, or is still after it was mended; DiskError."""
+    mending = ("-r", "all") if repair else ()
+    said = json.loads(run("check", "-f", "qcow2", "--output=json", *mending, str(path), good=_CHECKED))
+    if repair:
+        return check(path)
+    return Check(said.get("corruptions", 0) + said.get("check-errors", 0), said.get("leaks", 0))
 
 
 def grow(target: Path, size: int) -> None:

@@ -342,7 +342,7 @@ class LocalImages:
         draft = self._base.blob(f".{record.blob}.part")
         try:
             copy = ["cp", "--sparse=always", "--reflink=auto", str(_held_open(source)), str(draft)]
-            subprocess.run(copy, check=True, capture_output=True, timeout=disks.CPU_SECONDS)
+            subprocess.run(copy, check=True, capture_output=True, timeout=disks.CPU_SECONDS, umask=0o077)
             draft.replace(self._base.blob(record.blob))
         except (OSError, subprocess.SubprocessError):
             draft.unlink(missing_ok=True)
