@@ -16,8 +16,10 @@ GROUPED, ROUTED = "use security groups", "use VPCs and public addresses"
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "see the cloud": (
         "listAccounts",
+        "listApis",
         "listCapabilities",
         "listDiskOfferings",
+        "listNetworks",
         "listServiceOfferings",
         "listTemplates",
         "listUsers",
@@ -25,6 +27,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
         "queryAsyncJobResult",
     ),
     "run servers": (
+        "changeServiceForVirtualMachine",
         "deployVirtualMachine",
         "destroyVirtualMachine",
         "listVirtualMachines",
@@ -32,33 +35,59 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
         "startVirtualMachine",
         "stopVirtualMachine",
     ),
-    "use key pairs": ("deleteSSHKeyPair", "listSSHKeyPairs", "registerSSHKeyPair"),
-    "use volumes": ("attachVolume", "createVolume", "deleteVolume", "detachVolume", "listVolumes", "resizeVolume"),
+    "use volumes": (
+        "attachVolume",
+        "createTags",
+        "createVolume",
+        "deleteTags",
+        "deleteVolume",
+        "detachVolume",
+        "listVolumes",
+        "resizeVolume",
+    ),
     "use snapshots": ("createSnapshot", "deleteSnapshot", "listSnapshots"),
+    "make and share images": (
+        "createTemplate",
+        "deleteTemplate",
+        "listOsTypes",
+        "listTemplatePermissions",
+        "updateTemplate",
+        "updateTemplatePermissions",
+    ),
+    "use key pairs": ("deleteSSHKeyPair", "listSSHKeyPairs", "registerSSHKeyPair"),
     GROUPED: (
+        "authorizeSecurityGroupEgress",
         "authorizeSecurityGroupIngress",
         "createSecurityGroup",
         "deleteSecurityGroup",
         "listSecurityGroups",
+        "revokeSecurityGroupEgress",
         "revokeSecurityGroupIngress",
     ),
     ROUTED: (
         "associateIpAddress",
         "createNetwork",
+        "createNetworkACL",
+        "createNetworkACLList",
         "createVPC",
         "deleteNetwork",
+        "deleteNetworkACLList",
         "deleteVPC",
         "disableStaticNat",
         "disassociateIpAddress",
         "enableStaticNat",
-        "listNetworks",
+        "listNetworkACLLists",
+        "listNetworkACLs",
+        "listNetworkOfferings",
         "listPublicIpAddresses",
+        "listVPCOfferings",
         "listVPCs",
+        "replaceNetworkACLList",
     ),
 }
 """What Isthmus does, each with the commands that it needs for it."""
 JUDGE = ("getUser", "getUserKeys")
-"""What finds out who signed: an administrator has it."""
+"""What finds out who signed: an administrator has it. `listUserKeys` is not needed before CloudStack 4.23."""
 
 
 @dataclass(frozen=True, slots=True)
