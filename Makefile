@@ -15,7 +15,7 @@ ARGS ?=
 BENCH ?=
 export BENCH
 
-.PHONY: help setup system image demo run test test-openstack clients check format bench bench-openstack clean
+.PHONY: help setup system image demo run test test-openstack test-cloudstack clients check format bench bench-openstack clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: $(READY) image ## All tests that need no root; those whose programs are mi
 
 test-openstack: $(READY) ## The tests that need a real OpenStack, on one brought up here from packages (root, Debian 12; KEEP=1: it stays)
 	@PYTHON=$(BIN)/python exec scripts/test-openstack $(ARGS)
+
+test-cloudstack: $(READY) ## The contract of a provider against a real CloudStack (URL=… KEY=… SECRET=…; see docs/cloudstack.md)
+	@PYTHON=$(BIN)/python exec scripts/test-cloudstack $(ARGS)
 
 clients: $(READY) ## Install what the tests of further clients need: OpenStack's suite of EC2 tests, Ansible
 	@scripts/clients $(VENV)

@@ -78,7 +78,7 @@ def launch(calls: Calls, count: int, **params: Any) -> tuple[list[str], Counter[
 
 
 def test_a_launch_is_one_deployment_for_each_instance(calls: Calls) -> None:
-    """Before each, whether it was made already is looked up, and after it what it is; all else is read once or twice."""
+    """Before each it is looked up whether it was made, and after it what it is; all else is read once or twice."""
     ids, asked = launch(calls, 4)
 
     assert 4 == len(ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import emulated_cloudstack
 import pytest
+import real_cloudstack
 import real_openstack
 
 from isthmus.model import Flavor
@@ -70,6 +72,27 @@ def _cloudstack_vpc(_: Path) -> Cloud:
     return cloud  # type: ignore[no-any-return]
 
 
+class Closing:
+    """A cloud that ends with what it was opened in."""
+
+    def __init__(self, opened: AbstractContextManager[Any]) -> None:
+        self._stack = ExitStack()
+        self._cloud = self._stack.enter_context(opened)
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cloud, name)
+
+
+def _real_cloudstack(_: Path) -> Cloud:
+    if reason := real_cloudstack.absent():
+        pytest.skip(reason)
+    cloud: Any = Closing(real_cloudstack.opened())
+    return cloud  # type: ignore[no-any-return]
+
+
 def _demo_and_alt() -> tuple[str, str]:
     return real_openstack.seeded("demo").tenant_id, real_openstack.seeded("alt").tenant_id
 
@@ -79,6 +102,7 @@ CLOUDS = {
     "cloudstack-vpc": Candidate(_cloudstack_vpc, limit=10, pause=0.01, projects=lambda: emulated_cloudstack.TENANTS),
     "memory": Candidate(_memory, limit=10, pause=0.005),
     "local": Candidate(_local, limit=180, pause=0.2, boots=True),
+    real_cloudstack.NAME: Candidate(_real_cloudstack, limit=600, pause=2, projects=real_cloudstack.tenants),
     "openstack": Candidate(_openstack, limit=120, pause=0.5, projects=_demo_and_alt),
 }
 DEFAULT = ("memory", "local", "cloudstack", "cloudstack-vpc")

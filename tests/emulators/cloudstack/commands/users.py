@@ -51,6 +51,38 @@ def list_accounts(world: World, account: Account, params: Params) -> list[Item]:
     return filtered(said.values(), params, "id", "name", "state")
 
 
+@act("createAccount")
+def create_account(world: World, _: Account, params: Params) -> Item:
+    """Its user's keys are nobody's before they are registered."""
+    if any(one.name == params["username"] for one in world.accounts.values()):
+        raise Refusal(431, f"The user {params['username']} already exists in domain 1", 4350)
+    made = world.new_account(params["username"])
+    return {"id": made.id, "name": made.name, "user": [_user(world, made)]}
+
+
+@act("registerUserKeys")
+def register_user_keys(world: World, account: Account, params: Params) -> Item:
+    pair = world.new_pair(_pairs(world, account, params["id"])[-1])
+    said = {"apikey": pair.api, "secretkey": pair.secret}
+    return world.begin("registerUserKeys", account, lambda: {"userkeys": said}, pair.user)
+
+
+@act("deleteAccount")
+def delete_account(world: World, account: Account, params: Params) -> Item:
+    """All that it had goes with it."""
+
+    def finish() -> Item:
+        for api in [one.api for one in world.accounts.values() if one.id == params["id"]]:
+            del world.accounts[api]
+        for things in world.things.values():
+            for known in [one for one, (owner, _) in things.items() if owner == params["id"]]:
+                world.destroyed.pop(known, None)
+                del things[known]
+        return {"success": True}
+
+    return world.begin("deleteAccount", account, finish, params["id"])
+
+
 @act("listApis")
 def list_apis(world: World, account: Account, params: Params) -> list[Item]:
     """What the emulator has and the account's role may do."""
