@@ -43,6 +43,8 @@ COMMANDS = (
     ("cloud", "map", "cloudstack"),
     ("import",),
     ("import", "ec2-api"),
+    ("import", "ec2stack"),
+    ("import", "nova"),
     ("coverage",),
 )
 

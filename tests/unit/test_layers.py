@@ -57,6 +57,7 @@ EXCEPTIONS = {
     ("isthmus.cli.image", "isthmus.providers.local.tiny"),
     # `isthmus cloud add cloudstack` looks at a CloudStack before it is a cloud of the settings.
     ("isthmus.cli.cloudstack", "isthmus.providers.cloudstack.survey"),
+    ("isthmus.cli.ec2stack", "isthmus.providers.cloudstack.survey"),
 }
 
 FRONTS = ("isthmus.aws.front", "isthmus.aws.request")

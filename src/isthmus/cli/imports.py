@@ -1,4 +1,4 @@
-"""`isthmus import`: take over the ids that another gateway gave out."""
+"""`isthmus import`: take over what another gateway was told; here the ids that those of OpenStack gave out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from isthmus.cli import common
+from isthmus.cli import common, ec2stack
 from isthmus.cli.common import ConfigFile, Failure, State
 from isthmus.options import nearest
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from isthmus.store import Store
 
-app = typer.Typer(help="Take over the ids that another gateway gave out.", no_args_is_help=True)
+app = typer.Typer(help="Take over what another gateway was told, or the ids that it gave out.", no_args_is_help=True)
+app.command("ec2stack")(ec2stack.take)
 
 TAKEN = {
     "i": "server",

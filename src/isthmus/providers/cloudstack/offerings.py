@@ -26,7 +26,7 @@ def zones(tenant: Tenant, cloud: CloudStack) -> Mapping[str, Item]:
 
 def listed_zones(tenant: Tenant, cloud: CloudStack) -> Sequence[Zone]:
     up = zones(tenant, cloud)
-    return [Zone(name, name in up and up[name].get("allocationstate") == "Enabled") for name in cloud.zones]
+    return [Zone(name, name in up and up[name].get("allocationstate", "Enabled") == "Enabled") for name in cloud.zones]
 
 
 def zone(tenant: Tenant, cloud: CloudStack, name: str) -> Item:

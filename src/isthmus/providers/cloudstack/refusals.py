@@ -20,7 +20,9 @@ _MISSING = re.compile(
     r"|specify a valid \w+ id|^invalid parameter (id|\w+id)\b",
     re.IGNORECASE,
 )
-_TAKEN = re.compile(r"already exi(s|st)|already (on|in use by|used)|duplicate", re.IGNORECASE)
+_TAKEN = re.compile(
+    r"already exi(s|st)|already (on|in use by|used)|duplicate|failed to authorize security group", re.IGNORECASE
+)
 _LIMIT = re.compile(r"maximum (number|amount)|limit.* exceeded|exceed.* limit|max\w* .*resource", re.IGNORECASE)
 _FULL = re.compile(r"insufficient|no (free|available|more) |unable to (create a deployment|orchestrate)", re.IGNORECASE)
 _TIED = re.compile(
@@ -30,6 +32,7 @@ _STATE = re.compile(
     r"\bstate\b|not attached|is (not )?(running|stopped|stopping|starting|ready)|already (running|stopped)",
     re.IGNORECASE,
 )
+_WRONG = re.compile(r"^invalid\b", re.IGNORECASE)
 _COMMAND = re.compile(r"command .*(does not exist|not available)", re.IGNORECASE)
 
 
@@ -60,7 +63,7 @@ def refuse(code: int, text: str, kind: str, native: str) -> NoReturn:
         case 537:
             raise Conflict(kind, native, text, "duplicate")
     _by_text(text, kind, native)
-    if code in (430, 431):
+    if code in (430, 431) or _WRONG.search(text):
         raise Invalid(text)
     raise Unavailable(f"The cloud has failed: {text}" if text else "The cloud has failed.")
 
