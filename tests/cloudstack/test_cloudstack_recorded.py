@@ -15,6 +15,7 @@ from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable
 from isthmus.providers.cloudstack.client import Client, Item
 from isthmus.providers.cloudstack.cloud import CloudStack, CloudStackSession, Options
 from isthmus.providers.cloudstack.credentials import Owner
+from isthmus.providers.cloudstack.offered import Offered
 from isthmus.providers.cloudstack.signing import Keys
 from isthmus.providers.cloudstack.tenant import Tenant
 
@@ -88,7 +89,7 @@ class Everybody(Owner):
 def session(key: str, zones: Sequence[str] = (), *, groups: bool = True) -> CloudStackSession:
     """Of a cloud that has given this answer."""
     stack = CloudStack("stack", zones, Options("http://127.0.0.1:1/client/api", security_groups=groups))
-    return CloudStackSession(stack, Tenant(client(key), Everybody("", "", "", "")))
+    return CloudStackSession(stack, Tenant(client(key), Everybody("", "", "", ""), Offered()))
 
 
 def named(key: str) -> str:
