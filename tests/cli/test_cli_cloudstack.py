@@ -243,6 +243,23 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
     assert not file.exists()
 
 
+def test_what_an_added_cloud_can_do_is_told_before_anybody_signs(
+    emulator: Emulator, root: Account, file: Path, tmp_path: Path
+) -> None:
+    adding(emulator, root, file)
+    told = isthmus("cloud", "check", "--config", str(file), state=tmp_path / "state")
+
+    assert 0 == told.returncode, told.stdout
+    assert "credentials: of all users" in told.stdout
+    assert "yes       launch servers" in told.stdout
+    served = isthmus("coverage", "--config", str(file), state=tmp_path / "state")
+    assert 0 == served.returncode, served.stderr
+    emulator.world.denied.add(("Admin", "getuserkeys"))
+    assert "DEGRADED  CloudStack does not let the administrator's keys do getUserKeys." in (
+        isthmus("cloud", "check", "--config", str(file), state=tmp_path / "state").stdout
+    )
+
+
 def test_types_are_proposed_by_size(emulator: Emulator, demo: Account) -> None:
     given = ("--url", emulator.url, "--key", demo.api, "--secret", "-")
     done = isthmus("cloud", "map", "cloudstack", *given, text=demo.secret)

@@ -39,7 +39,9 @@ def test_an_account_signs_in_with_its_own_keys_alone(
     stack = opened()
 
     assert "zone-1" == stack.session(account.id, secrets_of(account)).compute.list_zones()[0].name
-    for secrets in ({}, {"api_key": account.api}, secrets_of(stranger), {**secrets_of(account), "secret_key": "x"}):
+    with pytest.raises(Unavailable, match="no keys"):
+        stack.session(account.id).compute.list_servers()
+    for secrets in ({"api_key": account.api}, secrets_of(stranger), {**secrets_of(account), "secret_key": "x"}):
         with pytest.raises(Denied):
             stack.session(account.id, secrets)
 
@@ -51,7 +53,7 @@ def test_with_an_administrator_work_goes_on_with_the_keys_that_were_signed_with_
     stack = opened(admin=Keys(root.api, root.secret))
     request = SignedRequest(account.api, "", "GET", "h", "/", (), {}, "", lambda secret: secret == account.secret)
     with pytest.raises(Unavailable, match="lately"):
-        stack.session(account.id)
+        stack.session(account.id).compute.list_zones()
 
     admitted = stack.admit(request)
 

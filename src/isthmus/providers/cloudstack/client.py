@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import httpx
 
-from isthmus.errors import Unavailable
+from isthmus.errors import Fault, Unavailable
 from isthmus.memo import Memo
 from isthmus.providers.cloudstack.refusals import refuse
 from isthmus.providers.cloudstack.signing import Keys, signed
@@ -63,6 +63,16 @@ class Wire:
 
     def close(self) -> None:
         self._http.close()
+
+
+class Nowhere(Wire):
+    """In place of a wire, for who has no keys: every call raises this fault."""
+
+    def __init__(self, fault: Callable[[], Fault]) -> None:
+        self._fault = fault
+
+    def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:  # noqa: ARG002
+        raise self._fault()
 
 
 class Client:

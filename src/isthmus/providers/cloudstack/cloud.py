@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from isthmus.errors import Denied, Invalid, Unavailable
+from isthmus.errors import Denied, Fault, Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Finding, Health
 from isthmus.providers.cloudstack.addresses import CloudStackAddresses
-from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Wire
+from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Nowhere, Wire
 from isthmus.providers.cloudstack.credentials import Credentials, Owner, Signer
 from isthmus.providers.cloudstack.firewalls import CloudStackFirewalls
 from isthmus.providers.cloudstack.going import Going
@@ -97,14 +97,15 @@ class CloudStack:
         return GROUPED if self.options.security_groups else UNGROUPED
 
     def session(self, tenant: str, secrets: Mapping[str, Any] = NO_SECRETS) -> CloudStackSession:
-        """Without keys it has those that the tenant signed with last.
+        """Without keys it has those that the tenant signed with last; if there are none, it can ask for nothing.
 
-        Raises Denied for keys of another account, or if there are none; Unavailable if nobody tells whose they are.
+        Raises Denied for keys of another account, and Unavailable if nobody tells whose they are.
         """
         if not tenant:
             raise Invalid("a session is a tenant's", "tenant")
-        if not secrets and self.options.admin:
-            return self._session(self._credentials.latest(tenant))
+        if not secrets:
+            signer = self._credentials.latest(tenant)
+            return self._session(signer) if signer else self._keyless(tenant)
         if wrong := set(SECRETS) ^ set(secrets):
             raise Denied(f"An account of CloudStack signs in with {' and '.join(SECRETS)}: see to {min(wrong)}.")
         keys = Keys(*(str(secrets[name]) for name in SECRETS))
@@ -115,6 +116,11 @@ class CloudStack:
 
     def _session(self, signer: Signer) -> CloudStackSession:
         return CloudStackSession(self, Tenant(Client(self._wire, signer.keys), signer.owner, self._offered))
+
+    def _keyless(self, tenant: str) -> CloudStackSession:
+        return CloudStackSession(
+            self, Tenant(Client(Nowhere(_no_keys), Keys("", "")), Owner("", tenant, "", ""), self._offered)
+        )
 
     def owner_of(self, tenant: str) -> Owner | None:
         """Who a tenant is in CloudStack, if it has been here."""
@@ -155,6 +161,10 @@ class CloudStack:
 
     def close(self) -> None:
         self._wire.close()
+
+
+def _no_keys() -> Fault:
+    return Unavailable("Nobody of this account has signed lately, and no keys are kept for it.")
 
 
 class CloudStackSession:
