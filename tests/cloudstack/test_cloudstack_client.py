@@ -150,7 +150,7 @@ def test_what_was_read_in_a_request_is_asked_for_once_until_something_changes(cl
         (530, "Invalid parameter id.", errors.NotFound),
         (530, "Please specify a volume that is not attached to any VM.", errors.Conflict),
         (530, "The specified volume is not attached to a VM.", errors.Conflict),
-        (530, "Failed to authorize security group ingress rule(s)", errors.Unavailable),
+        (530, "Failed to authorize security group ingress rule(s)", errors.Conflict),
         (531, "Acct[5-x] does not have permission to operate with resource", errors.Denied),
         (532, "Maximum number of resources of type 'volume' exceeded", errors.QuotaExceeded),
         (533, "Insufficient capacity", errors.NoCapacity),
