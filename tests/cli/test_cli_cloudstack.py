@@ -161,6 +161,12 @@ def test_zones_of_both_kinds_are_two_clouds(emulator: Emulator, root: Account, f
     assert (None, True) == tuple(one.get("security_groups") for one in said.values())
 
 
+def test_what_the_cloud_lets_accounts_do_is_found(emulator: Emulator, root: Account) -> None:
+    emulator.world.users_expunge = True
+
+    assert tomllib.loads(adding(emulator, root, None, "--dry-run").stdout)["clouds"]["cloudstack"]["expunge"] is True
+
+
 def test_a_dry_run_writes_nothing(emulator: Emulator, root: Account, tmp_path: Path) -> None:
     done = adding(emulator, root, None, "--dry-run", state=tmp_path / "state")
 

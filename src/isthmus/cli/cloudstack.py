@@ -128,6 +128,7 @@ def tables(
     for grouped in sorted({one.grouped for one in found.zones}):
         mine = {next(free): one.name for one in found.zones if one.grouped is grouped}
         kind = {"security_groups": True} if grouped else {}
+        kind |= {"expunge": True} if found.expunges else {}
         more = {"flavors": types, "volume_types": volumes}
         called = f"{name}-groups" if made else name
         made[called] = {"kind": KIND, "zones": mine, **given, **kind, **more}

@@ -130,6 +130,7 @@ def _cloud(old: Old, found: Survey, name: str, file: Path, state: Path | None) -
     said: dict[str, Any] = {"kind": cloudstack.KIND, "url": old.url}
     said["zones"] = {next(fragment.free_zones(known.region, taken)): old.zone}
     said |= {"security_groups": True} if zones[old.zone].grouped else {}
+    said |= {"expunge": True} if found.expunges else {}
     said["flavors"] = {ours: theirs for ours, theirs in old.types.items() if theirs in offered}
     said["volume_types"] = {kind: old.disk for kind in VOLUME_TYPES if old.disk in {one.name for one in found.disks}}
     return {name: said}

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from isthmus.errors import Fault
+from isthmus.errors import Denied, Unsupported
 from isthmus.model import Flavor
-from isthmus.providers.cloudstack.client import Client, Wire
+from isthmus.providers.cloudstack.client import Client, Item, Wire
 from isthmus.providers.cloudstack.credentials import Owner, owner
 from isthmus.providers.cloudstack.signing import Keys
 
@@ -116,6 +116,8 @@ class Survey:
     disks: Sequence[SeenDisk]
     templates: int
     """How many can be launched."""
+    expunges: bool
+    """Whether the account may expunge what it destroys."""
     lacks: Mapping[str, tuple[str, ...]]
     """What the keys cannot be used for, each with the commands that they do not have."""
     judges: bool
@@ -126,20 +128,21 @@ def look(url: str, api: str, secret: str, *, verify: bool | str = True) -> Surve
     """Ask with a pair of keys. Raises Faults."""
     with _client(url, api, secret, verify) as client:
         whose = owner(client, api)
-        may = _commands(client)
+        may, capable = _commands(client), _capabilities(client)
         zones = [
             SeenZone(one["name"], bool(one.get("securitygroupsenabled")), one.get("allocationstate") == "Enabled")
             for one in client.every("listZones", "zone")
         ]
         return Survey(
             owner=whose,
-            version=_version(client),
+            version=str(capable.get("cloudstackversion", "")),
             zones=zones,
             sizes=_sizes(client),
             disks=_disks(client),
             templates=len(
                 {one["id"] for one in client.every("listTemplates", "template", templatefilter="executable")}
             ),
+            expunges=bool(capable.get("allowuserexpungerecovervm")),
             lacks=lacking(may, zones),
             judges=may.issuperset(JUDGE),
         )
@@ -172,11 +175,13 @@ def _commands(client: Client) -> set[str]:
     return {one["name"] for one in client.read("listApis").get("api", ())}
 
 
-def _version(client: Client) -> str:
+def _capabilities(client: Client) -> Item:
+    """Empty for keys that may not ask."""
     try:
-        return str(client.read("listCapabilities").get("capability", {}).get("cloudstackversion", ""))
-    except Fault:
-        return ""
+        found: Item = client.read("listCapabilities").get("capability", {})
+    except (Denied, Unsupported):
+        return {}
+    return found
 
 
 def _sizes(client: Client) -> Sequence[Flavor]:

@@ -13,7 +13,8 @@ def list_zones(world: World, _: Account, params: Params) -> list[Item]:
 
 @act("listCapabilities")
 def list_capabilities(world: World, _: Account, __: Params) -> Item:
-    return {"capability": {"cloudstackversion": "4.22.1.0", "securitygroupsenabled": world.with_groups}}
+    said = {"cloudstackversion": "4.22.1.0", "securitygroupsenabled": world.with_groups}
+    return {"capability": {**said, "allowuserexpungerecovervm": world.users_expunge}}
 
 
 @act("listDiskOfferings")
