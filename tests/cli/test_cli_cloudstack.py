@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -15,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from emulators.cloudstack.server import Emulator, running
 from emulators.cloudstack.world import Account, world
-from service import ISTHMUS, environment, isthmus, serving
+from service import ISTHMUS, environment, isthmus, serving, wait
 
 from isthmus import config
 
@@ -149,9 +150,14 @@ def test_clouds_are_added_to_settings_that_are_there(emulator: Emulator, root: A
     assert before == file.read_text()
 
 
-def test_zones_of_both_kinds_are_two_clouds(emulator: Emulator, root: Account, file: Path) -> None:
-    plain = {**emulator.world.zones[0], "id": "0", "name": "zone-2", "securitygroupsenabled": False}
+def second_zone(emulator: Emulator) -> None:
+    """One of the other kind."""
+    plain = {**emulator.world.zones[0], "id": str(uuid4()), "name": "zone-2", "securitygroupsenabled": False}
     emulator.world.zones.append(plain)
+
+
+def test_zones_of_both_kinds_are_two_clouds(emulator: Emulator, root: Account, file: Path) -> None:
+    second_zone(emulator)
 
     assert 0 == adding(emulator, root, file).returncode
 
@@ -159,6 +165,23 @@ def test_zones_of_both_kinds_are_two_clouds(emulator: Emulator, root: Account, f
     assert {"us-east-1a": "zone-2"} == said["cloudstack"]["zones"]
     assert {"us-east-1b": "zone-1"} == said["cloudstack-groups"]["zones"]
     assert (None, True) == tuple(one.get("security_groups") for one in said.values())
+
+
+def test_a_users_pair_that_is_kept_is_good_for_zones_of_both_kinds(
+    emulator: Emulator, root: Account, demo: Account, file: Path, tmp_path: Path
+) -> None:
+    second_zone(emulator)
+    adding(emulator, root, file)
+    state, words = tmp_path / "state", ("--cloud", "cloudstack", "--config", str(file))
+
+    with serving(state, "--config", str(file)) as service:
+        assert ["us-east-1a"] == zones(service, demo)
+        assert 0 == isthmus("credentials", "import", *words, state=state, text=pair(demo)).returncode
+        wait(lambda: ["us-east-1a", "us-east-1b"] == zones(service, demo), "both zones")
+
+
+def zones(service: Any, by: Account) -> list[str]:
+    return [one["ZoneName"] for one in client(service, by).describe_availability_zones()["AvailabilityZones"]]
 
 
 def test_what_the_cloud_lets_accounts_do_is_found(emulator: Emulator, root: Account) -> None:
