@@ -34,7 +34,11 @@ AT_ONCE = 32
 """Connections that are kept."""
 
 
-class Silent(Unavailable):
+class Unsure(Unavailable):
+    """Whether what was asked is done, nobody knows."""
+
+
+class Silent(Unsure):
     """The cloud did not answer at all."""
 
 
@@ -131,7 +135,7 @@ class Client:
             if told["jobstatus"]:
                 break
             if time.monotonic() + pause > until:
-                raise Unavailable("The cloud is still busy with this: look later whether it is done.")
+                raise Unsure("The cloud is still busy with this: look later whether it is done.")
             time.sleep(pause)
             pause = min(pause * LONGER, LAST_LOOK)
         self.again()
@@ -163,7 +167,7 @@ def _said(answer: httpx.Response) -> dict[str, Any]:
     except (ValueError, AttributeError, StopIteration):
         said = None
     if not isinstance(said, dict):
-        raise Unavailable(f"The cloud answered with {answer.status_code}, and not as CloudStack does.")
+        raise Unsure(f"The cloud answered with {answer.status_code}, and not as CloudStack does.")
     return said
 
 

@@ -174,8 +174,8 @@ class CloudStackSession:
         self._cloud = cloud
         self._tenant = tenant
         self.compute = CloudStackCompute(cloud, tenant)
-        self.images = CloudStackImages(cloud, tenant)
         self.volumes = CloudStackVolumes(cloud, tenant)
+        self.images = CloudStackImages(cloud, tenant, self.volumes)
         self.keys = CloudStackKeys(cloud, tenant)
         self.ports = CloudStackPorts(cloud, tenant)
         grouped = cloud.options.security_groups

@@ -13,9 +13,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
-from isthmus.model import Image, ImageDisk, ImageState
-from isthmus.providers import Capability, ImageSpec, ImportSpec
-from isthmus.providers.cloudstack import snapshots
+from isthmus.model import Image, ImageDisk, ImageState, Volume
+from isthmus.providers import Capability, ImageSpec, ImportSpec, SnapshotSpec
+from isthmus.providers.cloudstack import places, snapshots
 from isthmus.providers.cloudstack.client import Client, Item
 from isthmus.providers.cloudstack.notes import gibibytes, moment
 from isthmus.providers.cloudstack.tenant import Tenant
@@ -23,6 +23,7 @@ from isthmus.together import for_each, together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
+    from isthmus.providers.cloudstack.volumes import CloudStackVolumes
 
 MINE, PUBLIC = ("self", "sharedexecutable"), ("featured", "community")
 """Whose templates are asked for: the tenant's own and those shared with it, and the public ones of two kinds."""
@@ -37,8 +38,9 @@ _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "i686": "i386"}
 
 
 class CloudStackImages:
-    def __init__(self, cloud: CloudStack, tenant: Tenant) -> None:
+    def __init__(self, cloud: CloudStack, tenant: Tenant, volumes: CloudStackVolumes) -> None:
         self._cloud = cloud
+        self._volumes = volumes
         self._tenant = tenant
         self._client = tenant.client
 
@@ -50,14 +52,12 @@ class CloudStackImages:
         return sorted(made, key=lambda image: (image.created, image.native))
 
     def create_image(self, spec: ImageSpec) -> Image:
-        if spec.server:
-            raise Unsupported(self._cloud.lacks[Capability.IMAGE_OF_SERVER])
         if spec.source:
             raise Unsupported(self._cloud.lacks[Capability.IMAGE_COPY])
         if not spec.ref:
             raise Invalid("an image needs a ref", "ref")
         with self._cloud.turn(spec.ref):
-            native = self._by_ref(spec.ref) or self._make(spec)
+            native = self._by_ref(spec.ref) or (self._of_server(spec) if spec.server else self._of_snapshots(spec))
         for made in self.list_images([native]):
             return made
         raise NotFound("image", native)
@@ -91,11 +91,70 @@ class CloudStackImages:
     def _by_ref(self, ref: str) -> str:
         return next((one["id"] for one in own(self._tenant) if _noted(one).get("ref") == ref), "")
 
-    def _make(self, spec: ImageSpec) -> str:
-        """Of snapshots: the root disk's contents are those of the first one."""
+    def _of_server(self, spec: ImageSpec) -> str:
+        """Of snapshots of a server's disks; the image is begun once that of its root disk is done.
+
+        Raises NotFound, Invalid, and Unavailable for a root disk that takes too long: its snapshots stay.
+        """
+        given = {disk.device: disk for disk in spec.disks}
+        there = self._disks_of(spec)
+        taken = [device for device in sorted(there) if not (device in given and given[device].snapshot)]
+        refs = dict(zip(taken, spec.snapshot_refs, strict=False))
+        if len(refs) < len(taken):
+            raise Invalid("each disk of the server needs a ref for its snapshot", "snapshot_refs")
+        for device in taken:
+            if device in given and 0 < given[device].size < there[device][0].size:
+                raise Invalid(f"the disk {device} has at least {there[device][0].size} GiB", "size")
+        jobs = for_each(lambda one: self._snapshot(there[one][0], refs[one], spec), taken)
+        begun = dict(zip(taken, jobs, strict=True))
+        disks = [self._merged(one, there, begun, given) for one in sorted({*there, *given})]
+        root = next(device for device, (_, is_root) in there.items() if is_root)
+        if root in begun:
+            self._client.done(begun[root]["jobid"], "snapshot", begun[root]["id"])
+        return self._make(spec, sorted(disks, key=lambda disk: disk.device != root))
+
+    def _disks_of(self, spec: ImageSpec) -> dict[str, tuple[Volume, bool]]:
+        """The volumes on a server by device, and whether each is its root disk. Raises NotFound, Invalid."""
+        found = self._tenant.some("listVirtualMachines", "virtualmachine", [spec.server])
+        if not found:
+            raise NotFound("server", spec.server[:64])
+        root = places.launched(found[0]).root.device
+        if root in spec.without:
+            raise Invalid("an image needs the root disk of its server", "without")
+        links = [(link, one) for one in self._volumes.list_volumes() for link in one.attachments]
+        on = {link.device: (one, link.device == root) for link, one in links if link.server == spec.server}
+        return {device: both for device, both in on.items() if device not in spec.without}
+
+    def _snapshot(self, volume: Volume, ref: str, spec: ImageSpec) -> Item:
+        text = f"Created by an image of {spec.server}"
+        return snapshots.begin(self._tenant, SnapshotSpec(ref, volume.native, text))
+
+    def _merged(
+        self,
+        device: str,
+        there: Mapping[str, tuple[Volume, bool]],
+        begun: Mapping[str, Item],
+        given: Mapping[str, ImageDisk],
+    ) -> ImageDisk:
+        """A disk of a server, as the image is to have it."""
+        asked = given.get(device)
+        if device not in begun:
+            return self._sized(given[device])
+        volume, _ = there[device]
+        snapshot, size = begun[device]["id"], volume.size
+        if asked is None:
+            [link] = volume.attachments
+            return ImageDisk(device, size, snapshot, volume.type, link.delete_with_server)
+        return ImageDisk(device, asked.size or size, snapshot, asked.type or volume.type, asked.delete_with_server)
+
+    def _of_snapshots(self, spec: ImageSpec) -> str:
         disks = [self._sized(one) for one in spec.disks]
         if not disks or not disks[0].snapshot:
             raise Invalid("an image needs the snapshot of its root disk", "disks")
+        return self._make(spec, disks)
+
+    def _make(self, spec: ImageSpec, disks: Sequence[ImageDisk]) -> str:
+        """The root disk's contents are those of the first snapshot."""
         if spec.kernel or spec.ramdisk:
             raise Unsupported(self._cloud.lacks[Capability.KERNEL])
         root = disks[0].snapshot
@@ -192,14 +251,14 @@ def asks(tenant: Tenant, own: Client) -> list[Callable[[], list[Item]]]:
 
 def templates(tenant: Tenant) -> Mapping[str, Item]:
     """All that the tenant sees, by their ids; of several zones one where it is ready."""
-    return _merged(together(*asks(tenant, tenant.client)))
+    return _united(together(*asks(tenant, tenant.client)))
 
 
 def own(tenant: Tenant) -> Sequence[Item]:
-    return list(_merged([tenant.all("listTemplates", "template", templatefilter="self")]).values())
+    return list(_united([tenant.all("listTemplates", "template", templatefilter="self")]).values())
 
 
-def _merged(lists: Sequence[Sequence[Item]]) -> Mapping[str, Item]:
+def _united(lists: Sequence[Sequence[Item]]) -> Mapping[str, Item]:
     found: dict[str, Item] = {}
     for one in chain.from_iterable(lists):
         if one.get("templatetype") != "SYSTEM" and not found.get(one["id"], {}).get("isready"):
@@ -209,7 +268,7 @@ def _merged(lists: Sequence[Sequence[Item]]) -> Mapping[str, Item]:
 
 def template(lists: Sequence[Sequence[Item]], native: str) -> Item:
     """What a server can be made of, among the answers to `asks`. Raises NotFound, Conflict."""
-    found = _merged(lists).get(native)
+    found = _united(lists).get(native)
     if found is None:
         raise NotFound("image", native[:64])
     if not found.get("isready"):

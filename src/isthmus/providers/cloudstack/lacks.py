@@ -23,7 +23,6 @@ _EVERYWHERE = {
     Capability.VOLUME_COPY: "CloudStack copies no volumes: make a snapshot, and a volume of that",
     Capability.MULTI_ATTACH: "CloudStack has a volume on one server: attach one volume to each server",
     Capability.ENCRYPTION: "CloudStack encrypts what its offerings say: choose a type of volume that does",
-    Capability.IMAGE_OF_SERVER: "CloudStack makes templates of one disk: make an image of a snapshot of each",
     Capability.IMAGE_SHARE_SNAPSHOTS: "CloudStack's snapshots are their account's alone: share images of one disk",
     Capability.IMAGE_COPY: "CloudStack copies templates between zones alone: make an image of the snapshot again",
     Capability.IMAGE_IMPORT: "CloudStack fetches templates from a URL: register the file there",

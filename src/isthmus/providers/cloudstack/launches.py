@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,16 @@ from typing import TYPE_CHECKING, Any
 from isthmus.errors import Fault, Invalid, NotFound, Unsupported
 from isthmus.providers import Capability, DiskSpec, ServerSpec, VolumeSpec
 from isthmus.providers.cloudstack import disks, images, keys, notes, offerings, places
-from isthmus.providers.cloudstack.client import Item
+from isthmus.providers.cloudstack.client import Item, Unsure
 from isthmus.providers.cloudstack.grounds import Ground, grounds
 from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.together import for_each, together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
+
+LAUNCHING = timedelta(minutes=10)
+"""How long a new machine that is stopped is taken for one that is being launched."""
 
 
 def launch(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> str:
@@ -39,14 +43,34 @@ def launch(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> str:
         begun = tenant.client.begin("deployVirtualMachine", "server", spec.ref, **asked, startvm=False)
         native = str(begun["id"])
         tenant.client.done(begun["jobid"], "server", spec.ref)
-        for volume in made:
-            tenant.client.do("attachVolume", "volume", volume, id=volume, virtualmachineid=native)
-        tenant.client.begin("startVirtualMachine", "server", native, id=native)
+        _complete(tenant, native, made)
+    except Unsure:  # who asks again goes on from there
+        raise
     except Fault:
         with suppress(Fault):
             _undo(tenant, native, made)
         raise
     return native
+
+
+def resume(cloud: CloudStack, tenant: Tenant, spec: ServerSpec, machine: Item) -> None:
+    """Go on with a launch that broke off before its machine was started."""
+    if len(spec.disks) == 1 or machine["state"] != "Stopped" or not is_new(machine):
+        return
+    made = _volumes(cloud, tenant, spec, spec.disks[1:])
+    on = {one["id"] for one in tenant.all("listVolumes", "volume", virtualmachineid=machine["id"])}
+    _complete(tenant, machine["id"], [one for one in made if one not in on])
+
+
+def is_new(machine: Item) -> bool:
+    """Whether a machine's launch may still be under way."""
+    return datetime.now(UTC) - notes.moment(machine["created"]) < LAUNCHING
+
+
+def _complete(tenant: Tenant, native: str, volumes: Sequence[str]) -> None:
+    for volume in volumes:
+        tenant.client.do("attachVolume", "volume", volume, id=volume, virtualmachineid=native)
+    tenant.client.begin("startVirtualMachine", "server", native, id=native)
 
 
 def keeps(machine: Item, volume: Item) -> bool:

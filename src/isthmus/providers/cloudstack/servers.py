@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
@@ -33,8 +32,6 @@ GONE = frozenset({"Destroyed", "Expunging"})
 """Those that only administrators are shown, unless the cloud's settings say otherwise."""
 DETAILS = ("nics", "secgrp", "affgrp", "servoff", "tmpl")
 """The parts of a virtual machine that are asked for: the others, such as statistics, cost the server much."""
-LAUNCHING = timedelta(minutes=10)
-"""How long a new virtual machine is taken for one that is being started, while CloudStack works on it."""
 
 
 class CloudStackCompute:
@@ -63,8 +60,11 @@ class CloudStackCompute:
         with self._cloud.turn(spec.ref):
             for one in self._tenant.all("listVirtualMachines", "virtualmachine", name=spec.ref, details=DETAILS):
                 if one["state"] not in GONE and one["name"] == spec.ref:
-                    return self._server(one, self._cloud.placed.of(self._cloud, self._tenant, [one]))
-            native = launches.launch(self._cloud, self._tenant, spec)
+                    launches.resume(self._cloud, self._tenant, spec, one)
+                    native = one["id"]
+                    break
+            else:
+                native = launches.launch(self._cloud, self._tenant, spec)
         for made in self.list_servers([native]):
             return made
         raise NotFound("server", native)
@@ -133,7 +133,7 @@ class CloudStackCompute:
 
 def state_of(item: Item) -> ServerState:
     """A new one is stopped in CloudStack's eyes until its job begins to start it."""
-    if item["state"] == "Stopped" and busy(item) and datetime.now(UTC) - moment(item["created"]) < LAUNCHING:
+    if item["state"] == "Stopped" and busy(item) and launches.is_new(item):
         return ServerState.PENDING
     return STATES.get(item["state"], ServerState.ERROR)
 

@@ -41,12 +41,17 @@ def by_ref(tenant: Tenant, ref: str) -> Snapshot | None:
 
 def take(tenant: Tenant, spec: SnapshotSpec) -> Snapshot:
     """A snapshot of one of the tenant's volumes that has been on a server."""
+    native = begin(tenant, spec)["id"]
+    for made in every(tenant, [native]):
+        return made
+    raise NotFound("snapshot", native)
+
+
+def begin(tenant: Tenant, spec: SnapshotSpec) -> Item:
+    """The job that takes one, and its `id`."""
     said = {REF: spec.ref, DESCRIPTION: spec.description}
     tags = [{"key": key, "value": value} for key, value in said.items() if value]
-    begun = tenant.client.begin("createSnapshot", "volume", spec.volume, volumeid=spec.volume, name=spec.ref, tags=tags)
-    for made in every(tenant, [begun["id"]]):
-        return made
-    raise NotFound("snapshot", begun["id"])
+    return tenant.client.begin("createSnapshot", "volume", spec.volume, volumeid=spec.volume, name=spec.ref, tags=tags)
 
 
 def usable(tenant: Tenant, native: str) -> int:

@@ -1,0 +1,172 @@
+"""What becomes of a launch that CloudStack refuses, cannot do, or does not answer; and of one that broke off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from emulated_cloudstack import TENANTS, Emulated
+from emulators.cloudstack.world import CUT, NEVER, Refusal
+
+from isthmus.errors import Fault, NoCapacity, QuotaExceeded, Unavailable
+from isthmus.model import AttachmentState, ServerState, VolumeState
+from isthmus.providers import DiskSpec, ServerSpec, VolumeSpec
+from isthmus.providers.cloudstack.servers import state_of
+
+FULL = Refusal(533, "Unable to create a deployment for VM", 4325)
+FULL_JOB = Refusal(530, "Unable to orchestrate VM: insufficient capacity", 4250)
+LIMIT = Refusal(535, "Maximum number of resources of type 'volume' for account has been exceeded", 4370)
+
+
+@pytest.fixture(params=[True, False], ids=["groups", "vpcs"])
+def stack(request: pytest.FixtureRequest) -> Iterator[Emulated]:
+    made = Emulated("stack", groups=request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def session(stack: Emulated) -> Any:
+    return stack.session(TENANTS[0])
+
+
+@pytest.fixture
+def spec(session: Any) -> ServerSpec:
+    """A server with its root disk."""
+    [image, *_] = session.images.list_images()
+    [flavor, *_] = session.compute.list_flavors()
+    root = DiskSpec(ref(), image.root_device, 0, root=True)
+    return ServerSpec(f"i-{uuid4().hex[:17]}", "a name", image.native, flavor.native, "zone-1", (root,))
+
+
+@pytest.fixture
+def larger(spec: ServerSpec) -> ServerSpec:
+    """The same with a further disk."""
+    return replace(spec, disks=(*spec.disks, DiskSpec(ref(), "/dev/sdb", 1, delete_with_server=False)))
+
+
+def ref() -> str:
+    return f"vol-{uuid4().hex[:17]}"
+
+
+def left(session: Any) -> tuple[list[str], list[str]]:
+    """The refs of all servers and of all volumes that are not root disks'."""
+    volumes = [one.ref for one in session.volumes.list_volumes() if not one.attachments]
+    return [one.ref for one in session.compute.list_servers()], volumes
+
+
+@pytest.mark.parametrize("fault", [FULL, Refusal(535, "limit exceeded", 4370)], ids=["full", "limit"])
+def test_a_launch_that_is_refused_leaves_nothing(
+    fault: Refusal, stack: Emulated, session: Any, larger: ServerSpec
+) -> None:
+    stack.emulator.world.wrong_next("deployVirtualMachine", fault)
+
+    with pytest.raises(NoCapacity if fault is FULL else QuotaExceeded) as caught:
+        session.compute.create_server(larger)
+
+    assert ("server", ([], [])) == (caught.value.kind, left(session))
+
+
+def test_a_launch_whose_volume_is_refused_leaves_nothing(stack: Emulated, session: Any, larger: ServerSpec) -> None:
+    stack.emulator.world.wrong_next("createVolume", LIMIT)
+
+    with pytest.raises(QuotaExceeded) as caught:
+        session.compute.create_server(larger)
+
+    assert ("volume", ([], [])) == (caught.value.kind, left(session))
+
+
+def test_a_launch_that_fails_on_the_way_leaves_nothing(stack: Emulated, session: Any, larger: ServerSpec) -> None:
+    stack.emulator.world.wrong_next("attachVolume job", Refusal(530, "Failed to attach volume", 4250))
+
+    with pytest.raises(Fault):
+        session.compute.create_server(larger)
+
+    stack.settle()
+    assert ([], []) == left(session)
+
+
+def test_a_launch_that_cannot_be_done_after_all_is_in_error(stack: Emulated, session: Any, spec: ServerSpec) -> None:
+    stack.emulator.world.wrong_next("deployVirtualMachine job", FULL_JOB)
+
+    made = session.compute.create_server(spec)
+    stack.settle()
+
+    [found] = session.compute.list_servers()
+    assert (ServerState.PENDING, ServerState.ERROR, spec.ref) == (made.state, found.state, found.ref)
+
+
+def test_a_launch_that_was_not_answered_is_found_and_not_done_again(
+    stack: Emulated, session: Any, spec: ServerSpec
+) -> None:
+    stack.emulator.world.wrong_next("deployVirtualMachine", CUT)
+    with pytest.raises(Unavailable):
+        session.compute.create_server(spec)
+
+    again = session.compute.create_server(spec)
+
+    [found] = session.compute.list_servers()
+    assert (found.native, spec.ref) == (again.native, again.ref)
+
+
+@pytest.mark.parametrize("at", ["createVolume", "deployVirtualMachine", "attachVolume", "startVirtualMachine"])
+def test_a_launch_that_broke_off_goes_on_when_it_is_asked_for_again(
+    at: str, stack: Emulated, session: Any, larger: ServerSpec
+) -> None:
+    """Wherever the connection broke, after CloudStack had done what it was asked."""
+    stack.emulator.world.wrong_next(at, CUT)
+    with pytest.raises(Unavailable):
+        session.compute.create_server(larger)
+    stack.settle()
+
+    server = session.compute.create_server(larger)
+    stack.settle()
+
+    [found] = session.compute.list_servers()
+    assert (server.native, ServerState.RUNNING) == (found.native, found.state)
+    volumes = {one.ref: one for one in session.volumes.list_volumes()}
+    assert {disk.ref for disk in larger.disks} == volumes.keys()
+    for disk in larger.disks:
+        [link] = volumes[disk.ref].attachments
+        assert (disk.device, AttachmentState.ATTACHED) == (link.device, link.state)
+        assert (found.native, disk.delete_with_server) == (link.server, link.delete_with_server)
+
+
+def test_a_volume_that_was_not_answered_is_found_and_not_made_again(stack: Emulated, session: Any) -> None:
+    wanted = VolumeSpec(ref(), 1, "zone-1", name="a name")
+    stack.emulator.world.wrong_next("createVolume", CUT)
+    with pytest.raises(Unavailable):
+        session.volumes.create_volume(wanted)
+
+    made = session.volumes.create_volume(wanted)
+
+    assert [(made.native, wanted.ref)] == [(one.native, one.ref) for one in session.volumes.list_volumes()]
+
+
+def test_a_volume_that_is_being_attached_is_of_its_server_already(
+    stack: Emulated, session: Any, spec: ServerSpec
+) -> None:
+    server = session.compute.create_server(spec).native
+    volume = session.volumes.create_volume(VolumeSpec(ref(), 1, "zone-1")).native
+    stack.settle()
+    stack.emulator.world.wrong_next("attachVolume job", NEVER)
+
+    session.volumes.attach_volume(volume, server, "/dev/sdf")
+
+    [found] = session.volumes.list_volumes([volume])
+    [link] = found.attachments
+    assert (VolumeState.IN_USE, AttachmentState.ATTACHING) == (found.state, link.state)
+    assert (server, "/dev/sdf") == (link.server, link.device)
+
+
+def test_a_new_machine_that_is_not_started_yet_is_pending(stack: Emulated) -> None:
+    now = stack.emulator.world.stamp()
+    asked = {"state": "Stopped", "created": now, "jobid": "1", "jobstatus": 0}
+
+    assert ServerState.PENDING is state_of(asked)
+    assert ServerState.STOPPED is state_of({**asked, "jobstatus": 1})
+    assert ServerState.STOPPED is state_of({**asked, "created": "2020-01-01T00:00:00+0000"})
+    assert ServerState.ERROR is state_of({**asked, "state": "Unheard-of"})
