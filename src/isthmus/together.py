@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -10,14 +11,24 @@ T = TypeVar("T")
 
 AT_ONCE = 32
 """Calls that are made at the same time."""
-_pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="together")
+_NAME = "together"
+_pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix=_NAME)
 
 
 def together(*reads: Callable[[], Any]) -> list[Any]:
     """Ask several things at the same time."""
+    if _is_one_of_them():
+        return [read() for read in reads]
     return [one.result() for one in [_pool.submit(read) for read in reads]]
 
 
 def for_each(act: Callable[[T], Any], things: Sequence[T]) -> list[Any]:
     """Do one thing for each, at the same time if there are several."""
-    return [act(things[0])] if len(things) == 1 else list(_pool.map(act, things))
+    if len(things) <= 1 or _is_one_of_them():
+        return [act(one) for one in things]
+    return list(_pool.map(act, things))
+
+
+def _is_one_of_them() -> bool:
+    """Whether this is done beside others already: were all of these to wait for others yet, nobody would be left."""
+    return threading.current_thread().name.startswith(f"{_NAME}_")
