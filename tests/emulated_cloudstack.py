@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -24,12 +24,20 @@ def secrets_of(account: Account) -> Mapping[str, str]:
     return {"api_key": account.api, "secret_key": account.secret}
 
 
+@contextmanager
+def emulating(*, groups: bool) -> Iterator[Emulator]:
+    """An emulator with a zone of one kind. What it has said itself is by the contract."""
+    with running(Emulator(world(groups=groups))) as made:
+        yield made
+    assert not made.world.complaints, sorted(set(made.world.complaints))
+
+
 class Emulated:
     """A cloud on an emulator of its own, whose sessions need no secrets."""
 
     def __init__(self, name: str, *, groups: bool) -> None:
         self._stack = ExitStack()
-        self.emulator = self._stack.enter_context(running(Emulator(world(groups=groups))))
+        self.emulator = self._stack.enter_context(emulating(groups=groups))
         self.emulator.world.job_seconds = JOB_SECONDS
         self.emulator.world.users_expunge = not groups
         accounts = [
@@ -52,7 +60,6 @@ class Emulated:
     def close(self) -> None:
         self._cloud.close()
         self._stack.close()
-        assert not self.emulator.world.complaints, sorted(set(self.emulator.world.complaints))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cloud, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from isthmus.errors import Fault
@@ -19,6 +19,8 @@ from isthmus.providers.cloudstack.credentials import owner
 from isthmus.providers.cloudstack.survey import JUDGE
 
 NAME = "real-cloudstack"
+DELETE_SECONDS = 1800
+"""How long an account may take to be deleted with all that it has."""
 _TENANTS: list[str] = []
 
 
@@ -72,8 +74,9 @@ def _users(wire: Wire, client: Client, said: Given) -> Iterator[tuple[User, User
             made.append(_made(client, f"isthmus-test-{secrets.token_hex(4)}-{number}"))
         yield made[0], made[1]
     finally:
-        for one in made:
-            client.do("deleteAccount", "account", one.tenant, id=one.tenant)
+        jobs = [client.begin("deleteAccount", "account", one.tenant, id=one.tenant)["jobid"] for one in made]
+        for job in jobs:
+            client.done(job, seconds=DELETE_SECONDS)
 
 
 def _of(wire: Wire, keys: Keys) -> User:
@@ -96,8 +99,8 @@ def _made(client: Client, name: str) -> User:
 
 
 @contextmanager
-def opened() -> Iterator[Any]:
-    """The cloud, whose sessions need no secrets."""
+def _opened() -> Iterator[tuple[CloudStack, Mapping[str, Keys]]]:
+    """The cloud, and the keys of its two tenants."""
     said = given()
     wire = Wire(said.url, verify=said.verify)
     try:
@@ -109,23 +112,26 @@ def opened() -> Iterator[Any]:
             cloud = CloudStack(NAME, (zones[0]["name"],), options)
             _TENANTS[:] = [one.tenant for one in users]
             try:
-                yield Known(cloud, {one.tenant: one.keys for one in users})
+                yield cloud, {one.tenant: one.keys for one in users}
             finally:
                 cloud.close()
     finally:
         wire.close()
 
 
-class Known:
-    """The cloud, and the keys that its sessions have."""
+class Real:
+    """The cloud, whose sessions need no secrets; the accounts that were made for it go when it is closed."""
 
-    def __init__(self, cloud: CloudStack, keys: Mapping[str, Keys]) -> None:
-        self._cloud = cloud
-        self._keys = keys
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._cloud, self._keys = self._stack.enter_context(_opened())
 
     def session(self, tenant: str) -> Any:
         keys = self._keys[tenant]
         return self._cloud.session(tenant, {"api_key": keys.api, "secret_key": keys.secret})
+
+    def close(self) -> None:
+        self._stack.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cloud, name)

@@ -12,8 +12,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from emulators.cloudstack.server import Emulator, running
-from emulators.cloudstack.world import Account, world
+from emulated_cloudstack import emulating
+from emulators.cloudstack.server import Emulator
+from emulators.cloudstack.world import Account
 from service import isthmus, serving
 
 PROFILES = """[initial]
@@ -52,9 +53,8 @@ insert into alembic_version values ('1b1a5f6b42a');
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    with running(Emulator(world(groups=True))) as made:
+    with emulating(groups=True) as made:
         yield made
-    assert made.world.complaints == []
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -72,24 +71,10 @@ def _cloudstack_vpc(_: Path) -> Cloud:
     return cloud  # type: ignore[no-any-return]
 
 
-class Closing:
-    """A cloud that ends with what it was opened in."""
-
-    def __init__(self, opened: AbstractContextManager[Any]) -> None:
-        self._stack = ExitStack()
-        self._cloud = self._stack.enter_context(opened)
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cloud, name)
-
-
 def _real_cloudstack(_: Path) -> Cloud:
     if reason := real_cloudstack.absent():
         pytest.skip(reason)
-    cloud: Any = Closing(real_cloudstack.opened())
+    cloud: Any = real_cloudstack.Real()
     return cloud  # type: ignore[no-any-return]
 
 
