@@ -78,8 +78,13 @@ class Project:
         empty(self.wire)
 
     def emptied(self) -> None:
-        """Wait until the servers are gone."""
-        await_(lambda: not self.servers())
+        """Wait until the servers are gone, and their ports."""
+        await_(lambda: not self.servers() and not self._ports())
+
+    def _ports(self) -> list[str]:
+        """Those that are no network's own."""
+        owned = self.wire.network.ports(project_id=self.wire.current_project_id)
+        return [one.id for one in owned if not one.device_owner.startswith("network:")]
 
 
 def servers(wire: Connection) -> list[dict[str, Any]]:

@@ -190,7 +190,7 @@ def _rotated(names: Sequence[str], number: int) -> Iterator[str]:
 def _cycle(
     on: Field, launch: Callable[[int], list[Any]], running: Callable[..., None], end: Callable[..., None]
 ) -> Done:
-    """One server, many more, and the end of all."""
+    """One server, many more, and the end of all; the next one begins when nothing of them is left."""
     done: list[tuple[str, float, float]] = []
 
     def timed(name: str, act: Callable[..., Any], *given: object, since: float = 0) -> Any:
@@ -206,8 +206,9 @@ def _cycle(
         fresh = timed(name, launch, count)
         timed(f"{name} until running", running, fresh, since=begun)
         made += fresh
-    timed(f"TerminateInstances of {len(made)}", end, made)
-    on.project.emptied()
+    begun, name = time.monotonic(), f"TerminateInstances of {len(made)}"
+    timed(name, end, made)
+    timed(f"{name} until gone", on.project.emptied, since=begun)
     return done
 
 

@@ -91,10 +91,12 @@ def test_describing_all_instances_asks_for_each_list_once(ec2, instance, calls):
 
 
 def test_the_ports_of_several_instances_are_made_in_one_call_and_go_with_them(ec2, image, calls):
+    calls.made.clear()
     made = ec2.run_instances(ImageId=image, InstanceType="m1.nano", MinCount=3, MaxCount=3)["Instances"]
     ids = [one["InstanceId"] for one in made]
     try:
         assert 1 == len([one for one in calls.made if one.startswith("POST network")])
+        assert not [one for one in calls.made if calls.made.count(one) > 1 and one.startswith("GET")]
         assert 3 == len({one["PrivateIpAddress"] for one in made})
         until(lambda: {state(ec2, one) for one in ids}, {"running"})
     finally:
@@ -106,3 +108,33 @@ def test_the_ports_of_several_instances_are_made_in_one_call_and_go_with_them(ec
     assert not {one["PrivateIpAddress"] for one in made} & {
         fixed["ip_address"] for port in left for fixed in port.fixed_ips
     }
+
+
+def test_instances_are_terminated_without_being_asked_for_one_by_one(ec2, image, calls):
+    made = ec2.run_instances(ImageId=image, InstanceType="m1.nano", MinCount=5, MaxCount=5)["Instances"]
+    ids = [one["InstanceId"] for one in made]
+    until(lambda: {state(ec2, one) for one in ids}, {"running"})
+    calls.made.clear()
+
+    ended = ec2.terminate_instances(InstanceIds=ids)["TerminatingInstances"]
+
+    asked = [one for one in calls.made if not one.startswith("DELETE network")]
+    assert 5 == len([one for one in asked if one.startswith("DELETE compute /servers/")])
+    assert 5 == len([one for one in asked if one.startswith("GET")]), asked
+    assert {("running", "shutting-down")} == {
+        (one["PreviousState"]["Name"], one["CurrentState"]["Name"]) for one in ended
+    }
+    until(lambda: {state(ec2, one) for one in ids}, {"terminated"})
+
+
+def test_what_a_server_that_is_deleted_by_nova_leaves_is_taken_away(ec2, image):
+    nova = real_openstack.connection("demo")
+    [made] = ec2.run_instances(ImageId=image, InstanceType="m1.nano", MinCount=1, MaxCount=1)["Instances"]
+    until(lambda: state(ec2, made["InstanceId"]), "running")
+
+    nova.compute.delete_server(real_openstack.server_at("demo", made["PrivateIpAddress"]))
+
+    until(lambda: state(ec2, made["InstanceId"]), "shutting-down")
+    until(lambda: state(ec2, made["InstanceId"]), "terminated")
+    ports = nova.network.ports(project_id=nova.current_project_id)
+    assert made["PrivateIpAddress"] not in {fixed["ip_address"] for port in ports for fixed in port.fixed_ips}
