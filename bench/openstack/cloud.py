@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ CLOUDS_YAML = STATE / "clouds.yaml"
 FLAVOR, IMAGE, OUTSIDE = "m1.nano", "tiny", "public"
 PAUSE_SECONDS = 0.25
 """Between two looks at what is waited for."""
-_PATIENCE = 600
+_PATIENCE, _PORTS_PATIENCE = 600, 40
 _READS, _CHANGES = 32, 8
 """As many calls are made at a time as a gateway makes."""
 
@@ -78,8 +78,11 @@ class Project:
         empty(self.wire)
 
     def emptied(self) -> None:
-        """Wait until the servers are gone, and their ports."""
-        await_(lambda: not self.servers() and not self._ports())
+        """Wait until the servers are gone, and for a while for their ports; those that ec2-api leaves go here."""
+        await_(lambda: not self.servers())
+        with suppress(TimeoutError):
+            await_(lambda: not self._ports(), _PORTS_PATIENCE)
+        at_once(lambda port: self.wire.network.delete(f"/ports/{port}"), self._ports(), _CHANGES)
 
     def _ports(self) -> list[str]:
         """Those that are no network's own."""
@@ -103,11 +106,11 @@ def at_once(act: Callable[[Any], Any], things: Sequence[Any], most: int = _READS
         return list(pool.map(act, things))
 
 
-def await_(met: Callable[[], bool]) -> None:
-    until = time.monotonic() + _PATIENCE
+def await_(met: Callable[[], bool], patience: float = _PATIENCE) -> None:
+    until = time.monotonic() + patience
     while not met():
         if time.monotonic() > until:
-            raise TimeoutError(f"OpenStack was not ready within {_PATIENCE} s")
+            raise TimeoutError(f"OpenStack was not ready within {patience} s")
         time.sleep(PAUSE_SECONDS)
 
 

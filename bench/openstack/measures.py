@@ -206,9 +206,8 @@ def _cycle(
         fresh = timed(name, launch, count)
         timed(f"{name} until running", running, fresh, since=begun)
         made += fresh
-    begun, name = time.monotonic(), f"TerminateInstances of {len(made)}"
-    timed(name, end, made)
-    timed(f"{name} until gone", on.project.emptied, since=begun)
+    timed(f"TerminateInstances of {len(made)}", end, made)
+    on.project.emptied()
     return done
 
 
