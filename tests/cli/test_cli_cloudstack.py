@@ -150,6 +150,14 @@ def test_clouds_are_added_to_settings_that_are_there(emulator: Emulator, root: A
     assert before == file.read_text()
 
 
+def test_settings_in_another_form_are_left(emulator: Emulator, root: Account, file: Path) -> None:
+    before = "clouds = { simulated = { kind = 'memory' } }\n"
+    file.write_text(before)
+
+    assert "in a form that none can be added to" in adding(emulator, root, file).stderr
+    assert (before, [file]) == (file.read_text(), list(file.parent.iterdir()))
+
+
 def second_zone(emulator: Emulator) -> None:
     """One of the other kind."""
     plain = {**emulator.world.zones[0], "id": str(uuid4()), "name": "zone-2", "securitygroupsenabled": False}
@@ -269,7 +277,7 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
 
     assert 1 == done.returncode
     assert said in done.stderr
-    assert not file.exists()
+    assert [] == list(file.parent.iterdir())
 
 
 def test_what_an_added_cloud_can_do_is_told_before_anybody_signs(

@@ -63,7 +63,7 @@ def add(
 
       isthmus cloud add cloudstack --config isthmus.toml
 
-      isthmus cloud add cloudstack -c isthmus.toml --url https://cloud.example.org/client/api --key KEY --secret FILE
+      isthmus cloud add cloudstack -c isthmus.toml --url URL --key KEY --secret FILE
     """
     if config_file is None and not dry_run:
         raise Failure("Say which file of settings it is to be added to, which may be new: --config isthmus.toml")
@@ -75,9 +75,10 @@ def add(
     if dry_run or config_file is None:
         typer.echo(fragment.text(clouds), nl=False)
         return
+    after = fragment.added(config_file, clouds)
     if found.judges:
         _write(secret_file, pair.secret)
-    fragment.add(config_file, clouds)
+    fragment.write(config_file, after)
     if not found.judges:
         settings = common.settings(config_file, state)
         with common.store(settings) as store:
@@ -95,7 +96,7 @@ def propose(
     The lines are for the cloud's table in the settings, where you may change them. An offering that is in no line is an
     instance type under its own name; disk offerings of one size only are left out.
 
-    Example: isthmus cloud map cloudstack --url https://cloud.example.org/client/api --key KEY --secret FILE
+    Example: isthmus cloud map cloudstack --url URL --key KEY --secret FILE
     """
     found, _, _ = _looked(url, key, secret, cacert, insecure)
     types, volumes = maps(found)

@@ -84,7 +84,7 @@ def take(
         if dry_run:
             typer.echo(fragment.text(made))
         else:
-            fragment.add(config_file, made)
+            fragment.write(config_file, fragment.added(config_file, made))
     if not dry_run:
         settings = common.settings(config_file, state)
         results |= {pair.access_key: _keep(settings, cloud, pair) for pair in good}

@@ -55,8 +55,8 @@ def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def add(file: Path, clouds: Mapping[str, Mapping[str, Any]]) -> None:
-    """Add clouds to a file of settings, which may be new. Raises Failure or ConfigError, and changes nothing then."""
+def added(file: Path, clouds: Mapping[str, Mapping[str, Any]]) -> str:
+    """The settings of a file, which may be new, with clouds added. Raises Failure or ConfigError if they cannot be."""
     before = config.read(file) if file.exists() else ""
     gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
     after = before + gap + text(clouds)
@@ -64,6 +64,11 @@ def add(file: Path, clouds: Mapping[str, Mapping[str, Any]]) -> None:
         config.build(Merged(tomllib.loads(after), str(file), {}))
     except tomllib.TOMLDecodeError as error:
         raise Failure(f"{file} has its clouds in a form that none can be added to: {error}.") from None
+    return after
+
+
+def write(file: Path, after: str) -> None:
+    """Put settings in place, with the mode that the file has. Raises Failure, and changes nothing then."""
     draft = file.with_name(f".{file.name}.new")
     try:
         draft.write_text(after, "utf-8")
