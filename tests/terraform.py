@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,21 @@ def runner(account: Account, place: Path, name: str, change: Callable[[str], str
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
     """What it says of its errors; of a plan that is not empty, what is to be changed."""
     return done.stderr.strip() or done.stdout.partition("will perform the following actions:")[2]
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """A set with the names that a cloud has of what it names, from whomever it is."""
+    for theirs, ours in names.items():
+        text = text.replace(f'"{theirs}"', f'"{ours}"')
+    return text.replace('  owners      = ["amazon"]\n', "")
+
+
+def without(text: str, blocks: Iterable[str]) -> str:
+    """A set without the resources and data of these kinds, and without these outputs."""
+    for block in blocks:
+        text, count = re.subn(rf'^(resource|data|output) "{block}" .*?^}}\n', "", text, flags=re.DOTALL | re.MULTILINE)
+        assert count, f"there is no {block} in this set"
+    return text
 
 
 def apply(terraform: Terraform, *words: str) -> None:

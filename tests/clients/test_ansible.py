@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playbooks import MISSING, PLAYBOOK, play
-from served import REGION, Account, client
+from served import REGION, Account
+from things import things
 
 HERE = Path(__file__).parent / "ansible"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHc2bSyBA7dOEGGSVyDPjRIEDQGD3g3GH9KMPWA5tJvU of-ansible"
@@ -39,38 +39,3 @@ def run(account: Account, playbook: str, place: Path, *, present: bool = True) -
     said = {"endpoint": account.endpoint, "region": REGION, "public_key": KEY, "present": present}
     keys = {"AWS_ACCESS_KEY_ID": account.access_key, "AWS_SECRET_ACCESS_KEY": account.secret}
     return play(HERE / playbook, said, place, **keys)
-
-
-def things(account: Account) -> Mapping[str, Any]:
-    """What an account has that does not stay visible for a while after it is gone."""
-    ec2 = client(account)
-    gone = ("deleting", "deleted", "terminated", "shutting-down")
-    reservations = ec2.describe_instances()["Reservations"]
-    return {
-        "vpcs": sorted(one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]),
-        "subnets": sorted(one["SubnetId"] for one in ec2.describe_subnets()["Subnets"]),
-        "tables": sorted(one["RouteTableId"] for one in ec2.describe_route_tables()["RouteTables"]),
-        "groups": sorted(one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"]),
-        "gateways": sorted(one["InternetGatewayId"] for one in ec2.describe_internet_gateways()["InternetGateways"]),
-        "nats": sorted(
-            one["NatGatewayId"] for one in ec2.describe_nat_gateways()["NatGateways"] if one["State"] not in gone
-        ),
-        "interfaces": sorted(
-            one["NetworkInterfaceId"] for one in ec2.describe_network_interfaces()["NetworkInterfaces"]
-        ),
-        "acls": sorted(one["NetworkAclId"] for one in ec2.describe_network_acls()["NetworkAcls"]),
-        "options": sorted(one["DhcpOptionsId"] for one in ec2.describe_dhcp_options()["DhcpOptions"]),
-        "endpoints": sorted(
-            one["VpcEndpointId"] for one in ec2.describe_vpc_endpoints()["VpcEndpoints"] if one["State"] not in gone
-        ),
-        "instances": sorted(
-            one["InstanceId"] for each in reservations for one in each["Instances"] if one["State"]["Name"] not in gone
-        ),
-        "volumes": sorted(one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]),
-        "snapshots": sorted(one["SnapshotId"] for one in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]),
-        "images": sorted(one["ImageId"] for one in ec2.describe_images(Owners=["self"])["Images"]),
-        "addresses": sorted(one["AllocationId"] for one in ec2.describe_addresses()["Addresses"]),
-        "keys": sorted(one["KeyName"] for one in ec2.describe_key_pairs()["KeyPairs"]),
-        "templates": sorted(one["LaunchTemplateName"] for one in ec2.describe_launch_templates()["LaunchTemplates"]),
-        "placements": sorted(one["GroupName"] for one in ec2.describe_placement_groups()["PlacementGroups"]),
-    }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ import real_openstack
 import terraform
 from real_openstack import until
 from served import Account, client, serving
+from things import things
 
 NAMES = {
     "t2.micro": "m1.nano",
@@ -137,8 +137,8 @@ def test_terraform_makes_changes_and_removes_an_instance_and_all_that_belongs_to
 @pytest.mark.parametrize(("name", "versions"), [("network", "12"), ("compute", "12"), ("data", "1")])
 def test_a_set_of_terraform_is_made_changed_in_place_and_gone(demo_account, volume_image, tmp_path, name, versions):
     """After each step there is nothing left to do."""
-    before = _all(demo_account)
-    run = terraform.runner(demo_account, tmp_path, name, lambda text: _here(_without(text, CANNOT[name])))
+    before = things(demo_account)
+    run = terraform.runner(demo_account, tmp_path, name, lambda text: _here(terraform.without(text, CANNOT[name])))
     words: list[str] = []
     try:
         for version in versions:
@@ -148,7 +148,7 @@ def test_a_set_of_terraform_is_made_changed_in_place_and_gone(demo_account, volu
             terraform.plan_is_empty(run, *words)
     finally:
         terraform.destroy(run, *words)
-    until(lambda: {what: left for what, ids in _all(demo_account).items() if (left := ids - before[what])}, {})
+    until(lambda: things(demo_account), before)
 
 
 def tags(kind: str, name: str) -> str:
@@ -156,43 +156,7 @@ def tags(kind: str, name: str) -> str:
 
 
 def _here(text: str) -> str:
-    """A set with names of this cloud."""
-    for theirs, ours in NAMES.items():
-        text = text.replace(f'"{theirs}"', f'"{ours}"')
-    return text.replace('  owners      = ["amazon"]\n', "")
-
-
-def _without(text: str, kinds: Iterable[str]) -> str:
-    """A set without the resources of these kinds."""
-    for kind in kinds:
-        text, count = re.subn(rf'^resource "{kind}" .*?^}}\n', "", text, flags=re.DOTALL | re.MULTILINE)
-        assert count, f"there is no {kind} in this set"
-    return text
-
-
-def _all(account: Account) -> dict[str, set[str]]:
-    """The ids of all that there is."""
-    ec2 = client(account)
-    instances = [one for made in ec2.describe_instances()["Reservations"] for one in made["Instances"]]
-    return {
-        "instances": {one["InstanceId"] for one in instances if one["State"]["Name"] != "terminated"},
-        **{
-            what: {one[key] for one in getattr(ec2, f"describe_{what}")()[answer]}
-            for what, answer, key in (
-                ("addresses", "Addresses", "AllocationId"),
-                ("images", "Images", "ImageId"),
-                ("internet_gateways", "InternetGateways", "InternetGatewayId"),
-                ("key_pairs", "KeyPairs", "KeyPairId"),
-                ("network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
-                ("route_tables", "RouteTables", "RouteTableId"),
-                ("security_groups", "SecurityGroups", "GroupId"),
-                ("snapshots", "Snapshots", "SnapshotId"),
-                ("subnets", "Subnets", "SubnetId"),
-                ("volumes", "Volumes", "VolumeId"),
-                ("vpcs", "Vpcs", "VpcId"),
-            )
-        },
-    }
+    return terraform.renamed(text, NAMES)
 
 
 def _facts(account: Account, instance: str) -> tuple[str, str, str]:
