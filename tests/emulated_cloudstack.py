@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from emulators.cloudstack.server import Emulator, running
-from emulators.cloudstack.world import Account, world
+from emulators.cloudstack.world import Account, World, world
+from house import House
+from house import World as Sight
 
+from isthmus.context import Place
 from isthmus.providers import NO_SECRETS
 from isthmus.providers.cloudstack import CloudStack, Options
 
@@ -63,3 +67,23 @@ class Emulated:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cloud, name)
+
+
+class Isthmus(House):
+    """An Isthmus over an emulated CloudStack, with an account for each of its two."""
+
+    def __init__(self, url: str, *, groups: bool) -> None:
+        self.real: Any = Emulated("stack", groups=groups)
+        super().__init__(url)
+        self.other = self.new_account("second")
+        for account, tenant in zip((self.account, self.other), TENANTS, strict=True):
+            self.store.set_tenant(account[0], "stack", tenant)
+
+    @property
+    def emulated(self) -> World:
+        found: World = self.real.emulator.world
+        return found
+
+    def new_world(self, **limits: Any) -> Sight:
+        places = {"us-east-1a": Place("us-east-1a", "stack", "zone-1")}
+        return replace(super().new_world(**limits), places=places, clouds={"stack": self.real})

@@ -4,40 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_cloudstack import TENANTS, Emulated
-from emulators.cloudstack.world import World
-from house import House
-from house import World as Sight
-
-from isthmus.context import Place
+from emulated_cloudstack import Isthmus
 
 LOOKS = "queryAsyncJobResult"
 GROUPED, UNGROUPED = "security groups", "VPCs"
-
-
-class Isthmus(House):
-    """An Isthmus over an emulated CloudStack, with an account for each of its two."""
-
-    def __init__(self, url: str, *, groups: bool) -> None:
-        self.real: Any = Emulated("stack", groups=groups)
-        super().__init__(url)
-        self.other = self.new_account("second")
-        for account, tenant in zip((self.account, self.other), TENANTS, strict=True):
-            self.store.set_tenant(account[0], "stack", tenant)
-
-    @property
-    def emulated(self) -> World:
-        found: World = self.real.emulator.world
-        return found
-
-    def new_world(self, **limits: Any) -> Sight:
-        places = {"us-east-1a": Place("us-east-1a", "stack", "zone-1")}
-        return replace(super().new_world(**limits), places=places, clouds={"stack": self.real})
 
 
 @pytest.fixture(params=[GROUPED, UNGROUPED])

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import real_openstack
-from places import EACH, PLACES, Place, own, unknown
-from raw import Sender
+from isolation import demand_unknown, demand_unlisted
 from real_openstack import until
-
-TOLD = (
-    *("DescribeInstances", "DescribeVolumes", "DescribeSnapshots", "DescribeImages", "DescribeKeyPairs"),
-    *("DescribeVpcs", "DescribeSubnets", "DescribeRouteTables", "DescribeInternetGateways", "DescribeNatGateways"),
-    *("DescribeNetworkInterfaces", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeAddresses"),
-    *("DescribeLaunchTemplates", "DescribePlacementGroups", "DescribeTags", "DescribeVpnGateways"),
-)
-"""What tells all that a project has."""
 
 
 @pytest.fixture(scope="module")
@@ -98,36 +87,9 @@ def _furnish(ec2: Any, after: Any) -> dict[str, str]:
     }
 
 
-def everything(send: Sender) -> list[str]:
-    """All that a project has, as it is told of it."""
-    return [re.sub("<requestId>.*?</requestId>", "", send(action).text) for action in TOLD]
-
-
 def test_another_projects_thing_is_as_unknown_as_one_that_never_was(isthmus, theirs):
-    """And nothing of it changes, whatever is asked."""
-    before = everything(Sender(isthmus.front, isthmus.account))
-    send = Sender(isthmus.front, isthmus.alt)
-
-    def ask(place: Place) -> None:
-        params = own({}, place.action)
-        real = send(place.action, {**params, place.parameter: theirs[place.prefix]})
-        never = send(place.action, {**params, place.parameter: unknown(place.prefix)})
-
-        assert (place, real.status, real.code) == (place, never.status, never.code)
-        assert real.message.replace(theirs[place.prefix], unknown(place.prefix)) == never.message, place
-        assert real.status == 400 or place.action in EACH or not real.root.findall(".//item"), place
-
-    places = [place for place in PLACES if place.prefix in theirs]
-    assert len(places) > 200
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(ask, places))
-    assert before == everything(Sender(isthmus.front, isthmus.account))
+    demand_unknown(isthmus.front, isthmus.account, isthmus.alt, theirs, 200)
 
 
 def test_nothing_of_another_project_is_listed(isthmus, theirs):
-    send = Sender(isthmus.front, isthmus.alt)
-    ids = [known for prefix, known in theirs.items() if prefix not in ("groupname", "keyname")]
-
-    for action in TOLD:
-        text = send(action).text
-        assert not [one for one in ids if one in text], action
+    demand_unlisted(isthmus.front, isthmus.alt, theirs)
