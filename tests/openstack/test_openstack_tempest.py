@@ -20,13 +20,17 @@ pytestmark = pytest.mark.skipif(
 )
 WORKERS = 3
 CLASSES = (
+    *("api.test_network_interfaces.NetworkInterfaceTest", "api.test_tags.TagTest"),
+    *("api.test_instance_attributes.InstanceAttributeTest", "api.test_addresses.AddressTest"),
     *("api.test_volumes.VolumeTest", "api.test_images.ImageTest", "scenario.test_paging.SnapshotPagingTest"),
     *("api.test_snapshots.SnapshotTest", "api.test_routes.RouteTest", "api.test_internet_gateways.InternetGatewayTest"),
     *("api.test_security_groups.SecurityGroupInVPCTest", "api.test_dhcp_options.DhcpOptionsTest"),
     *("api.test_customer_gateways.CustomerGatewayTest", "api.test_images.ImageRegisterTest"),
+    *("api.test_vpcs.VPCTest", "api.test_subnets.SubnetTest", "api.test_vpn_gateways.VpnGatewayTest"),
+    *("api.test_vpn_connections.VpnConnectionTest", "api.test_security_groups.SecurityGroupEC2ClassicTest"),
     *("api.test_key_pairs.KeyPairTest", "api.test_regions.RegionTest"),
 )
-"""Longest first, and not all: Neutron takes seconds for a change, and tests with networks of their own make many."""
+"""Longest first, and not all: Neutron takes seconds for a change, and tests of instances and paging make many."""
 
 Project = tuple[Any, Any]
 """What is in it as it is seen without Isthmus, and its EC2 keys."""
