@@ -10,7 +10,7 @@ import pytest
 
 from isthmus.errors import Conflict, Invalid, NoCapacity, NotFound
 from isthmus.model import Image, Port, Subnet
-from isthmus.providers import Capability, ServerSpec
+from isthmus.providers import Capability, Cloud, ServerSpec
 
 from .kit import Maker, Patience, first_port, refused, root_disk, word
 
@@ -124,9 +124,12 @@ def test_further_addresses_come_and_go(session: Any, made: Maker) -> None:
 
 @pytest.mark.boots
 @pytest.mark.needs("firewalls", Capability.PORT_FIREWALLS)
-def test_the_firewalls_of_a_port_are_replaced_as_a_whole(running: str, session: Any, made: Maker) -> None:
+def test_the_firewalls_of_a_port_are_replaced_as_a_whole(
+    request: pytest.FixtureRequest, cloud: Cloud, session: Any, made: Maker
+) -> None:
     """P8"""
-    port = port_of(session, first_port(session, running))
+    state = "stopped" if Capability.RUNNING_FIREWALLS in cloud.lacks else "running"
+    port = port_of(session, first_port(session, request.getfixturevalue(state)))
     new = made.firewall().native
     session.ports.set_firewalls(port.native, [new])
     assert (new,) == port_of(session, port.native).firewalls

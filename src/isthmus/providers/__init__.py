@@ -48,6 +48,7 @@ class Capability(StrEnum):
     KERNEL = "boot a kernel and ramdisk of the user's choice"
     PORTS = "make network interfaces and attach them to servers"
     PORT_FIREWALLS = "change the firewalls of a network interface"
+    RUNNING_FIREWALLS = "change the firewalls of a server that runs"
     PORT_ADDRESSES = "give a network interface further private addresses"
     ROOT_KEPT = "keep a server's root volume when the server is deleted"
     ATTACH_RUNNING = "attach volumes to running servers"

@@ -14,7 +14,6 @@ _EVERYWHERE = {
     Capability.ROOT_KEPT: "CloudStack deletes a root disk with its server: make a snapshot of it before",
     Capability.PORTS: "CloudStack's interfaces are those of servers, made with them: name a subnet at launch",
     Capability.PORT_ADDRESSES: "CloudStack's interfaces have one address here: use a server for each address",
-    Capability.PORT_FIREWALLS: "CloudStack changes no groups of what runs: change the rules of the groups",
     Capability.KEY_PUBLIC: "CloudStack tells fingerprints of keys alone: keep the public key where it was made",
     Capability.SNAPSHOT_UNUSED: "CloudStack makes a volume's data as it is first attached: attach it once",
     Capability.SNAPSHOT_SHARE: "CloudStack's snapshots are their account's alone: share an image of one",
@@ -35,6 +34,7 @@ _EVERYWHERE = {
 GROUPED: Mapping[Capability, str] = MappingProxyType(
     {
         **_EVERYWHERE,
+        Capability.RUNNING_FIREWALLS: "CloudStack changes the groups of stopped servers alone: stop the server first",
         Capability.DEFAULT_MEMBERS: "CloudStack's default groups let in nobody: add a rule for the group's own members",
         Capability.NETWORKS: "zones with security groups have one network that all share: use one with VPCs",
         Capability.ROUTES: "CloudStack's shared networks have one way out: it cannot be changed",
@@ -47,6 +47,7 @@ GROUPED: Mapping[Capability, str] = MappingProxyType(
 UNGROUPED: Mapping[Capability, str] = MappingProxyType(
     {
         **_EVERYWHERE,
+        Capability.PORT_FIREWALLS: "zones without security groups have none to change: filter in the lists of the VPC",
         Capability.ACLS: "CloudStack's filters of subnets keep state: change the lists of the VPC in its own interface",
         Capability.DEFAULT_NETWORK: "CloudStack makes an account's default network by itself: use a VPC",
     }

@@ -105,7 +105,7 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         partial(offerings.zone, tenant, cloud, spec.zone),
         partial(offerings.flavor, tenant, spec.flavor),
         partial(keys.demand, offered, spec.key) if spec.key else _nothing,
-        partial(_demand_groups, tenant, spec.firewalls),
+        partial(demand_groups, tenant, spec.firewalls),
         partial(_ground, cloud, tenant, spec),
         *images.asks(tenant, offered),
     )
@@ -146,7 +146,8 @@ def _root_offering(cloud: CloudStack, tenant: Tenant, root: DiskSpec) -> str | N
     return str(offerings.disk(tenant, cloud.options.volume_types, root.type)["id"])
 
 
-def _demand_groups(tenant: Tenant, natives: Sequence[str]) -> None:
+def demand_groups(tenant: Tenant, natives: Sequence[str]) -> None:
+    """Raises NotFound for a group that the account has not."""
     if natives:
         there = {
             one["id"] for one in tenant.offered.every("listSecurityGroups", "securitygroup") if tenant.owner.has(one)

@@ -9,6 +9,7 @@ from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import Port
 from isthmus.providers import Capability, PortSpec
 from isthmus.providers.cloudstack import servers
+from isthmus.providers.cloudstack.launches import demand_groups
 from isthmus.providers.cloudstack.tenant import Tenant
 
 if TYPE_CHECKING:
@@ -48,8 +49,20 @@ class CloudStackPorts:
         if addresses:
             raise Unsupported(self._cloud.lacks[Capability.PORT_ADDRESSES])
 
-    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> NoReturn:  # noqa: ARG002
-        raise Unsupported(self._cloud.lacks[Capability.PORT_FIREWALLS])
+    def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
+        """Of a server that is stopped: they hold for all of its interfaces."""
+        if reason := self._cloud.lacks.get(Capability.PORT_FIREWALLS):
+            raise Unsupported(reason)
+        port = self._demand(native)
+        if not firewalls:
+            raise Invalid("a port has at least one firewall", "firewalls")
+        demand_groups(self._tenant, firewalls)
+        if set(firewalls) == set(port.firewalls):
+            return
+        if servers.machine(self._tenant, port.server)["state"] != "Stopped":
+            raise Conflict("server", port.server, self._cloud.lacks[Capability.RUNNING_FIREWALLS])
+        wanted = list(dict.fromkeys(firewalls))
+        self._tenant.client.do("updateVirtualMachine", "server", port.server, id=port.server, securitygroupids=wanted)
 
     def set_source_check(self, native: str, value: bool) -> None:
         self._demand(native)

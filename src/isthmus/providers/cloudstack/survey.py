@@ -63,6 +63,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
         "listSecurityGroups",
         "revokeSecurityGroupEgress",
         "revokeSecurityGroupIngress",
+        "updateVirtualMachine",
     ),
     ROUTED: (
         "associateIpAddress",
