@@ -96,6 +96,10 @@ class World:
     """Machines, and when they were."""
     user_data: dict[str, str] = field(default_factory=dict)
     """Of machines, in base64."""
+    public_keys: dict[str, str] = field(default_factory=dict)
+    """Of key pairs, by their ids: nobody is told them."""
+    passwords: dict[str, str] = field(default_factory=dict)
+    """Of machines whose template makes one, as their key pairs encrypt them."""
     jobs: dict[str, Job] = field(default_factory=dict)
     faults: dict[str, list[Refusal | str]] = field(default_factory=dict)
     """What goes wrong with the next calls of a command; with its jobs, by `NAME job`."""

@@ -9,7 +9,6 @@ from isthmus.providers import Capability
 
 _EVERYWHERE = {
     Capability.CONSOLE: "CloudStack keeps no text of consoles: open the server's console in its own interface",
-    Capability.PASSWORD: "CloudStack encrypts passwords in another way: reset the password in its own interface",
     Capability.KERNEL: "CloudStack boots what is in a template: make a template with the kernel in it",
     Capability.ROOT_KEPT: "CloudStack deletes a root disk with its server: make a snapshot of it before",
     Capability.PORTS: "CloudStack's interfaces are those of servers, made with them: name a subnet at launch",

@@ -107,8 +107,15 @@ class CloudStackCompute:
     def console_output(self, native: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.CONSOLE])
 
-    def password_data(self, native: str) -> NoReturn:  # noqa: ARG002
-        raise Unsupported(self._cloud.lacks[Capability.PASSWORD])
+    def password_data(self, native: str) -> str:
+        """CloudStack encrypts it as EC2 does: by RSA, with the padding of PKCS#1 v1.5, in base64."""
+        if not machine(self._tenant, native).get("passwordenabled"):
+            return ""
+        try:
+            told = self._client.read("getVMPassword", "server", native, id=native)
+        except Invalid:  # there is none yet, or none any more
+            return ""
+        return str(told.get("password", {}).get("encryptedpassword", ""))
 
     def _server(self, item: Item, where: Mapping[str, Ground]) -> Server:
         made = places.launched(item)

@@ -30,6 +30,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
         "changeServiceForVirtualMachine",
         "deployVirtualMachine",
         "destroyVirtualMachine",
+        "getVMPassword",
         "listVirtualMachines",
         "rebootVirtualMachine",
         "startVirtualMachine",

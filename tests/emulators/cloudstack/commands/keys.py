@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from uuid import uuid4
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
@@ -16,22 +17,34 @@ def create_key_pair(world: World, account: Account, params: Params) -> Item:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
-    return {**_new(world, account, params["name"]), "privatekey": pem.decode()}
+    spoken = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    public = key.public_key().public_bytes(*spoken).decode()
+    return {**_new(world, account, params["name"], public), "privatekey": pem.decode()}
 
 
 @act("registerSSHKeyPair")
 def register_key_pair(world: World, account: Account, params: Params) -> Item:
     if not params["publickey"].startswith(("ssh-", "ecdsa-")):
         raise Refusal(431, "Public key is invalid", 4350)
-    return _new(world, account, params["name"])
+    return _new(world, account, params["name"], params["publickey"])
 
 
-def _new(world: World, account: Account, name: str) -> Item:
+def encrypted(world: World, account: Account, names: str, text: str) -> str:
+    """A text for the owner of the first of these key pairs, if that is one of RSA; else empty."""
+    for one in _named(world, account, names.split(",")[0]):
+        public = serialization.load_ssh_public_key(world.public_keys[one["id"]].encode())
+        if isinstance(public, rsa.RSAPublicKey):
+            return base64.b64encode(public.encrypt(text.encode(), padding.PKCS1v15())).decode()
+    return ""
+
+
+def _new(world: World, account: Account, name: str, public: str) -> Item:
     if _named(world, account, name):
         raise Refusal(431, f"A key pair with name '{name}' already exists.", 4350)
     digest = uuid4().hex
     fingerprint = ":".join(digest[n : n + 2] for n in range(0, 32, 2))
     made = {"id": str(uuid4()), "name": name, "fingerprint": fingerprint, "account": account.name}
+    world.public_keys[made["id"]] = public
     return world.add(account, "keypair", made)
 
 

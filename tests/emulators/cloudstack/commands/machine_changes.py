@@ -29,6 +29,15 @@ def update(world: World, account: Account, params: Params) -> Item:
     return machine
 
 
+@act("getVMPassword")
+def password(world: World, account: Account, params: Params) -> Item:
+    """As the machine's key pair encrypts it, by RSA with the padding of PKCS#1 v1.5."""
+    machine = my_machine(world, account, "getVMPassword", params["id"])
+    if text := world.passwords.get(machine["id"]):
+        return {"encryptedpassword": text}
+    raise Refusal(431, f"No password for VM with id '{machine['id']}' found.", 4350)
+
+
 @act("getVirtualMachineUserData")
 def user_data(world: World, account: Account, params: Params) -> Item:
     known = params["virtualmachineid"]

@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from emulators.cloudstack.commands import addresses, templates, volumes
+from emulators.cloudstack.commands import addresses, keys, templates, volumes
 from emulators.cloudstack.commands.acts import Params, act, filtered, known, mine, missing, offered
 from emulators.cloudstack.world import STAMP, Account, Item, Refusal, World
 
@@ -50,7 +50,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "hypervisor": "KVM",
         "rootdeviceid": 0,
         "rootdevicetype": "ROOT",
-        "passwordenabled": False,
+        "passwordenabled": template.get("passwordenabled", False),
         "details": {**template.get("details", {}), **_details(params)},
         "keypairs": _key_pairs(world, account, params),
         "securitygroup": my_groups(world, account, params),
@@ -67,7 +67,11 @@ def deploy(world: World, account: Account, params: Params) -> Item:
     def finish() -> Item:
         machine["state"] = "Running" if machine["state"] == "Starting" else "Stopped"
         root["state"] = "Ready"
-        return {"virtualmachine": machine}
+        if not machine["passwordenabled"]:
+            return {"virtualmachine": machine}
+        password = uuid4().hex
+        world.passwords[machine["id"]] = keys.encrypted(world, account, machine["keypairs"], password)
+        return {"virtualmachine": {**machine, "password": password}}
 
     def fail() -> None:
         machine["state"] = "Error"
