@@ -24,7 +24,6 @@ _EVERYWHERE = {
     Capability.IMAGE_SHARE_SNAPSHOTS: "CloudStack's snapshots are their account's alone: share images of one disk",
     Capability.IMAGE_COPY: "CloudStack copies templates between zones alone: make an image of the snapshot again",
     Capability.IMAGE_IMPORT: "CloudStack fetches templates from a URL: register the file there",
-    Capability.PLACEMENT: "affinity groups of CloudStack are not used yet: add servers to one there",
     Capability.DHCP: "CloudStack's networks have the domain and name servers of their zone: ask its operator",
     Capability.PEERING: "CloudStack has no peerings of networks: use one network",
     Capability.NETWORK_RANGES: "CloudStack's networks have the ranges that their operator gave them",

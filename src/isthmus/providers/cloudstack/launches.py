@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Fault, Invalid, NotFound, Unsupported
 from isthmus.providers import Capability, DiskSpec, ServerSpec, VolumeSpec
-from isthmus.providers.cloudstack import disks, images, keys, notes, offerings, places
+from isthmus.providers.cloudstack import affinity, disks, images, keys, notes, offerings, places
 from isthmus.providers.cloudstack.client import Item, Unsure
 from isthmus.providers.cloudstack.grounds import Ground, grounds
 from isthmus.providers.cloudstack.tenant import Tenant
@@ -123,6 +123,7 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         "securitygroupids": list(spec.firewalls) or None,
         "networkids": [ground.item["id"]] if ground and ground.item and zone.get("networktype") != "Basic" else None,
         "ipaddress": spec.address or None,
+        "affinitygroupids": [affinity.demand(cloud, tenant, spec.group)] if spec.group else None,
         "details": places.note(spec.ref, spec.disks),
     }
 

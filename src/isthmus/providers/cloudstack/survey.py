@@ -28,9 +28,11 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     ),
     "run servers": (
         "changeServiceForVirtualMachine",
+        "createAffinityGroup",
         "deployVirtualMachine",
         "destroyVirtualMachine",
         "getVMPassword",
+        "listAffinityGroups",
         "listVirtualMachines",
         "rebootVirtualMachine",
         "startVirtualMachine",

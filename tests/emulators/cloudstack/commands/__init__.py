@@ -2,6 +2,7 @@
 
 from emulators.cloudstack.commands import (
     addresses,
+    affinity,
     groups,
     jobs,
     keys,
@@ -19,6 +20,7 @@ from emulators.cloudstack.commands.acts import ACTS
 
 FAMILIES = (
     addresses,
+    affinity,
     groups,
     jobs,
     keys,

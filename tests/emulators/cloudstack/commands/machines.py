@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from emulators.cloudstack.commands import addresses, keys, templates, volumes
+from emulators.cloudstack.commands import addresses, affinity, keys, templates, volumes
 from emulators.cloudstack.commands.acts import Params, act, filtered, known, mine, missing, offered
 from emulators.cloudstack.world import STAMP, Account, Item, Refusal, World
 
@@ -54,6 +54,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "details": {**template.get("details", {}), **_details(params)},
         "keypairs": _key_pairs(world, account, params),
         "securitygroup": my_groups(world, account, params),
+        "affinitygroup": affinity.chosen(world, account, params),
         "nic": [world.nic(one) for one in _networks(world, account, params)],
         "tags": [],
     }
