@@ -48,12 +48,20 @@ class Emulated:
             self.emulator.world.new_account(name, known=known) for name, known in zip(NAMES, TENANTS, strict=True)
         ]
         self._secrets = dict(zip(TENANTS, map(secrets_of, accounts), strict=True))
-        self._cloud = CloudStack(
-            name, ("zone-1",), Options(self.emulator.url, security_groups=groups, expunge=not groups)
-        )
+        self._options = Options(self.emulator.url, security_groups=groups, expunge=not groups)
+        self._cloud = self._opened(name)
+
+    def _opened(self, name: str) -> CloudStack:
+        made = CloudStack(name, ("zone-1",), self._options)
+        self._stack.callback(made.close)
+        return made
 
     def session(self, tenant: str, _: Mapping[str, Any] = NO_SECRETS) -> Any:
         return self._cloud.session(tenant, self._secrets[tenant])
+
+    def beside(self, tenant: str) -> Any:
+        """The session of another process."""
+        return self._opened(self._cloud.name).session(tenant, self._secrets[tenant])
 
     def settle(self) -> None:
         """Let all jobs come to their ends."""
@@ -62,7 +70,6 @@ class Emulated:
             self.emulator.world.run_jobs()
 
     def close(self) -> None:
-        self._cloud.close()
         self._stack.close()
 
     def __getattr__(self, name: str) -> Any:

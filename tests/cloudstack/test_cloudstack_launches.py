@@ -170,3 +170,23 @@ def test_a_new_machine_that_is_not_started_yet_is_pending(stack: Emulated) -> No
     assert ServerState.STOPPED is state_of({**asked, "jobstatus": 1})
     assert ServerState.STOPPED is state_of({**asked, "created": "2020-01-01T00:00:00+0000"})
     assert ServerState.ERROR is state_of({**asked, "state": "Unheard-of"})
+
+
+def test_a_volume_that_another_process_attached_again_is_no_longer_going(
+    stack: Emulated, session: Any, spec: ServerSpec
+) -> None:
+    server = session.compute.create_server(spec).native
+    volume = session.volumes.create_volume(VolumeSpec(ref(), 1, "zone-1")).native
+    stack.settle()
+    session.volumes.attach_volume(volume, server, "/dev/sdf")
+    stack.settle()
+    session.volumes.detach_volume(volume, server)
+    [going] = session.volumes.list_volumes([volume])
+    stack.settle()
+
+    stack.beside(TENANTS[0]).volumes.attach_volume(volume, server, "/dev/sdg")
+    stack.settle()
+
+    [found] = session.volumes.list_volumes([volume])
+    assert [AttachmentState.DETACHING] == [link.state for link in going.attachments]
+    assert [("/dev/sdg", AttachmentState.ATTACHED)] == [(link.device, link.state) for link in found.attachments]

@@ -12,14 +12,19 @@ class Going:
     """Known to this process alone: elsewhere such things are seen as they were until they are gone."""
 
     def __init__(self) -> None:
-        self._until: dict[str, float] = {}
+        self._since: dict[str, float] = {}
 
     def add(self, native: str) -> None:
-        now = time.monotonic()
-        self._until = {known: until for known, until in self._until.items() if until > now} | {native: now + SECONDS}
+        now = time.time()
+        self._since = {known: at for known, at in self._since.items() if now - at < SECONDS} | {native: now}
 
     def discard(self, native: str) -> None:
-        self._until.pop(native, None)
+        self._since.pop(native, None)
+
+    def since(self, native: str) -> float:
+        """Seconds since 1970; 0 if it is not going, or has been for too long."""
+        at = self._since.get(native, 0)
+        return at if time.time() - at < SECONDS else 0
 
     def __contains__(self, native: str) -> bool:
-        return self._until.get(native, 0) > time.monotonic()
+        return self.since(native) > 0

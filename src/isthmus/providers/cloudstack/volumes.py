@@ -197,7 +197,7 @@ class CloudStackVolumes:
             return Attachment(at.server, at.device, AttachmentState.ATTACHING, at.when, not at.keep), Disk("", "")
         disk = _disk(item, host)
         server, state = item["virtualmachineid"], AttachmentState.ATTACHED
-        if item["id"] in self._cloud.going:
+        if self._cloud.going.since(item["id"]) > (at.since if at and at.server == server else 0):
             state = AttachmentState.DETACHING
         if item["state"] == "Attaching":
             state = AttachmentState.ATTACHING
