@@ -39,7 +39,7 @@ def emulating(*, groups: bool) -> Iterator[Emulator]:
 class Emulated:
     """A cloud on an emulator of its own, whose sessions need no secrets."""
 
-    def __init__(self, name: str, *, groups: bool) -> None:
+    def __init__(self, name: str, *, groups: bool, **options: Any) -> None:
         self._stack = ExitStack()
         self.emulator = self._stack.enter_context(emulating(groups=groups))
         self.emulator.world.job_seconds = JOB_SECONDS
@@ -48,7 +48,7 @@ class Emulated:
             self.emulator.world.new_account(name, known=known) for name, known in zip(NAMES, TENANTS, strict=True)
         ]
         self._secrets = dict(zip(TENANTS, map(secrets_of, accounts), strict=True))
-        self._options = Options(self.emulator.url, security_groups=groups, expunge=not groups)
+        self._options = Options(self.emulator.url, security_groups=groups, expunge=not groups, **options)
         self._cloud = self._opened(name)
 
     def _opened(self, name: str) -> CloudStack:
@@ -79,8 +79,8 @@ class Emulated:
 class Isthmus(House):
     """An Isthmus over an emulated CloudStack, with an account for each of its two."""
 
-    def __init__(self, url: str, *, groups: bool) -> None:
-        self.real: Any = Emulated("stack", groups=groups)
+    def __init__(self, url: str, *, groups: bool, **options: Any) -> None:
+        self.real: Any = Emulated("stack", groups=groups, **options)
         super().__init__(url)
         self.other = self.new_account("second")
         for account, tenant in zip((self.account, self.other), TENANTS, strict=True):

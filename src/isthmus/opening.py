@@ -107,7 +107,7 @@ def _open_cloudstack(settings: Settings, cloud: CloudSettings, clock: Callable[[
     ours = ("api_key", "secret_key", "secret_key_file", "cacert")
     kept = {name: value for name, value in given.items() if name not in ours}
     admin = Keys(given["api_key"], _secret(given, "secret_key")) if "api_key" in given else None
-    said = Options(**{**kept, "verify": _verified(given), "admin": admin})
+    said = Options(**{**kept, "verify": _verified(given), "admin": admin, "sizes": settings.flavors})
     return CloudStack(cloud.name, tuple(cloud.zones.values()), said)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus.errors import Denied, Fault, Invalid, Unavailable
-from isthmus.model import SignedRequest
+from isthmus.model import Flavor, SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Finding, Health
 from isthmus.providers.cloudstack.addresses import CloudStackAddresses
 from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Nowhere, Wire
@@ -64,6 +64,8 @@ class Options:
     """The list of filters of subnets that have a route to the internet."""
     flavors: Mapping[str, str] = field(default_factory=dict)
     """Names of instance types, each with the name of a service offering."""
+    sizes: Mapping[str, Flavor] = field(default_factory=dict)
+    """Of instance types by their names, for offerings whose size is chosen at each launch."""
     os_type: str = "Other Linux (64-bit)"
     """The kind of system, by CloudStack's name, on images of volumes of which it knows none."""
     volume_types: Mapping[str, str] = field(default_factory=dict)

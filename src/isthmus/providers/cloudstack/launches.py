@@ -101,9 +101,9 @@ def _check(cloud: CloudStack, spec: ServerSpec) -> None:
 def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any]:
     """The parameters of a deployment. What they name is looked up, all at the same time."""
     offered = tenant.offered
-    zone, flavor, _, _, ground, *listed = together(
+    zone, size, _, _, ground, *listed = together(
         partial(offerings.zone, tenant, cloud, spec.zone),
-        partial(offerings.flavor, tenant, spec.flavor),
+        partial(offerings.size, tenant, cloud.options, spec.flavor),
         partial(keys.demand, offered, spec.key) if spec.key else _nothing,
         partial(demand_groups, tenant, spec.firewalls),
         partial(_ground, cloud, tenant, spec),
@@ -114,7 +114,7 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         "name": spec.ref,
         "displayname": spec.name or None,
         "zoneid": zone["id"],
-        "serviceofferingid": flavor["id"],
+        "serviceofferingid": size.offering,
         "templateid": template["id"],
         "rootdisksize": _root_size(spec.disks[0], template),
         "overridediskofferingid": _root_offering(cloud, tenant, spec.disks[0]),
@@ -124,7 +124,7 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         "networkids": [ground.item["id"]] if ground and ground.item and zone.get("networktype") != "Basic" else None,
         "ipaddress": spec.address or None,
         "affinitygroupids": [affinity.demand(cloud, tenant, spec.group)] if spec.group else None,
-        "details": places.note(spec.ref, spec.disks),
+        "details": {**size.details, **places.note(spec.ref, spec.disks)},
     }
 
 

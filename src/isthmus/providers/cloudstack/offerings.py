@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from isthmus.errors import Invalid, Unavailable, Unsupported
 from isthmus.model import Flavor, Zone
@@ -11,7 +12,13 @@ from isthmus.providers.cloudstack.client import Item
 from isthmus.providers.cloudstack.tenant import Tenant
 
 if TYPE_CHECKING:
-    from isthmus.providers.cloudstack.cloud import CloudStack
+    from isthmus.providers.cloudstack.cloud import CloudStack, Options
+
+
+_SIZED = ":"
+"""Between an offering's id and the size that it is asked for with."""
+_MHZ = 1000
+"""How fast a processor is asked for where the offering leaves that open, too."""
 
 
 def zones(tenant: Tenant, cloud: CloudStack) -> Mapping[str, Item]:
@@ -37,10 +44,21 @@ def zone(tenant: Tenant, cloud: CloudStack, name: str) -> Item:
     return found[name]
 
 
-def flavors(tenant: Tenant, ours: Mapping[str, str]) -> Sequence[Flavor]:
-    """Under the names of the operator's map, which has offerings by names or ids, and else under their own."""
-    names = {theirs: name for name, theirs in ours.items()}
-    return [
+class Size(NamedTuple):
+    """What a server is asked for with: a service offering, and what that one leaves open."""
+
+    offering: str
+    details: Mapping[str, str]
+
+
+def flavors(tenant: Tenant, options: Options) -> Sequence[Flavor]:
+    """Under the names of the operator's map, which has offerings by names or ids, and else under their own.
+
+    An offering whose size is chosen at each launch is as many flavors as the map has names of known sizes for it.
+    """
+    names = {theirs: name for name, theirs in options.flavors.items()}
+    listed = tenant.offers("listServiceOfferings", "serviceoffering")
+    fixed = [
         Flavor(
             one["id"],
             names.get(str(one["id"])) or names.get(str(one["name"])) or str(one["name"]),
@@ -48,22 +66,40 @@ def flavors(tenant: Tenant, ours: Mapping[str, str]) -> Sequence[Flavor]:
             one["memory"],
             one.get("rootdisksize", 0),
         )
-        for one in _sizes(tenant)
+        for one in listed
+        if not one.get("iscustomized") and not one.get("issystem")
     ]
+    chosen = [
+        replace(wanted, native=_sized(one["id"], wanted.cpus, wanted.memory))
+        for one in listed
+        if one.get("iscustomized")
+        for name, theirs in options.flavors.items()
+        if theirs in (one["id"], one["name"]) and (wanted := options.sizes.get(name))
+    ]
+    return [*fixed, *chosen]
 
 
-def flavor(tenant: Tenant, native: str) -> Item:
-    """Raises Invalid for a size that there is not."""
-    for one in _sizes(tenant):
-        if one["id"] == native:
-            return one
+def flavor_of(machine: Item, known: Collection[str]) -> str:
+    """The native flavor of a virtual machine; `known` are all that there are."""
+    sized = _sized(machine["serviceofferingid"], machine.get("cpunumber", 0), machine.get("memory", 0))
+    return sized if sized in known else str(machine["serviceofferingid"])
+
+
+def size(tenant: Tenant, options: Options, native: str) -> Size:
+    """Raises Invalid for a flavor that there is not."""
+    for one in flavors(tenant, options):
+        if one.native == native:
+            offering, sized, _ = native.partition(_SIZED)
+            listed = tenant.offers("listServiceOfferings", "serviceoffering")
+            open_speed = any(each["id"] == offering and not each.get("cpuspeed") for each in listed)
+            speed = {"cpuSpeed": str(_MHZ)} if open_speed else {}
+            asked = {"cpuNumber": str(one.cpus), "memory": str(one.memory), **speed} if sized else {}
+            return Size(offering, asked)
     raise Invalid(f"there is no flavor {native[:64]}", "flavor")
 
 
-def _sizes(tenant: Tenant) -> list[Item]:
-    """Service offerings but those whose size is chosen at each launch: no instance type can be."""
-    listed = tenant.offers("listServiceOfferings", "serviceoffering")
-    return [one for one in listed if not one.get("iscustomized") and not one.get("issystem")]
+def _sized(offering: str, cpus: int, memory: int) -> str:
+    return f"{offering}{_SIZED}{cpus}x{memory}"
 
 
 def disk(tenant: Tenant, ours: Mapping[str, str], kind: str) -> Item:

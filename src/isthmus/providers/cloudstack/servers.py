@@ -44,12 +44,13 @@ class CloudStackCompute:
         return offerings.listed_zones(self._tenant, self._cloud)
 
     def list_flavors(self) -> Sequence[Flavor]:
-        return offerings.flavors(self._tenant, self._cloud.options.flavors)
+        return offerings.flavors(self._tenant, self._cloud.options)
 
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
         found = machines(self._tenant, natives)
         where = self._cloud.placed.of(self._cloud, self._tenant, found)
-        return [self._server(one, where) for one in found]
+        flavors = {one.native for one in self.list_flavors()} if found else ()
+        return [self._server(one, where, flavors) for one in found]
 
     def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
         """CloudStack deploys each by itself."""
@@ -101,8 +102,9 @@ class CloudStackCompute:
     def resize_server(self, native: str, flavor: str) -> None:
         if machine(self._tenant, native)["state"] != "Stopped":
             raise Conflict("server", native, f"the server {native} is not stopped")
-        wanted = offerings.flavor(self._tenant, flavor)
-        self._client.do("changeServiceForVirtualMachine", "server", native, id=native, serviceofferingid=wanted["id"])
+        wanted = offerings.size(self._tenant, self._cloud.options, flavor)
+        asked = {"serviceofferingid": wanted.offering, "details": wanted.details or None}
+        self._client.do("changeServiceForVirtualMachine", "server", native, id=native, **asked)
 
     def console_output(self, native: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.CONSOLE])
@@ -117,7 +119,7 @@ class CloudStackCompute:
             return ""
         return str(told.get("password", {}).get("encryptedpassword", ""))
 
-    def _server(self, item: Item, where: Mapping[str, Ground]) -> Server:
+    def _server(self, item: Item, where: Mapping[str, Ground], flavors: Collection[str]) -> Server:
         made = places.launched(item)
         created = moment(item["created"])
         return Server(
@@ -126,7 +128,7 @@ class CloudStackCompute:
             name=item.get("displayname") or item["name"],
             state=ServerState.DELETING if item["id"] in self._cloud.going else state_of(item),
             zone=item["zonename"],
-            flavor=item["serviceofferingid"],
+            flavor=offerings.flavor_of(item, flavors),
             image=item.get("templateid", ""),
             created=created,
             started=max(created, moment(item.get("lastupdated"))),

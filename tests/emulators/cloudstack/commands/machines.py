@@ -45,8 +45,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "templatename": template["name"],
         "serviceofferingid": offering["id"],
         "serviceofferingname": offering["name"],
-        "cpunumber": offering["cpunumber"],
-        "memory": offering["memory"],
+        **_size(offering, params),
         "hypervisor": "KVM",
         "rootdeviceid": 0,
         "rootdevicetype": "ROOT",
@@ -94,7 +93,7 @@ def change_service(world: World, account: Account, params: Params) -> Item:
         raise Refusal(431, f"Unable to upgrade virtual machine {machine['id']} in state {machine['state']}", 4350)
     offering = offered(world.service_offerings, params["serviceofferingid"], "service offering")
     machine.update(serviceofferingid=offering["id"], serviceofferingname=offering["name"])
-    machine.update(cpunumber=offering["cpunumber"], memory=offering["memory"])
+    machine.update(_size(offering, params))
     return machine
 
 
@@ -164,6 +163,17 @@ def _change(
 def _later(stamp: str) -> str:
     """Its changes lie a second apart at least: a real machine takes longer."""
     return (datetime.fromisoformat(stamp) + timedelta(seconds=1)).strftime(STAMP)
+
+
+def _size(offering: Item, params: Params) -> Item:
+    """How large a machine is: as its offering, or the details where that leaves it open, say."""
+    if not offering["iscustomized"]:
+        return {"cpunumber": offering["cpunumber"], "memory": offering["memory"]}
+    said = _details(params)
+    open_ones = ["cpuNumber", "memory"] + ([] if offering.get("cpuspeed") else ["cpuSpeed"])
+    if missing_ones := [name for name in open_ones if not said.get(name.lower(), "").isdecimal()]:
+        raise Refusal(431, f"Need to specify custom parameter values {', '.join(missing_ones)}", 4350)
+    return {"cpunumber": int(said["cpunumber"]), "memory": int(said["memory"])}
 
 
 def _details(params: Params) -> Item:
