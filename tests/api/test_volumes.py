@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 from asking import disks, instance, refusal, tagged, tags, volume, where
+from botocore.exceptions import ClientError
+
+from isthmus.errors import NotFound
+from isthmus.providers.memory.volumes import MemoryVolumes
 
 NOBODY = "vol-0123456789abcdef0"
 ZONE = {"AvailabilityZone": "us-east-1a"}
@@ -259,3 +263,16 @@ def test_volumes_are_found_by_what_they_are(house, ec2, launched, attached):
     both = where(attachment__device="/dev/sdf", attachment__instance_id=launched)
     assert [one["VolumeId"] for one in ec2.describe_volumes(Filters=both)["Volumes"]] == [attached]
     assert refusal(ec2.describe_volumes, Filters=where(colour="red")) == "InvalidParameterValue"
+
+
+def test_what_a_cloud_no_longer_has_is_named_by_its_id(ec2, made, launched, monkeypatch):
+    """It has gone between the listing and the call."""
+
+    def gone(_, native, *__):
+        assert native != made
+        raise NotFound("volume", native)
+
+    monkeypatch.setattr(MemoryVolumes, "attach_volume", gone)
+
+    with pytest.raises(ClientError, match=f"The volume '{made}' does not exist"):
+        ec2.attach_volume(VolumeId=made, InstanceId=launched, Device="/dev/sdf")

@@ -183,7 +183,7 @@ def say(cx: Context, fault: Fault) -> AwsError:
     match fault:
         case NotFound():
             code, form = _NOT_FOUND.get(fault.kind, ("InvalidID", "The ID '{}' is not valid"))
-            return AwsError(code, text if fault.reason else form.format(fault.native))
+            return AwsError(code, text if fault.reason else form.format(_known(cx, fault.kind, fault.native)))
         case Conflict():
             return AwsError(_CONFLICT.get((fault.kind, fault.code), "IncorrectState"), text)
         case QuotaExceeded():
@@ -207,6 +207,13 @@ def _told(cx: Context, fault: Fault) -> str:
     text, native = str(fault), getattr(fault, "native", "")
     if not native or native not in text or _EC2_ID.fullmatch(native):
         return text
-    records = cx.view().of_kind(getattr(fault, "kind", "")).values()
-    known = next((record.id for record in records if record.native == native), "that was named")
-    return text.replace(native, known)
+    known = _known(cx, getattr(fault, "kind", ""), native)
+    return text.replace(native, "that was named" if known == native else known)
+
+
+def _known(cx: Context, kind: str, native: str) -> str:
+    """The id of what a cloud names so, as far as it is on record; else the name itself."""
+    if not native or _EC2_ID.fullmatch(native):
+        return native
+    records = cx.view().of_kind(kind).values()
+    return next((record.id for record in records if record.native == native), native)
