@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from emulators.cloudstack.server import Emulator, running
 from emulators.cloudstack.world import Account, World, world
 from house import House
 from house import World as Sight
+from served import eventually
 
 from isthmus.context import Place
 from isthmus.providers import NO_SECRETS
@@ -94,3 +96,24 @@ class Isthmus(House):
     def new_world(self, **limits: Any) -> Sight:
         places = {"us-east-1a": Place("us-east-1a", "stack", "zone-1")}
         return replace(super().new_world(**limits), places=places, clouds={"stack": self.real})
+
+    def wait(self, ec2: Any, instance: str, state: str) -> None:
+        """Until an instance is in a state."""
+
+        def now() -> str:
+            self.real.settle()
+            found = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+            return str(found[0]["State"]["Name"])
+
+        eventually(now, lambda said: said == state)
+
+
+@contextmanager
+def fronted(place: Path, *, groups: bool, **options: Any) -> Iterator[Isthmus]:
+    """An Isthmus over an emulated CloudStack, with the cloud's further `options`."""
+    made = Isthmus(f"sqlite:///{place}/isthmus.db", groups=groups, **options)
+    try:
+        yield made
+    finally:
+        made.store.close()
+        made.real.close()

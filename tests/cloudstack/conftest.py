@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from emulated_cloudstack import emulating
+from emulated_cloudstack import Isthmus, emulating, fronted
 from emulators.cloudstack.server import Emulator
 from emulators.cloudstack.world import Account, World
 
@@ -52,3 +54,15 @@ def wire(emulator: Emulator) -> Iterator[Wire]:
 @pytest.fixture
 def client(wire: Wire, account: Account) -> Client:
     return Client(wire, Keys(account.api, account.secret))
+
+
+@pytest.fixture
+def isthmus(tmp_path: Path) -> Iterator[Isthmus]:
+    """An Isthmus over a zone with security groups."""
+    with fronted(tmp_path, groups=True) as made:
+        yield made
+
+
+@pytest.fixture
+def ec2(isthmus: Isthmus) -> Any:
+    return isthmus.client()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_cloudstack import Isthmus
+from emulated_cloudstack import Isthmus, fronted
 
 LOOKS = "queryAsyncJobResult"
 GROUPED, UNGROUPED = "security groups", "VPCs"
@@ -16,10 +16,8 @@ GROUPED, UNGROUPED = "security groups", "VPCs"
 
 @pytest.fixture(params=[GROUPED, UNGROUPED])
 def isthmus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Isthmus]:
-    made = Isthmus(f"sqlite:///{tmp_path}/isthmus.db", groups=request.param == GROUPED)
-    yield made
-    made.store.close()
-    made.real.close()
+    with fronted(tmp_path, groups=request.param == GROUPED) as made:
+        yield made
 
 
 class Calls:

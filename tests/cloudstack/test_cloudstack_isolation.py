@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_cloudstack import Isthmus
+from emulated_cloudstack import Isthmus, fronted
 from isolation import demand_unknown, demand_unlisted
 from served import eventually
 
 
 @pytest.fixture(params=[True, False], ids=["security groups", "VPCs"])
 def isthmus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Isthmus]:
-    made = Isthmus(f"sqlite:///{tmp_path}/isthmus.db", groups=request.param)
-    yield made
-    made.store.close()
-    made.real.close()
+    with fronted(tmp_path, groups=request.param) as made:
+        yield made
 
 
 def furnish(isthmus: Isthmus, ec2: Any) -> dict[str, str]:

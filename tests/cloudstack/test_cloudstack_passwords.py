@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from emulated_cloudstack import Isthmus
-from served import eventually
-
-
-@pytest.fixture
-def isthmus(tmp_path: Path) -> Iterator[Isthmus]:
-    made = Isthmus(f"sqlite:///{tmp_path}/isthmus.db", groups=True)
-    yield made
-    made.store.close()
-    made.real.close()
-
-
-@pytest.fixture
-def ec2(isthmus: Isthmus) -> Any:
-    return isthmus.client()
 
 
 def launched(isthmus: Isthmus, ec2: Any, **more: Any) -> str:
     image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian"]}])["Images"][0]["ImageId"]
     [made] = ec2.run_instances(ImageId=image, InstanceType="Tiny", MinCount=1, MaxCount=1, **more)["Instances"]
 
-    def state() -> str:
-        isthmus.real.settle()
-        found = ec2.describe_instances(InstanceIds=[made["InstanceId"]])["Reservations"][0]["Instances"]
-        return str(found[0]["State"]["Name"])
-
-    eventually(state, lambda said: said == "running")
+    isthmus.wait(ec2, made["InstanceId"], "running")
     return str(made["InstanceId"])
 
 

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from emulated_cloudstack import Isthmus
-
-
-@pytest.fixture
-def isthmus(tmp_path: Path) -> Iterator[Isthmus]:
-    made = Isthmus(f"sqlite:///{tmp_path}/isthmus.db", groups=True)
-    yield made
-    made.store.close()
-    made.real.close()
-
-
-@pytest.fixture
-def ec2(isthmus: Isthmus) -> Any:
-    return isthmus.client()
 
 
 def launch(ec2: Any, group: str, count: int = 1) -> None:

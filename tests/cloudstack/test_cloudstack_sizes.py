@@ -9,8 +9,7 @@ from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
-from emulated_cloudstack import Isthmus
-from served import eventually
+from emulated_cloudstack import Isthmus, fronted
 
 from isthmus.flavors import BUILT_IN
 
@@ -19,20 +18,13 @@ NAMES = {"t3.small": "Any Size", "t3.medium": "Any Size", "huge": "Any Size", "t
 
 @pytest.fixture(params=[None, 2000], ids=["any speed", "one speed"])
 def isthmus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Isthmus]:
-    made = Isthmus(f"sqlite:///{tmp_path}/isthmus.db", groups=True, flavors=NAMES, sizes=BUILT_IN)
-    offered = made.emulated.service_offerings
-    any_size = {"id": str(uuid4()), "name": "Any Size", "iscustomized": True, "cpuspeed": request.param}
-    offered.append({name: value for name, value in {**offered[0], **any_size}.items() if value is not None})
-    for name in ("cpunumber", "memory"):
-        del offered[-1][name]
-    yield made
-    made.store.close()
-    made.real.close()
-
-
-@pytest.fixture
-def ec2(isthmus: Isthmus) -> Any:
-    return isthmus.client()
+    with fronted(tmp_path, groups=True, flavors=NAMES, sizes=BUILT_IN) as made:
+        offered = made.emulated.service_offerings
+        any_size = {"id": str(uuid4()), "name": "Any Size", "iscustomized": True, "cpuspeed": request.param}
+        offered.append({name: value for name, value in {**offered[0], **any_size}.items() if value is not None})
+        for name in ("cpunumber", "memory"):
+            del offered[-1][name]
+        yield made
 
 
 def launch(ec2: Any, name: str) -> str:
@@ -69,17 +61,9 @@ def test_a_machine_has_the_size_of_its_type(isthmus: Isthmus, ec2: Any) -> None:
 def test_a_type_is_changed_to_another_size_of_the_same_offering(isthmus: Isthmus, ec2: Any) -> None:
     instance = launch(ec2, "t3.small")
 
-    def state(wanted: str) -> None:
-        def now() -> str:
-            isthmus.real.settle()
-            found = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
-            return str(found[0]["State"]["Name"])
-
-        eventually(now, lambda said: said == wanted)
-
-    state("running")
+    isthmus.wait(ec2, instance, "running")
     ec2.stop_instances(InstanceIds=[instance])
-    state("stopped")
+    isthmus.wait(ec2, instance, "stopped")
 
     ec2.modify_instance_attribute(InstanceId=instance, InstanceType={"Value": "t3.medium"})
 
