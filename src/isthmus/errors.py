@@ -60,5 +60,9 @@ class Unavailable(Fault):
     """The cloud did not answer, or asks to be left alone for a moment. The only fault worth a retry."""
 
 
+class Throttled(Unavailable):
+    """The cloud takes no more requests of the tenant for a while."""
+
+
 class Broken(Unavailable):
     """Isthmus cannot reach its own records. The text is for the operator alone: it may name a path or a host."""

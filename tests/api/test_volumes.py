@@ -6,7 +6,7 @@ import pytest
 from asking import disks, instance, refusal, tagged, tags, volume, where
 from botocore.exceptions import ClientError
 
-from isthmus.errors import NotFound
+from isthmus.errors import NotFound, Throttled
 from isthmus.providers.memory.volumes import MemoryVolumes
 
 NOBODY = "vol-0123456789abcdef0"
@@ -276,3 +276,16 @@ def test_what_a_cloud_no_longer_has_is_named_by_its_id(ec2, made, launched, monk
 
     with pytest.raises(ClientError, match=f"The volume '{made}' does not exist"):
         ec2.attach_volume(VolumeId=made, InstanceId=launched, Device="/dev/sdf")
+
+
+def test_a_cloud_that_takes_no_more_requests_is_said_to_throttle(ec2, monkeypatch):
+    """Clients then wait before they try again."""
+
+    def busy(*_):
+        raise Throttled("The cloud takes no more requests.")
+
+    monkeypatch.setattr(MemoryVolumes, "create_volume", busy)
+
+    with pytest.raises(ClientError, match="RequestLimitExceeded") as refused:
+        ec2.create_volume(Size=1, **ZONE)
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503

@@ -8,8 +8,8 @@ import pytest
 from keystoneauth1 import exceptions
 
 from isthmus import retry
-from isthmus.errors import Unavailable
-from isthmus.providers.openstack.client import Client
+from isthmus.errors import Throttled, Unavailable
+from isthmus.providers.openstack.client import Client, refuse
 
 
 class Dead:
@@ -61,3 +61,8 @@ def test_a_request_waits_for_a_silent_service_once(dead: Dead) -> None:
     one.again()
     unavailable(one, "get", "/servers")
     assert 4 == dead.asked
+
+
+def test_a_service_that_takes_no_more_requests_throttles() -> None:
+    with pytest.raises(Throttled):
+        refuse(429, "Too many requests", "server", "")

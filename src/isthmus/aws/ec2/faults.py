@@ -14,6 +14,7 @@ from isthmus.errors import (
     NoCapacity,
     NotFound,
     QuotaExceeded,
+    Throttled,
     Unavailable,
     Unsupported,
 )
@@ -197,6 +198,8 @@ def say(cx: Context, fault: Fault) -> AwsError:
             return AwsError("OperationNotPermitted", text)
         case Unsupported():
             return AwsError("UnsupportedOperation", text)
+        case Throttled():
+            return AwsError("RequestLimitExceeded", text)
         case Unavailable():
             return AwsError("Unavailable", text, 503)
     return AwsError("InternalError", "An internal error has occurred.", 500)

@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable, Unsupported
+from isthmus.errors import (
+    Conflict,
+    Denied,
+    Invalid,
+    NoCapacity,
+    NotFound,
+    QuotaExceeded,
+    Throttled,
+    Unavailable,
+    Unsupported,
+)
 
 
 class NotTaken(Denied):
@@ -45,7 +55,7 @@ def refuse(code: int, text: str, kind: str, native: str) -> NoReturn:
         case 401:
             raise Denied(text)
         case 429:
-            raise Unavailable("The cloud takes no more requests of this account for a while.")
+            raise Throttled("The cloud takes no more requests of this account for a while.")
         case 432:
             raise Unsupported(text)
         case 503 | 534:

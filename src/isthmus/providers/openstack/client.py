@@ -14,7 +14,17 @@ from urllib.parse import quote, urlencode
 from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
-from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, QuotaExceeded, Unavailable, Unsupported
+from isthmus.errors import (
+    Conflict,
+    Denied,
+    Invalid,
+    NoCapacity,
+    NotFound,
+    QuotaExceeded,
+    Throttled,
+    Unavailable,
+    Unsupported,
+)
 from isthmus.memo import Memo
 from isthmus.retry import twice
 from isthmus.together import for_each
@@ -201,7 +211,9 @@ def refuse(status: int, text: str, kind: str, native: str) -> NoReturn:
         raise Conflict(kind, native, text, "duplicate")
     if status in (409, 412):
         raise Conflict(kind, native, text, "in-use" if _IN_USE.search(text) else "state")
-    if status == 429 or status >= 500:
+    if status == 429:
+        raise Throttled("The cloud takes no more requests of this project for a while.")
+    if status >= 500:
         raise Unavailable(f"The cloud answered with {status}: {text}" if status != 500 else "The cloud has failed.")
     raise Invalid(text)
 
