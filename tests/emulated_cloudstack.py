@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +31,9 @@ def secrets_of(account: Account) -> Mapping[str, str]:
 
 
 @contextmanager
-def emulating(*, groups: bool) -> Iterator[Emulator]:
-    """An emulator with a zone of one kind. What it has said itself is by the contract."""
-    with running(Emulator(world(groups=groups))) as made:
+def emulating(*, groups: bool, kinds: Sequence[str] = ("Advanced",)) -> Iterator[Emulator]:
+    """An emulator with zones of these kinds. What it has said itself is by the contract."""
+    with running(Emulator(world(groups=groups, kinds=kinds))) as made:
         yield made
     assert not made.world.complaints, sorted(set(made.world.complaints))
 
@@ -41,9 +41,9 @@ def emulating(*, groups: bool) -> Iterator[Emulator]:
 class Emulated:
     """A cloud on an emulator of its own, whose sessions need no secrets."""
 
-    def __init__(self, name: str, *, groups: bool, **options: Any) -> None:
+    def __init__(self, name: str, *, groups: bool, kinds: Sequence[str] = ("Advanced",), **options: Any) -> None:
         self._stack = ExitStack()
-        self.emulator = self._stack.enter_context(emulating(groups=groups))
+        self.emulator = self._stack.enter_context(emulating(groups=groups, kinds=kinds))
         self.emulator.world.job_seconds = JOB_SECONDS
         self.emulator.world.users_expunge = not groups
         accounts = [
@@ -54,7 +54,7 @@ class Emulated:
         self._cloud = self._opened(name)
 
     def _opened(self, name: str) -> CloudStack:
-        made = CloudStack(name, ("zone-1",), self._options)
+        made = CloudStack(name, [one["name"] for one in self.emulator.world.zones], self._options)
         self._stack.callback(made.close)
         return made
 
@@ -94,7 +94,8 @@ class Isthmus(House):
         return found
 
     def new_world(self, **limits: Any) -> Sight:
-        places = {"us-east-1a": Place("us-east-1a", "stack", "zone-1")}
+        zones = {f"us-east-1{letter}": zone for letter, zone in zip("ab", self.real.zones, strict=False)}
+        places = {ours: Place(ours, "stack", theirs) for ours, theirs in zones.items()}
         return replace(super().new_world(**limits), places=places, clouds={"stack": self.real})
 
     def wait(self, ec2: Any, instance: str, state: str) -> None:

@@ -62,12 +62,12 @@ def _openstack(_: Path) -> Cloud:
 
 
 def _cloudstack(_: Path) -> Cloud:
-    cloud: Any = emulated_cloudstack.Emulated("cloudstack", groups=True)
+    cloud: Any = emulated_cloudstack.Emulated("cloudstack", groups=True, kinds=("Advanced", "Basic"))
     return cloud  # type: ignore[no-any-return]
 
 
 def _cloudstack_vpc(_: Path) -> Cloud:
-    cloud: Any = emulated_cloudstack.Emulated("cloudstack-vpc", groups=False)
+    cloud: Any = emulated_cloudstack.Emulated("cloudstack-vpc", groups=False, kinds=("Advanced", "Advanced"))
     return cloud  # type: ignore[no-any-return]
 
 

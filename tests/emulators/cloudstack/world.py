@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
@@ -17,6 +17,8 @@ Item = dict[str, Any]
 STAMP = "%Y-%m-%dT%H:%M:%S+0000"
 """How CloudStack says a time."""
 CUT, SILENT, NEVER = "the connection is cut", "no answer", "a job that never ends"
+PUBLIC = ("203.0.113.", "198.51.100.")
+"""How public addresses begin, zone by zone."""
 DOMAIN = "5f0c1f0e-7a51-4f6c-9d3e-3a9a0c0d0e0f"
 """Of all accounts."""
 _DEBIAN = str(uuid4())
@@ -71,12 +73,12 @@ class Job:
 
 @dataclass
 class World:
-    """A cloud with one zone, whose machines have security groups, or networks of their own."""
+    """A cloud whose machines have security groups, or networks of their own: its zones are of one kind."""
 
     with_groups: bool
     zones: list[Item]
-    network: Item
-    """The shared one that machines are in, if their zone has security groups; else empty."""
+    networks: list[Item]
+    """Those that all accounts share: one in each zone that has security groups."""
     disk_offerings: list[Item]
     service_offerings: list[Item]
     templates: list[Item]
@@ -190,13 +192,16 @@ class World:
             "type": network["type"],
         }
 
-    def public_address(self) -> str:
-        self.addresses += 1
-        return f"203.0.113.{self.addresses % 250 + 1}"
+    def public_range(self, zone: str) -> str:
+        """How all public addresses of a zone begin."""
+        return PUBLIC[[one["id"] for one in self.zones].index(zone)]
 
-    def default_network(self, account: Account) -> Item:
-        """The isolated network that is made with an account's first machine."""
-        zone = self.zones[0]
+    def public_address(self, zone: str) -> str:
+        self.addresses += 1
+        return f"{self.public_range(zone)}{self.addresses % 250 + 1}"
+
+    def default_network(self, account: Account, zone: Item) -> Item:
+        """The isolated network that is made with an account's first machine in a zone."""
         offering = next(one for one in self.network_offerings if not one["forvpc"])
         return self.add(
             account,
@@ -246,26 +251,17 @@ class World:
                 job.run()
 
 
-def world(*, groups: bool) -> World:
-    """A zone of the kind Advanced."""
-    zone = {
-        "id": str(uuid4()),
-        "name": "zone-1",
-        "networktype": "Advanced",
-        "securitygroupsenabled": groups,
-        "allocationstate": "Enabled",
-        "guestcidraddress": "10.1.0.0/16",
-        "localstorageenabled": False,
-        "dhcpprovider": "VirtualRouter",
-        "tags": [],
-    }
+def world(*, groups: bool, kinds: Sequence[str] = ("Advanced",)) -> World:
+    """A zone of each of these kinds, Advanced or Basic; the latter have security groups."""
+    zones = [_zone(number, kind, groups=groups) for number, kind in enumerate(kinds)]
+    templates = {"debian": str(uuid4()), "community": str(uuid4())}
     return World(
         groups,
-        [zone],
-        _network(zone, "Shared", "guests") if groups else {},
+        zones,
+        [_network(zone, "Shared", "guests", number) for number, zone in enumerate(zones)] if groups else [],
         [_disk_offering("Custom", 0), _disk_offering("Small", 5)],
         [_service_offering("Tiny", 1, 512), _service_offering("Medium", 2, 4096)],
-        [_template(zone, "debian", featured=True), _template(zone, "community", featured=False)],
+        [_template(zone, known, name) for name, known in templates.items() for zone in zones],
         [{"id": str(uuid4()), "name": "Default VPC offering", "state": "Enabled", "isdefault": True}],
         [_network_offering("ForVpc", for_vpc=True), _network_offering("Isolated", for_vpc=False)],
         [{"id": str(uuid4()), "description": name} for name in ("Other Linux (64-bit)", "Other (64-bit)")],
@@ -273,9 +269,25 @@ def world(*, groups: bool) -> World:
     )
 
 
-def _network(zone: Item, kind: str, name: str) -> Item:
+def _zone(number: int, kind: str, *, groups: bool) -> Item:
+    guests = {} if kind == "Basic" else {"guestcidraddress": "10.1.0.0/16"}
+    return {
+        "id": str(uuid4()),
+        "name": f"zone-{number + 1}",
+        "networktype": kind,
+        "securitygroupsenabled": groups,
+        "allocationstate": "Enabled",
+        "localstorageenabled": False,
+        "dhcpprovider": "VirtualRouter",
+        "tags": [],
+        **guests,
+    }
+
+
+def _network(zone: Item, kind: str, name: str, number: int = 0) -> Item:
     said = {"id": str(uuid4()), "name": name, "type": kind, "state": "Implemented", "tags": []}
-    return {**said, "zoneid": zone["id"], "zonename": zone["name"], "cidr": "10.1.0.0/16", "gateway": "10.1.0.1"}
+    within = {"cidr": f"10.{1 + number}.0.0/16", "gateway": f"10.{1 + number}.0.1"}
+    return {**said, "zoneid": zone["id"], "zonename": zone["name"], **within}
 
 
 def _network_offering(name: str, *, for_vpc: bool) -> Item:
@@ -293,9 +305,9 @@ def _service_offering(name: str, processors: int, memory: int) -> Item:
     return {**said, "id": str(uuid4()), "name": name, "cpunumber": processors, "cpuspeed": 1000, "memory": memory}
 
 
-def _template(zone: Item, name: str, *, featured: bool) -> Item:
+def _template(zone: Item, known: str, name: str) -> Item:
     return {
-        "id": str(uuid4()),
+        "id": known,
         "name": name,
         "displaytext": name,
         "account": "system",
@@ -306,7 +318,7 @@ def _template(zone: Item, name: str, *, featured: bool) -> Item:
         "created": "2026-01-02T03:04:05+0000",
         "isready": True,
         "ispublic": True,
-        "isfeatured": featured,
+        "isfeatured": name != "community",
         "isextractable": False,
         "crossZones": True,
         "format": "QCOW2",

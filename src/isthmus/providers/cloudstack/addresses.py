@@ -72,6 +72,8 @@ class CloudStackAddresses:
         ground = by_item(found).get(nic["networkid"])
         if ground is None:
             raise Unsupported("This server is in a network that is not the account's own: it has no public addresses.")
+        if item.get("zoneid") != host["zoneid"]:
+            raise Unsupported(f"A public address of CloudStack is in one zone: this one is in {item.get('zonename')}.")
         home = _home_of(ground)
         if any(item.get(_SAID[key]) != value for key, value in home.items()):
             self._move(item, home)

@@ -35,7 +35,7 @@ def by_ref(tenant: Tenant, ref: str) -> str:
 def begin(cloud: CloudStack, tenant: Tenant, spec: VolumeSpec) -> Item:
     """The job that makes a volume, and its `id`. Raises Invalid, NotFound, Unsupported."""
     zone = offerings.zone(tenant, cloud, spec.zone)
-    size = _size(tenant, spec)
+    size = _size(tenant, spec, zone)
     offering = offerings.disk(tenant, cloud.options.volume_types, spec.type)
     return tenant.client.begin(
         "createVolume",
@@ -62,11 +62,14 @@ def make(cloud: CloudStack, tenant: Tenant, spec: VolumeSpec) -> str:
         return str(begun["id"])
 
 
-def _size(tenant: Tenant, spec: VolumeSpec) -> int:
-    """In GiB: that of the snapshot, if none is given."""
+def _size(tenant: Tenant, spec: VolumeSpec, zone: Item) -> int:
+    """In GiB: that of the snapshot, if none is given. Raises Unsupported for a snapshot of other zones."""
     size = spec.size
     if spec.snapshot:
         least = snapshots.usable(tenant, spec.snapshot)
+        there = snapshots.zones(tenant, spec.snapshot)
+        if there and zone["id"] not in there:
+            raise Unsupported(f"CloudStack makes volumes in the zone of their snapshot, which is not {zone['name']}.")
         size = size or least
         if size < least:
             raise Invalid(f"a volume of this snapshot has at least {least} GiB", "size")

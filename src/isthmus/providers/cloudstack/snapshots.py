@@ -63,6 +63,12 @@ def usable(tenant: Tenant, native: str) -> int:
     raise NotFound("snapshot", native[:64])
 
 
+def zones(tenant: Tenant, native: str) -> frozenset[str]:
+    """The ids of the zones that a snapshot is in, if CloudStack tells."""
+    found = tenant.some("listSnapshots", "snapshot", [native])
+    return frozenset(one["zoneid"] for one in found if one.get("zoneid"))
+
+
 def os_type(tenant: Tenant, native: str) -> str:
     """The id of the kind of system that is on a snapshot, if it is known to be one."""
     return next((str(item.get("ostypeid", "")) for item in _items(tenant, [native])), "")

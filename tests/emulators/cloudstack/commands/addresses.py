@@ -22,25 +22,26 @@ def associate(world: World, account: Account, params: Params) -> Item:
         raise Refusal(431, "Can't associate an address in a zone with security groups", 4350)
     owner: Item = {}
     if known := params.get("vpcid"):
-        owner = {"vpcid": mine(world, account, "vpc", known, f"Unable to find VPC by id {known}")["id"]}
+        home = mine(world, account, "vpc", known, f"Unable to find VPC by id {known}")
+        owner = {"vpcid": known}
     elif known := params.get("networkid"):
-        network = mine(world, account, "network", known, f"unable to find network {known}")
-        if "vpcid" in network:
+        home = mine(world, account, "network", known, f"unable to find network {known}")
+        if "vpcid" in home:
             raise Refusal(431, "Can't assign ip to the network directly when network belongs to VPC.", 4350)
-        owner = {"associatednetworkid": known, "associatednetworkname": network["name"]}
+        owner = {"associatednetworkid": known, "associatednetworkname": home["name"]}
     else:
         raise Refusal(431, "Unable to figure out zone, network or VPC to assign ip to", 4350)
     made = {
         "id": "",
-        "ipaddress": _number(world, params.get("ipaddress", "")),
+        "ipaddress": _number(world, params.get("ipaddress", ""), home["zoneid"]),
         "account": account.name,
         "allocated": world.stamp(),
         "state": "Allocating",
         "issourcenat": False,
         "isstaticnat": False,
         "forvirtualnetwork": True,
-        "zoneid": world.zones[0]["id"],
-        "zonename": world.zones[0]["name"],
+        "zoneid": home["zoneid"],
+        "zonename": home["zonename"],
         "tags": [],
         **owner,
     }
@@ -115,12 +116,12 @@ def free(world: World, account: Account, address: Item) -> None:
     address["isstaticnat"] = False
 
 
-def _number(world: World, wanted: str) -> str:
+def _number(world: World, wanted: str, zone: str) -> str:
     """An address has the same id whoever has it."""
     if not wanted:
-        return world.public_address()
+        return world.public_address(zone)
     taken = {one["ipaddress"] for _, one in world.things[_KIND].values()}
-    if not wanted.startswith("203.0.113.") or wanted in taken:
+    if not wanted.startswith(world.public_range(zone)) or wanted in taken:
         raise Refusal(431, f"Unable to find ip address {wanted}, or it is already in use", 4350)
     return wanted
 

@@ -23,7 +23,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
     command = "deployVirtualMachine"
     zone = world.zone(params["zoneid"])
     offering = offered(world.service_offerings, params["serviceofferingid"], "service offering")
-    template = templates.usable(world, account, command, params.get("templateid", ""))
+    template = templates.usable(world, account, command, params.get("templateid", ""), zone)
     check_user_data(params.get("userdata", ""))
     name = params.get("name") or f"VM-{uuid4()}"
     if any(one["name"] == name for one in world.own(account, _KIND)):
@@ -54,7 +54,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "keypairs": _key_pairs(world, account, params),
         "securitygroup": my_groups(world, account, params),
         "affinitygroup": affinity.chosen(world, account, params),
-        "nic": [world.nic(one) for one in _networks(world, account, params)],
+        "nic": [world.nic(one) for one in _networks(world, account, params, zone)],
         "tags": [],
     }
     world.add(account, _KIND, machine)
@@ -194,20 +194,27 @@ def _key_pairs(world: World, account: Account, params: Params) -> str:
     return ",".join(names)
 
 
-def _networks(world: World, account: Account, params: Params) -> list[Item]:
+def _networks(world: World, account: Account, params: Params, zone: Item) -> list[Item]:
     """Those that are named; else the zone's shared one, or the only isolated one, which is made if there is none."""
     if ids := [one for one in params.get("networkids", "").split(",") if one]:
-        shared = {world.network["id"]: world.network} if world.network else {}
-        return [
+        if zone["networktype"] == "Basic":
+            raise Refusal(431, "Can't specify network Ids in Basic zone", 4350)
+        shared = {one["id"]: one for one in world.networks}
+        found = [
             shared.get(one) or mine(world, account, "network", one, f"Unable to find network by id {one}")
             for one in ids
         ]
-    if world.network:
-        return [world.network]
-    own = [one for one in world.own(account, "network") if "vpcid" not in one]
+        for one in found:
+            if one["zoneid"] != zone["id"]:
+                raise Refusal(431, f"Network id={one['id']} doesn't belong to zone {zone['id']}", 4350)
+        return found
+    here = [one for one in world.networks or world.own(account, "network") if one["zoneid"] == zone["id"]]
+    if world.networks:
+        return here
+    own = [one for one in here if "vpcid" not in one]
     if len(own) > 1:
         raise Refusal(431, "More than 1 default Isolated networks are found; please specify networkIds", 4350)
-    return own or [world.default_network(account)]
+    return own or [world.default_network(account, zone)]
 
 
 def my_groups(world: World, account: Account, params: Params) -> list[Item]:

@@ -124,15 +124,19 @@ def delete_template(world: World, account: Account, params: Params) -> Item:
     return world.begin("deleteTemplate", account, finish, found["id"])
 
 
-def usable(world: World, account: Account, command: str, known: str) -> Item:
-    """A template that an account may make machines of."""
+def usable(world: World, account: Account, command: str, known: str, zone: Item) -> Item:
+    """A template that an account may make machines of in a zone."""
     own = world.own(account, _KIND)
-    for one in every_template(world):
-        if one["id"] == known and (one["ispublic"] or one in own or account.name in world.shared[known]):
+    there = [one for one in every_template(world) if one["id"] == known]
+    seen = [one for one in there if one["ispublic"] or one in own or account.name in world.shared[known]]
+    if not seen:
+        raise Refusal(431, missing(command, _TABLE, known), 4350)
+    for one in seen:
+        if one["zoneid"] == zone["id"]:
             if not one["isready"]:
                 raise Refusal(431, f"Template {known} is not ready to be used", 4350)
             return one
-    raise Refusal(431, missing(command, _TABLE, known), 4350)
+    raise Refusal(431, f"The template {known} is not available for use", 4350)
 
 
 def every_template(world: World) -> list[Item]:

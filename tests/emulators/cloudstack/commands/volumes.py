@@ -20,26 +20,31 @@ def create_volume(world: World, account: Account, params: Params) -> Item:
         raise Refusal(431, f"Size and the disk offering {offering['name']} do not go together", 4350)
     zone = world.zone(params.get("zoneid", ""))
     size = int(params.get("size") or offering["disksize"]) * GIB
-    after = _of_snapshot(world, account, params["snapshotid"], size) if "snapshotid" in params else {}
+    source = _snapshot(world, account, params["snapshotid"], size) if "snapshotid" in params else {}
+    after = {"snapshotid": source["id"]} if source else {}
     made = new(world, account, zone, params.get("name", ""), size, state="Creating")
     made |= {"diskofferingid": offering["id"], "diskofferingname": offering["name"]}
-
     made |= after
 
     def finish() -> Item:
+        if source and source["zoneid"] != zone["id"]:
+            raise Refusal(530, f"Failed to create volume: {made['id']}", 4250)
         made["state"] = "Ready" if after else "Allocated"
         return {"volume": made}
 
-    return world.begin("createVolume", account, finish, made["id"])
+    def fail() -> None:
+        world.things["volume"].pop(made["id"], None)
+
+    return world.begin("createVolume", account, finish, made["id"], fail)
 
 
-def _of_snapshot(world: World, account: Account, known: str, size: int) -> Item:
+def _snapshot(world: World, account: Account, known: str, size: int) -> Item:
     snapshot = mine(world, account, "snapshot", known, f"unable to find a snapshot with id {known}")
     if snapshot["state"] != "BackedUp":
         raise Refusal(431, f"Snapshot id={known} is not in BackedUp state yet and can't be used", 4350)
     if size < snapshot["virtualsize"]:
         raise Refusal(431, f"Invalid size for volume creation: {size // GIB}GB", 4350)
-    return {"snapshotid": known}
+    return snapshot
 
 
 def free(volume: Item) -> None:
@@ -109,6 +114,8 @@ def attach_volume(world: World, account: Account, params: Params) -> Item:
         raise Refusal(431, "Please specify a volume that is not attached to any VM.", 4350)
     if machine["state"] not in ("Running", "Stopped"):
         raise Refusal(431, "Please specify a VM that is either running or stopped.", 4350)
+    if machine["zoneid"] != volume["zoneid"]:
+        raise Refusal(431, "Please specify a VM that is in the same zone as the volume.", 4350)
     taken = {
         one.get("deviceid") for one in world.own(account, "volume") if one.get("virtualmachineid") == machine["id"]
     }

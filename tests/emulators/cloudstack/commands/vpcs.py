@@ -113,9 +113,9 @@ def create_network(world: World, account: Account, params: Params) -> Item:
 
 @act("listNetworks")
 def list_networks(world: World, account: Account, params: Params) -> list[Item]:
-    shared = [world.network] if world.network else []
-    own = [*shared, *world.own(account, "network")]
-    return filtered(own, params, "id", "name", "zoneid", "type", "vpcid", "state")
+    return filtered(
+        [*world.networks, *world.own(account, "network")], params, "id", "name", "zoneid", "type", "vpcid", "state"
+    )
 
 
 @act("deleteNetwork")
