@@ -39,16 +39,25 @@ def emulating(*, groups: bool, kinds: Sequence[str] = ("Advanced",)) -> Iterator
 
 
 class Emulated:
-    """A cloud on an emulator of its own, whose sessions need no secrets."""
+    """A cloud on an emulator of its own, whose sessions need no secrets.
 
-    def __init__(self, name: str, *, groups: bool, kinds: Sequence[str] = ("Advanced",), **options: Any) -> None:
+    With `project` the first tenant is no account, but a project that the second one is in.
+    """
+
+    def __init__(
+        self, name: str, *, groups: bool, kinds: Sequence[str] = ("Advanced",), project: bool = False, **options: Any
+    ) -> None:
         self._stack = ExitStack()
         self.emulator = self._stack.enter_context(emulating(groups=groups, kinds=kinds))
         self.emulator.world.job_seconds = JOB_SECONDS
         self.emulator.world.users_expunge = not groups
         accounts = [
-            self.emulator.world.new_account(name, known=known) for name, known in zip(NAMES, TENANTS, strict=True)
+            self.emulator.world.new_account(name, known="" if project and known == TENANTS[0] else known)
+            for name, known in zip(NAMES, TENANTS, strict=True)
         ]
+        if project:
+            self.emulator.world.new_project("a-project", accounts[1], known=TENANTS[0])
+            accounts[0] = accounts[1]
         self._secrets = dict(zip(TENANTS, map(secrets_of, accounts), strict=True))
         self._options = Options(self.emulator.url, security_groups=groups, expunge=not groups, **options)
         self._cloud = self._opened(name)

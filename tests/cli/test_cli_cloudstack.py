@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -375,6 +377,47 @@ def test_keys_are_kept_for_an_account_that_is_named(
     number = isthmus("account", "create", "blue", state=state).stdout.strip()
 
     assert f"the account blue ({number})" in bringing(configured, state, pair(demo), "--account", "blue").stdout
+
+
+@pytest.mark.parametrize("imported", [True, False], ids=["the user's own keys", "keys of Isthmus"])
+def test_an_account_is_a_project_of_the_users(
+    imported: bool, emulator: Emulator, demo: Account, configured: Path, tmp_path: Path
+) -> None:
+    state, to = tmp_path / "state", ("--config", str(configured))
+    project = emulator.world.new_project("blue", demo)
+    isthmus("account", "create", "blue", state=state)
+    tenant = ("account", "tenant", "blue", "stack", project.id, *to)
+    if imported:
+        assert 0 == isthmus(*tenant, state=state).returncode
+        done = bringing(configured, state, pair(demo), "--account", "blue")
+        signer = demo
+    else:
+        login = f"api_key={demo.api}\nsecret_key={demo.secret}\n"
+        done = isthmus(*tenant, "--secrets", "-", state=state, text=login)
+        made = isthmus("credentials", "create", "--account", "blue", "--format", "json", state=state).stdout
+        issued = json.loads(made)["AccessKey"]
+        signer = replace(demo, api=issued["AccessKeyId"], secret=issued["SecretAccessKey"])
+    assert 0 == done.returncode, done.stderr
+
+    with serving(state, *to) as service:
+        client(service, signer).create_security_group(GroupName="own", Description="d")
+
+    [group] = [one for _, one in emulator.world.things["group"].values() if one["name"] == "own"]
+    assert (project.id, None) == (group["projectid"], group.get("account"))
+
+
+def test_a_project_that_the_user_is_not_in_is_not_the_keys(
+    emulator: Emulator, demo: Account, configured: Path, tmp_path: Path
+) -> None:
+    state, to = tmp_path / "state", ("--config", str(configured))
+    project = emulator.world.new_project("blue", emulator.world.new_account("other"))
+    isthmus("account", "create", "blue", state=state)
+    assert 0 == isthmus("account", "tenant", "blue", "stack", project.id, *to, state=state).returncode
+
+    assert "is another tenant" in refusal(bringing(configured, state, pair(demo), "--account", "blue"))
+    login = f"api_key={demo.api}\nsecret_key={demo.secret}\n"
+    words = ("account", "tenant", "blue", "stack", project.id, "--secrets", "-", *to)
+    assert "not in this project" in refusal(isthmus(*words, state=state, text=login))
 
 
 def test_a_cloud_that_is_no_cloudstack_is_told(configured: Path, demo: Account, tmp_path: Path) -> None:

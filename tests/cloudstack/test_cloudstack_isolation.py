@@ -13,8 +13,13 @@ from served import eventually
 
 
 @pytest.fixture(params=[True, False], ids=["security groups", "VPCs"])
-def isthmus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Isthmus]:
-    with fronted(tmp_path, groups=request.param) as made:
+def groups(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["accounts", "a project and who is in it"])
+def isthmus(request: pytest.FixtureRequest, groups: bool, tmp_path: Path) -> Iterator[Isthmus]:
+    with fronted(tmp_path, groups=groups, project=request.param) as made:
         yield made
 
 
@@ -91,3 +96,11 @@ def test_another_accounts_thing_is_as_unknown_as_one_that_never_was(isthmus: Ist
 
     demand_unlisted(isthmus.front, isthmus.other, theirs)
     demand_unknown(isthmus.front, isthmus.account, isthmus.other, theirs, 100)
+
+
+def test_what_an_account_has_is_not_there_for_a_project_that_it_is_in(groups: bool, tmp_path: Path) -> None:
+    with fronted(tmp_path, groups=groups, project=True) as isthmus:
+        theirs = furnish(isthmus, isthmus.client(account=isthmus.other))
+
+        demand_unlisted(isthmus.front, isthmus.account, theirs)
+        demand_unknown(isthmus.front, isthmus.other, isthmus.account, theirs, 100)

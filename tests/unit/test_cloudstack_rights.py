@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emulators.cloudstack.contract import commands
 
-from isthmus.providers.cloudstack import survey
+from isthmus.providers.cloudstack import projects, survey
 
 SOURCE = Path(survey.__file__).parent
 PARTS = {"authorizeSecurityGroup", "revokeSecurityGroup"}
@@ -39,6 +39,16 @@ def test_rights_are_commands_of_cloudstack_that_users_have() -> None:
         command = commands()[name.lower()]
         assert (name, True) == (command.name, "User" in command.roles)
     assert {"getUser"} == {one for one in OF_ADMINISTRATORS if "User" not in commands()[one.lower()].roles}
+
+
+def test_a_project_is_named_by_all_commands_that_have_to() -> None:
+    """What could name it and does not has a reason."""
+    exact = {commands()[one.lower()] for one in LISTED}
+
+    assert projects.NAMED | projects.BY_ID | projects.OFFERED == {
+        one.name for one in exact if "projectid" in one.params
+    }
+    assert not projects.NAMED & (projects.BY_ID | projects.OFFERED)
 
 
 def test_rights_of_the_other_kind_of_zone_do_not_lack() -> None:

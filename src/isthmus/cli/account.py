@@ -52,7 +52,9 @@ def tenant(
     cloud: Annotated[str, typer.Argument(help="The cloud's name in the configuration.")],
     native: Annotated[
         str,
-        typer.Argument(metavar="TENANT", help="The cloud's id of it: of OpenStack's project, of CloudStack's account."),
+        typer.Argument(
+            metavar="TENANT", help="The cloud's id of it: of OpenStack's project, of CloudStack's account or project."
+        ),
     ],
     secrets: Annotated[
         str, typer.Option("--secrets", metavar="FILE|-", help="Where its login there is read; - is standard input.")
@@ -64,7 +66,8 @@ def tenant(
 
     With --secrets the keys that Isthmus gives out work there as well: they are the tenant's login, as lines NAME=VALUE
     or as an object in JSON. On OpenStack they are application_credential_id and application_credential_secret, or
-    username, password, user_domain_id and project_id; on CloudStack api_key and secret_key. They are tried, and kept
+    username, password, user_domain_id and project_id; on CloudStack api_key and secret_key, for a project those of a
+    user who is in it. They are tried, and kept
     encrypted. What was said before about the account and the cloud is replaced, its secrets as well; a running service
     follows within a second.
 

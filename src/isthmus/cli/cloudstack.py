@@ -154,14 +154,16 @@ def tell(found: Survey) -> None:
 def register(settings: Settings, store: Store, cloud: str, pair: Pair, account: Account | None = None) -> Account:
     """Keep a pair of CloudStack's, after a call that it signs said whose it is; whose account it is then.
 
-    It is a login at all configured clouds of the same CloudStack. Raises Failure, Faults and StoreError.
+    It is a login at all configured clouds of the same CloudStack. For an account that is said to be a project of the
+    user's it is one there. Raises Failure, Faults and StoreError.
     """
     from isthmus.providers.cloudstack import survey
 
     given = settings.clouds[cloud]
     if given.kind != KIND:
         raise Failure(f"The cloud {cloud} is no CloudStack: leave --cloud out.")
-    whose = survey.whose(given.options["url"], *pair, verify=_verified(given))
+    native = store.tenant_of(account.id, cloud) if account else ""
+    whose = survey.whose(given.options["url"], *pair, native, verify=_verified(given))
     owner = account.id if account else store.account_for(cloud, whose.tenant, whose.name)
     same = [one for one in settings.clouds.values() if one.options.get("url") == given.options["url"]]
     for one in same:

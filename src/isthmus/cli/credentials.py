@@ -89,7 +89,8 @@ def bring(
     """Take over an access key and its secret, so that clients need not be changed.
 
     With --cloud it is a user's API key and secret key of that CloudStack. They are tried there, and the user's account
-    becomes an account here, if it is none yet. What is asked for with the key is done with it in CloudStack.
+    becomes an account here, if it is none yet; with --account they may be a project's that isthmus account tenant has
+    named. What is asked for with the key is done with it in CloudStack.
 
     Examples:
 

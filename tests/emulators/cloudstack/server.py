@@ -82,6 +82,8 @@ class Emulator:
         if reason := command.wrong(params, account.role):
             raise Refusal(431, f"Unable to execute API command {name.lower()} due to {reason}", 9999)
         self.world.run_jobs()
+        if "project" not in command.name.lower():
+            account = self.world.acting(account, params)
         return self._said(command, act(self.world, account, params), params)
 
     def _account(self, small: Params, sent: Params) -> Account:

@@ -51,6 +51,21 @@ class Account:
 
 
 @dataclass
+class Project:
+    """`account` is what CloudStack has for its things: no user is of it."""
+
+    id: str
+    name: str
+    account: Account
+    members: set[str]
+    """Ids of accounts."""
+
+    @property
+    def said(self) -> Item:
+        return {"projectid": self.id, "project": self.name}
+
+
+@dataclass
 class Job:
     id: str
     command: str
@@ -92,6 +107,8 @@ class World:
     """`allow.user.expunge.recover.vm`."""
     accounts: dict[str, Account] = field(default_factory=dict)
     """By their API keys."""
+    projects: dict[str, Project] = field(default_factory=dict)
+    """By their ids."""
     things: defaultdict[str, dict[str, tuple[str, Item]]] = field(default_factory=lambda: defaultdict(dict))
     """By kind and id, each with its account's id."""
     destroyed: dict[str, datetime] = field(default_factory=dict)
@@ -140,6 +157,38 @@ class World:
         self.accounts[made.api] = made
         return made
 
+    def new_project(self, name: str, owner: Account, known: str = "") -> Project:
+        own = Account(str(uuid4()), "", f"PrjAcct-{name}-1", "Project", "", "")
+        made = Project(known or str(uuid4()), name, own, {owner.id})
+        self.projects[made.id] = made
+        return made
+
+    def project_of(self, account: str) -> Project | None:
+        """The project whose own account this is."""
+        return next((one for one in self.projects.values() if one.account.id == account), None)
+
+    def project(self, account: Account, known: str) -> Project:
+        """A project that an account is in."""
+        found = self.projects.get(known)
+        if found is None:
+            raise Refusal(431, f"Unable to find project by id {known}", 4350)
+        if account.id not in found.members and account.role != "Admin":
+            raise Refusal(531, f"Account {account.name} is unauthorised to use project id={known}", 4365)
+        return found
+
+    def acting(self, account: Account, params: dict[str, str]) -> Account:
+        """For whom a command is done: the project that it names, or whose thing it names, if the account is in it."""
+        mine = [self.project(account, params["projectid"])] if "projectid" in params else []
+        mine += [one for one in self.projects.values() if account.id in one.members]
+        owners = {known: owner for things in self.things.values() for known, (owner, _) in things.items()}
+        owners |= {job.id: job.account for job in self.jobs.values()}
+        said = (value for name, value in params.items() if name != "ids")  # lists by several ids look at no owner
+        named = {owners.get(one, "") for value in said for one in value.split(",")}
+        for one in mine:
+            if "projectid" in params or one.account.id in named:
+                return replace(account, id=one.account.id, name=one.account.name)
+        return account
+
     def may(self, account: Account, name: str) -> bool:
         """Whether an account's role has a command, by its name in small letters."""
         return account.role in commands()[name].roles and (account.role, name) not in self.denied
@@ -153,6 +202,9 @@ class World:
     def add(self, account: Account, kind: str, item: Item) -> Item:
         if "account" in item:
             item |= {"domainid": DOMAIN, "domain": "ROOT"}
+        if of := self.project_of(account.id):
+            item.pop("account", None)
+            item |= of.said if "domainid" in item else {}
         self.things[kind][item["id"]] = (account.id, item)
         return item
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -21,6 +22,8 @@ from isthmus.providers.cloudstack.signing import Keys, signed
 from isthmus.retry import twice
 
 Item = Mapping[str, Any]
+More = Mapping[str, Mapping[str, str]]
+NO_MORE: More = MappingProxyType({})
 
 CONNECT_SECONDS, READ_SECONDS = 5, 50
 """How long the cloud may take to accept a connection, and to say anything: EC2's clients wait for 60 seconds."""
@@ -80,16 +83,20 @@ class Nowhere(Wire):
 
 
 class Client:
-    """Calls with one tenant's keys. Raises nothing but Faults."""
+    """Calls with one tenant's keys; `more` are parameters that all calls of a command have, by the commands' names.
 
-    def __init__(self, wire: Wire, keys: Keys, memo: Memo | None = None) -> None:
+    Raises nothing but Faults.
+    """
+
+    def __init__(self, wire: Wire, keys: Keys, memo: Memo | None = None, more: More = NO_MORE) -> None:
         self._wire = wire
         self._keys = keys
         self._memo = memo
+        self._more = more
 
     def once(self) -> Client:
         """The same for one request: what was read is not asked for again until something is changed."""
-        return Client(self._wire, self._keys, Memo())
+        return Client(self._wire, self._keys, Memo(), self._more)
 
     def again(self) -> None:
         """Forget what was read: for those who wait for something to happen."""
@@ -145,7 +152,8 @@ class Client:
         return result
 
     def _ask(self, command: str, params: Mapping[str, str], kind: str, native: str) -> Item:
-        answer = self._wire.post(self._keys, {"command": command, "response": "json", **params})
+        asked = {"command": command, "response": "json", **self._more.get(command, {}), **params}
+        answer = self._wire.post(self._keys, asked)
         said = _said(answer)
         if answer.status_code >= 400 or "errorcode" in said:
             refuse(said.get("errorcode", answer.status_code), said.get("errortext", ""), kind, native)

@@ -10,6 +10,7 @@ from typing import Any
 from isthmus.errors import Denied, Fault, Invalid, Unavailable
 from isthmus.model import Flavor, SignedRequest
 from isthmus.providers import NO_SECRETS, Admission, Capability, Finding, Health
+from isthmus.providers.cloudstack import projects
 from isthmus.providers.cloudstack.addresses import CloudStackAddresses
 from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Nowhere, Wire
 from isthmus.providers.cloudstack.credentials import Credentials, Owner, Signer
@@ -73,7 +74,8 @@ class Options:
 
 
 class CloudStack:
-    """A CloudStack under its own roof. A tenant is an account, by its id; what is done for it is done with its keys."""
+    """A CloudStack under its own roof. A tenant is an account or a project, by its id: what is done for it is done with
+    the keys of one of its users."""
 
     def __init__(self, name: str, zones: Sequence[str], options: Options) -> None:
         self._name = name
@@ -101,7 +103,8 @@ class CloudStack:
     def session(self, tenant: str, secrets: Mapping[str, Any] = NO_SECRETS) -> CloudStackSession:
         """Without keys it has those that the tenant signed with last; if there are none, it can ask for nothing.
 
-        Raises Denied for keys of another account, and Unavailable if nobody tells whose they are.
+        Raises Denied for keys of who is neither of the account nor in the project, and Unavailable if nobody tells
+        whose they are.
         """
         if not tenant:
             raise Invalid("a session is a tenant's", "tenant")
@@ -113,11 +116,15 @@ class CloudStack:
         keys = Keys(*(str(secrets[name]) for name in SECRETS))
         whose = self._credentials.owner(keys)
         if whose.tenant != tenant:
-            raise Denied("The keys that are kept for this account are those of another account of CloudStack.")
+            member = self._credentials.member(keys, tenant)
+            if member is None:
+                raise Denied("The keys that are kept for this account are of another account, and not in this project.")
+            whose = member
         return self._session(Signer(whose, keys))
 
     def _session(self, signer: Signer) -> CloudStackSession:
-        return CloudStackSession(self, Tenant(Client(self._wire, signer.keys), signer.owner, self._offered))
+        client = Client(self._wire, signer.keys, more=projects.naming(signer.owner.project))
+        return CloudStackSession(self, Tenant(client, signer.owner, self._offered))
 
     def _keyless(self, tenant: str) -> CloudStackSession:
         return CloudStackSession(
@@ -190,6 +197,7 @@ class CloudStackSession:
         return CloudStackSession(self._cloud, self._tenant.once())
 
     def quotas(self) -> Mapping[str, int]:
-        [account] = self._tenant.client.every("listAccounts", "account", id=self._tenant.native)
-        said = {name: str(account.get(theirs, "")) for name, theirs in _QUOTAS.items()}
+        asked = ("listProjects", "project") if self._tenant.owner.project else ("listAccounts", "account")
+        [limited] = self._tenant.client.every(*asked, id=self._tenant.native)
+        said = {name: str(limited.get(theirs, "")) for name, theirs in _QUOTAS.items()}
         return {name: int(most) for name, most in said.items() if most.isdecimal()}

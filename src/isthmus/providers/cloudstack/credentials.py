@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 from isthmus.errors import Denied, NotFound, Unavailable, Unsupported
 from isthmus.model import SignedRequest
 from isthmus.providers.cloudstack.client import Client, Item, Wire
+from isthmus.providers.cloudstack.projects import project
 from isthmus.providers.cloudstack.refusals import NotTaken
 from isthmus.providers.cloudstack.signing import Keys
 from isthmus.told import Secrets, Told
@@ -34,15 +35,22 @@ U = TypeVar("U")
 
 
 class Owner(NamedTuple):
-    """Whose keys a pair is: `tenant` is the id of the user's account, `name` that account's name in its domain."""
+    """For whom calls are made: `tenant` is the id of the user's account, `name` that account's name in its domain.
+
+    For a project `tenant` is that one's id, and so is `project`; `name` is that of the account that CloudStack has for
+    it, which no user is of.
+    """
 
     user: str
     tenant: str
     name: str
     domain: str
+    project: str = ""
 
     def has(self, item: Item) -> bool:
-        """Whether a thing is the account's own: it names its account and that one's domain, which have no other."""
+        """Whether a thing is the tenant's own: it names its project, or its account and that one's domain."""
+        if self.project or item.get("projectid"):
+            return bool(item.get("projectid") == self.project)
         return bool(item.get("account") == self.name and item.get("domainid") == self.domain)
 
 
@@ -89,9 +97,22 @@ class Credentials:
 
     def owner(self, keys: Keys) -> Owner:
         """Whose a pair is that an operator kept; asked once. Raises Denied for keys that are not taken."""
-        digest = hashlib.sha256(f"{keys.api}\n{keys.secret}".encode()).digest()
+        digest = _digest(keys)
         if (known := self._owners.get(digest)) is None:
             known = owner(Client(self._wire, keys), keys.api)
+            with self._lock:
+                _remember(self._owners, digest, known)
+                self._see(known)
+        return known
+
+    def member(self, keys: Keys, native: str) -> Owner | None:
+        """A project as one of its users has it; None for who is not in it. Asked once of a pair that is."""
+        digest = _digest(keys, native)
+        if (known := self._owners.get(digest)) is None:
+            user = self.owner(keys)
+            if (found := project(Client(self._wire, keys), native)) is None:
+                return None
+            known = of_project(user, found)
             with self._lock:
                 _remember(self._owners, digest, known)
                 self._see(known)
@@ -168,6 +189,16 @@ class Credentials:
         except (Denied, NotFound, Unsupported):  # the pair is good, but may not ask this
             return True
         return True
+
+
+def _digest(keys: Keys, project: str = "") -> bytes:
+    return hashlib.sha256(f"{keys.api}\n{keys.secret}\n{project}".encode()).digest()
+
+
+def of_project(user: Owner, item: Item) -> Owner:
+    """CloudStack's account of a project is named so, unless it tells: old versions do not."""
+    name = item.get("projectaccountname") or f"PrjAcct-{item['name']}"
+    return Owner(user.user, item["id"], name, item["domainid"], item["id"])
 
 
 def _signer(told: Told, api: str) -> Signer:

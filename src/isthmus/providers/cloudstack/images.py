@@ -32,6 +32,11 @@ DETAIL = "isthmus-image"
 LONGEST = 1024
 """Characters of a detail."""
 ROOT_DEVICE = "/dev/sda1"
+ACCOUNTS, PROJECTS = "accounts", "projectids"
+_GRANTEES = {ACCOUNTS: "account", PROJECTS: "projectids"}
+"""Parameters that say whom a template is shared with, each with the field that tells it."""
+Grantee = tuple[str, str]
+"""One of these parameters, and the account's name or the project's id."""
 _FAILED = ("error", "fail", "abandon")
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "i686": "i386"}
 """CloudStack's words since its version 4.20, and ours."""
@@ -72,15 +77,15 @@ class CloudStackImages:
     def share_image(self, native: str, *, public: bool, tenants: Sequence[str]) -> None:
         """Whom it was shared with before is forgotten; nobody is meanwhile who shall not be."""
         own = self._own(native)
-        names = [self._account(one) for one in tenants]
-        if (public or names) and any(disk.snapshot for disk in _noted_disks(own)[1:]):
+        wanted = {self._grantee(one) for one in tenants}
+        if (public or wanted) and any(disk.snapshot for disk in _noted_disks(own)[1:]):
             raise Unsupported(self._cloud.lacks[Capability.IMAGE_SHARE_SNAPSHOTS])
-        if before := [one for one in self._accounts(own) if one not in names]:
-            self._permit(native, op="remove", accounts=before)
+        if before := self._grantees(own) - wanted:
+            self._permit(native, op="remove", **_by_kind(before))
         if bool(own.get("ispublic")) != public:
             self._permit(native, ispublic=public)
-        if names:
-            self._permit(native, op="add", accounts=names)
+        if wanted:
+            self._permit(native, op="add", **_by_kind(wanted))
 
     def delete_image(self, native: str) -> None:
         """Servers of it stay as they are."""
@@ -204,22 +209,30 @@ class CloudStackImages:
     def _permit(self, native: str, **params: Any) -> None:
         self._client.do("updateTemplatePermissions", "image", native, id=native, **params)
 
-    def _accounts(self, item: Item) -> list[str]:
+    def _grantees(self, item: Item) -> set[Grantee]:
         said = self._client.read("listTemplatePermissions", "image", item["id"], id=item["id"])
-        return list(said.get("templatepermission", {}).get("account", ()))
+        found = said.get("templatepermission", {})
+        return {(kind, one) for kind, key in _GRANTEES.items() for one in found.get(key, ())}
 
     def _shared_with(self, item: Item) -> tuple[str, ...]:
-        names = self._accounts(item)
-        return tuple(native for one in names if (native := self._cloud.tenant_named(one, self._tenant.owner.domain)))
+        domain = self._tenant.owner.domain
+        natives = (
+            self._cloud.tenant_named(one, domain) if kind == ACCOUNTS else one
+            for kind, one in sorted(self._grantees(item))
+        )
+        return tuple(filter(None, natives))
 
-    def _account(self, tenant: str) -> str:
-        """The name of an account: in CloudStack images are shared within a domain. Raises Denied."""
+    def _grantee(self, tenant: str) -> Grantee:
+        """An account by its name, or a project by its id: in CloudStack images are shared within a domain.
+
+        Raises Denied.
+        """
         found = self._cloud.owner_of(tenant)
         if found is None:
             raise Denied("This account has not been seen on CloudStack yet: it has to sign a request there first.")
         if found.domain != self._tenant.owner.domain:
             raise Denied("CloudStack shares images among the accounts of one domain alone.")
-        return found.name
+        return (PROJECTS, found.project) if found.project else (ACCOUNTS, found.name)
 
     def _image(self, item: Item, shared: tuple[str, ...]) -> Image:
         said, disks = _noted(item), _noted_disks(item)
@@ -241,6 +254,12 @@ class CloudStackImages:
             disks=tuple(disks),
             reason="" if item.get("isready") else item.get("status", ""),
         )
+
+
+def _by_kind(grantees: Collection[Grantee]) -> Mapping[str, list[str]]:
+    """As parameters."""
+    kinds = {kind: sorted(one for each, one in grantees if each == kind) for kind in _GRANTEES}
+    return {kind: named for kind, named in kinds.items() if named}
 
 
 def asks(tenant: Tenant, own: Client) -> list[Callable[[], list[Item]]]:

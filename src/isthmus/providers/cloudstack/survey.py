@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from isthmus.errors import Denied, Unsupported
 from isthmus.model import Flavor
 from isthmus.providers.cloudstack.client import Client, Item, Wire
-from isthmus.providers.cloudstack.credentials import Owner, owner
+from isthmus.providers.cloudstack.credentials import Owner, of_project, owner
+from isthmus.providers.cloudstack.projects import project
 from isthmus.providers.cloudstack.signing import Keys
 
 GROUPED, ROUTED = "use security groups", "use VPCs and public addresses"
@@ -20,6 +21,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
         "listCapabilities",
         "listDiskOfferings",
         "listNetworks",
+        "listProjects",
         "listServiceOfferings",
         "listTemplates",
         "listUsers",
@@ -152,10 +154,15 @@ def look(url: str, api: str, secret: str, *, verify: bool | str = True) -> Surve
         )
 
 
-def whose(url: str, api: str, secret: str, *, verify: bool | str = True) -> Owner:
-    """Whose keys a pair is, by a call that it signs. Raises Faults: Denied if CloudStack does not take it."""
+def whose(url: str, api: str, secret: str, native: str = "", *, verify: bool | str = True) -> Owner:
+    """Whose keys a pair is, by a call that it signs; or who the tenant `native` is, if that is a project of the user's.
+
+    Raises Faults: Denied if CloudStack does not take it.
+    """
     with _client(url, api, secret, verify) as client:
-        return owner(client, api)
+        user = owner(client, api)
+        found = project(client, native) if native not in ("", user.tenant) else None
+        return of_project(user, found) if found else user
 
 
 def lacking(may: set[str], zones: Sequence[SeenZone]) -> Mapping[str, tuple[str, ...]]:

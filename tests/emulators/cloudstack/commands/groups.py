@@ -90,11 +90,13 @@ def _groups(world: World, params: Params) -> list[Item]:
     for name, value in params.items():
         if found := _PEER.fullmatch(name):
             parts.setdefault(found[1], {})[found[2]] = value
-    every = [item for _, item in world.things[_KIND].values()]
+    names = {one.id: one.name for one in world.accounts.values()}
+    names |= {one.account.id: one.account.name for one in world.projects.values()}
+    every = {(names.get(owner), item["name"]) for owner, item in world.things[_KIND].values()}
     for one in parts.values():
         if not {"account", "group"} <= one.keys():
             raise Refusal(431, f"Invalid user group specified {one}, it needs an account and a group", 4350)
-        if not any((each["account"], each["name"]) == (one["account"], one["group"]) for each in every):
+        if (one["account"], one["group"]) not in every:
             raise Refusal(431, f"Nonexistent account {one['account']} or security group {one['group']}", 4350)
     return [{"account": one["account"], "securitygroupname": one["group"]} for one in parts.values()]
 

@@ -85,7 +85,10 @@ def update_template(world: World, account: Account, params: Params) -> Item:
 def list_permissions(world: World, account: Account, params: Params) -> Item:
     found = _mine(world, account, "listTemplatePermissions", params["id"])
     said = {"id": found["id"], "ispublic": found["ispublic"], "domainid": DOMAIN}
-    return {**said, "account": sorted(world.shared[found["id"]])}
+    projects = {one.account.name: one.id for one in world.projects.values()}
+    names = sorted(world.shared[found["id"]])
+    told = {"account": [one for one in names if one not in projects]}
+    return {**said, **told, "projectids": [projects[one] for one in names if one in projects]}
 
 
 @act("updateTemplatePermissions")
@@ -97,6 +100,8 @@ def update_permissions(world: World, account: Account, params: Params) -> Item:
     for name in names:
         if name not in there:
             raise Refusal(431, f"Unable to grant a launch permission to account {name}, account not found", 4350)
+    for known in filter(None, params.get("projectids", "").split(",")):
+        names.append(world.project(world.accounts[account.api], known).account.name)
     match params.get("op", ""):
         case "add":
             world.shared[found["id"]] |= set(names)
