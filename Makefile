@@ -15,7 +15,7 @@ ARGS ?=
 BENCH ?=
 export BENCH
 
-.PHONY: help setup system image demo run test test-openstack test-cloudstack clients check format bench bench-openstack clean
+.PHONY: help setup system image demo run test test-openstack test-cloudstack clients check format bench bench-openstack bench-cloudstack clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench: $(READY) ## Measure speed against moto and a bare server (BENCH=quick: in
 
 bench-openstack: $(READY) ## Measure speed over a real OpenStack that is up, against the same calls without Isthmus, and ec2-api
 	@$(BIN)/python -m bench.openstack $(ARGS)
+
+bench-cloudstack: $(READY) ## Measure speed over an emulated CloudStack, against the same calls without Isthmus (BENCH=quick: in short)
+	@PYTHONPATH=tests $(BIN)/python -m bench.cloudstack $(ARGS)
 
 clean: ## Remove what the commands made in this directory
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import breadth, guests, measures, process, report, servers
+from bench import breadth, guests, measures, process, report, sections, servers
 from bench.figures import Figure, Report
 from bench.machine import machine
-from bench.openstack import page
 from bench.requests import Caller
 from bench.wire import AnswerError
 
@@ -47,7 +46,7 @@ def main() -> int:
     target.write_text(report.as_json(found))
     log.print(f"\nAll rounds are in {target}")
     if given.write and ended:
-        PAGE.write_text(report.as_page(found, effort.rounds, measures.CONNECTIONS) + page.kept(PAGE))
+        PAGE.write_text(report.as_page(found, effort.rounds, measures.CONNECTIONS) + sections.kept(PAGE))
     for line in found.missed():
         log.print(f"missed: {line}", markup=False, soft_wrap=True)
     return 0 if ended else 1

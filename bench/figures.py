@@ -74,6 +74,15 @@ def more(than: str, times: float) -> Aim:
     )
 
 
+OWN = Aim(
+    "its own share under 10%",
+    lambda figure: figure["own"] / figure["isthmus"],
+    lambda found: found < 0.1,
+    "{:.0%}",
+)
+"""Of a gateway's time the part in which it waited for no answer of the cloud's, which is the server `own`."""
+
+
 def under(limit: float, unit: str) -> Aim:
     return Aim(
         f"under {limit:g} {unit}", lambda figure: figure["isthmus"], lambda found: found < limit, "{:.2f} " + unit

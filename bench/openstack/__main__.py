@@ -14,13 +14,14 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import report, servers
+from bench.calls import Trace
 from bench.figures import Figure, Report
 from bench.machine import machine
 from bench.openstack import measures, page
 from bench.openstack.cloud import CLOUDS_YAML, AbsentError, Project, connection, project
 from bench.openstack.measures import Effort, Field, Gateway
 from bench.openstack.peer import NoPeerError, ec2_api
-from bench.openstack.replay import Trace
+from bench.openstack.replay import Call
 from bench.requests import Caller
 from bench.wire import AnswerError
 
@@ -106,7 +107,7 @@ def _field(up: ExitStack, effort: Effort, scratch: Path, own: Project) -> Field:
         project=own,
         service=connection("gateway").session,
         gateways={name: Gateway(Caller(endpoint, own.access, own.secret)) for name, endpoint in gateways.items()},
-        trace=Trace(trace),
+        trace=Trace(trace, Call),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,16 @@ import openstack
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
+from bench.calls import at_once
+
 STATE = Path(os.environ.get("OPENSTACK_STATE", "/var/tmp/isthmus-openstack"))
 CLOUDS_YAML = STATE / "clouds.yaml"
 FLAVOR, IMAGE, OUTSIDE = "m1.nano", "tiny", "public"
 PAUSE_SECONDS = 0.25
 """Between two looks at what is waited for."""
 _PATIENCE, _PORTS_PATIENCE = 600, 40
-_READS, _CHANGES = 32, 8
-"""As many calls are made at a time as a gateway makes."""
+_CHANGES = 8
+"""As many changes are made at a time as a gateway makes."""
 
 
 class AbsentError(Exception):
@@ -99,11 +100,6 @@ def empty(wire: Connection) -> None:
     for one in servers(wire):
         wire.compute.delete(f"/servers/{one['id']}")
     await_(lambda: not servers(wire))
-
-
-def at_once(act: Callable[[Any], Any], things: Sequence[Any], most: int = _READS) -> list[Any]:
-    with ThreadPoolExecutor(most) as pool:
-        return list(pool.map(act, things))
 
 
 def await_(met: Callable[[], bool], patience: float = _PATIENCE) -> None:

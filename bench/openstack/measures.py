@@ -12,10 +12,12 @@ from typing import Any
 
 from keystoneauth1.session import Session
 
-from bench.figures import Aim, Figure, faster
+from bench.calls import Trace, asking, replayed
+from bench.figures import OWN, Aim, Figure, faster
 from bench.openstack.cloud import FLAVOR, IMAGE, Project, await_
-from bench.openstack.replay import Call, Trace, asking, replayed
+from bench.openstack.replay import Call
 from bench.requests import Caller
+from bench.turns import in_turn, rotated
 from bench.wire import Line
 
 Done = Sequence[tuple[str, float, float]]
@@ -92,7 +94,7 @@ class Field:
     service: Session
     """The gateways' own user."""
     gateways: Mapping[str, Gateway]
-    trace: Trace
+    trace: Trace[Call]
     """Of the gateway `isthmus`."""
 
     def first(self) -> dict[str, str]:
@@ -132,7 +134,7 @@ def described(on: Field, name: str, ids: Mapping[str, str] = NO_IDS) -> Figure:
 
     turns["isthmus"] = ours
     user = on.project.wire.session
-    turns["direct"] = lambda: replayed(calls, user, on.service)
+    turns["direct"] = lambda: replayed(calls, lambda one: one.again(user, on.service))
     single = {one.name: one for one in calls if not one.judges}
     turns |= {known: lambda one=one: one.seconds(user, on.service) for known, one in single.items()}
     found = in_turn(turns, on.effort.rounds, 1000)
@@ -142,7 +144,7 @@ def described(on: Field, name: str, ids: Mapping[str, str] = NO_IDS) -> Figure:
     note = f"the slowest call is {_short(slowest)}; {len(calls)} calls: " + ", ".join(
         f"{_short(known)} {median(found[known]):.0f} ms" for known in single
     )
-    return Figure(name, "ms", kept, (_OWN, _SLOWEST, *(_than_peer(on, 2) if ids else ())), note)
+    return Figure(name, "ms", kept, (OWN, _SLOWEST, *(_than_peer(on, 2) if ids else ())), note)
 
 
 def cycles(on: Field) -> Iterator[Figure]:
@@ -155,7 +157,7 @@ def cycles(on: Field) -> Iterator[Figure]:
     turns["direct"] = partial(_cycle, on, on.project.launch, on.project.active, on.project.delete)
     found: dict[str, dict[str, list[float]]] = {}
     for number in range(on.effort.cycles):
-        for server in _rotated(list(turns), number):
+        for server in rotated(list(turns), number):
             for phase, begun, ended in turns[server]():
                 taken = found.setdefault(phase, {})
                 taken.setdefault(server, []).append(ended - begun)
@@ -163,28 +165,13 @@ def cycles(on: Field) -> Iterator[Figure]:
                     asked = asking(on.trace.between(begun, ended))
                     taken.setdefault("own", []).append(ended - begun - asked)
     aims = {
-        "RunInstances of 1": (_OWN,),
-        f"RunInstances of {MANY}": (_OWN,),
+        "RunInstances of 1": (OWN,),
+        f"RunInstances of {MANY}": (OWN,),
         f"RunInstances of {MANY} until running": _than_peer(on, 4),
-        f"TerminateInstances of {MANY + 1}": (_OWN, *_than_peer(on, 8)),
+        f"TerminateInstances of {MANY + 1}": (OWN, *_than_peer(on, 8)),
     }
     for phase, taken in found.items():
         yield Figure(phase, "s", taken, aims.get(phase, ()))
-
-
-def in_turn(turns: Mapping[str, Callable[[], float]], rounds: int, scale: float) -> dict[str, list[float]]:
-    """Each in turn, beginning with another one each round; the first round only warms up."""
-    found: dict[str, list[float]] = {name: [] for name in turns}
-    for number in range(-1, rounds):
-        for name in _rotated(list(turns), number):
-            taken = turns[name]() * scale
-            if number >= 0:
-                found[name].append(taken)
-    return found
-
-
-def _rotated(names: Sequence[str], number: int) -> Iterator[str]:
-    return (names[(place + number) % len(names)] for place in range(len(names)))
 
 
 def _cycle(
@@ -235,12 +222,6 @@ def _than_peer(on: Field, times: float) -> tuple[Aim, ...]:
     return (replace(faster("ec2-api", times), shown="{:.1f} times"),) if "ec2-api" in on.gateways else ()
 
 
-_OWN = Aim(
-    "its own share under 10%",
-    lambda figure: figure["own"] / figure["isthmus"],
-    lambda found: found < 0.1,
-    "{:.0%}",
-)
 _SLOWEST = Aim(
     "within 1.15 times the slowest call needed",
     lambda figure: figure["isthmus"] / figure["slowest"],

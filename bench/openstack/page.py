@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import report
+from bench import report, sections
 from bench.figures import Report
 
 HEADING = "## Over OpenStack"
@@ -45,11 +45,4 @@ def write(page: Path, found: Report, servers: tuple[str, ...], rounds: int, cycl
         rounds=rounds,
         cycles=cycles,
     )
-    before = page.read_text().partition(HEADING)[0].rstrip()
-    page.write_text(f"{before}\n\n{section}")
-
-
-def kept(page: Path) -> str:
-    """The section as it is there, for who writes the rest of the page."""
-    _, heading, rest = page.read_text().partition(HEADING)
-    return f"\n{heading}{rest}" if heading else ""
+    sections.write(page, HEADING, section)

@@ -1,0 +1,1 @@
+"""The bench over an emulated CloudStack."""
