@@ -42,7 +42,7 @@ def signed(by: Account) -> SignedRequest:
 
 
 def test_a_pair_of_a_user_is_admitted_for_the_users_account(credentials: Credentials, account: Account) -> None:
-    whose = (account.user, account.id, "demo", DOMAIN)
+    whose = (account.user, account.id, "demo", DOMAIN, "")
     assert (whose, keys(account)) == credentials.admit(signed(account))
     assert (whose, keys(account)) == credentials.latest(account.id)
 
@@ -156,7 +156,7 @@ def test_whose_a_pair_is(cloud: World, wire: Wire, account: Account, role: str) 
 
     for pair in (one, second):
         found: Any = owner(Client(wire, keys(pair)), pair.api)
-        assert (one.user, one.id, "who", DOMAIN) == found
+        assert (one.user, one.id, "who", DOMAIN, "") == found
 
 
 def test_a_pair_that_is_none_is_nobodys(wire: Wire, account: Account) -> None:
