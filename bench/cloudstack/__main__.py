@@ -49,8 +49,8 @@ Measured by `make bench-cloudstack` ({{when}}), over the tests' emulator, each o
 {{notes}}
 
 - *own* is the part of Isthmus' time in which it waited for no answer of CloudStack's.
-- *direct* are the very calls that Isthmus made, made again by the library `cs` in the same order and as many at a time,
-  over connections that are kept.
+- *direct* are the very calls that Isthmus made, made again by the library `cs` in the same order, over connections that
+  are kept. Those that overlapped are made at the same time: of many launches even such as have to wait for another.
 - They take turns, {{rounds}} rounds; figures are medians.
 - ec2stack, CloudStack's gateway of old, is not measured: it is written for Python 2, which is not to be had any more.
 """
