@@ -37,7 +37,6 @@ KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
         "expunge": options.flag,
         "vpc_offering": options.text,
         "network_offering": options.text,
-        "acl": options.text,
     },
     "local": {"accelerator": options.choice("auto", "kvm", "tcg")},
     "memory": {"settle_ms": options.whole(0, 60_000)},

@@ -96,7 +96,8 @@ def test_a_launch_that_cannot_be_done_after_all_is_in_error(stack: Emulated, ses
     stack.settle()
 
     [found] = session.compute.list_servers()
-    assert (ServerState.PENDING, ServerState.ERROR, spec.ref) == (made.state, found.state, found.ref)
+    assert made.state in (ServerState.PENDING, ServerState.ERROR)
+    assert (ServerState.ERROR, spec.ref) == (found.state, found.ref)
 
 
 def test_a_launch_that_was_not_answered_is_found_and_not_done_again(

@@ -30,15 +30,6 @@ CANNOT: Mapping[tuple[str, bool], Mapping[str, str]] = {
         "address": "a shared network has no elastic IPs",
     },
     ("network", False): {
-        **dict.fromkeys(
-            (
-                "aws_security_group",
-                "aws_security_group_rule",
-                "aws_vpc_security_group_ingress_rule",
-                "aws_vpc_security_group_egress_rule",
-            ),
-            "there are no security groups",
-        ),
         **dict.fromkeys(("aws_network_interface", "aws_eip_association"), "interfaces are those of machines"),
         "aws_network_acl": "CloudStack's filters of subnets keep state",
         "aws_nat_gateway": "a VPC's router is its only way out",
@@ -47,7 +38,7 @@ CANNOT: Mapping[tuple[str, bool], Mapping[str, str]] = {
         "aws_vpc_dhcp_options_association": "CloudStack's networks have the domain and name servers of their zone",
     },
     ("data", True): {},
-    ("data", False): {"aws_security_group": "there are no security groups"},
+    ("data", False): {},
 }
 """What a set cannot have in zones with security groups, and without."""
 

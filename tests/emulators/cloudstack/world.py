@@ -262,6 +262,7 @@ class World:
                 **_network(zone, "Isolated", f"{account.name}-network"),
                 "account": account.name,
                 "networkofferingid": offering["id"],
+                "egressdefaultpolicy": offering["egressdefaultpolicy"],
             },
         )
 
@@ -344,7 +345,8 @@ def _network(zone: Item, kind: str, name: str, number: int = 0) -> Item:
 
 def _network_offering(name: str, *, for_vpc: bool) -> Item:
     said = {"state": "Enabled", "guestiptype": "Isolated", "traffictype": "Guest", "isdefault": True}
-    return {**said, "id": str(uuid4()), "name": name, "displaytext": name, "forvpc": for_vpc}
+    said |= {"forvpc": for_vpc, "egressdefaultpolicy": False}
+    return {**said, "id": str(uuid4()), "name": name, "displaytext": name}
 
 
 def _disk_offering(name: str, size: int) -> Item:

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
 from isthmus.model import Address
 from isthmus.providers import AddressSpec
-from isthmus.providers.cloudstack import offerings, servers
+from isthmus.providers.cloudstack import filters, machines
 from isthmus.providers.cloudstack.client import Item
-from isthmus.providers.cloudstack.grounds import Ground, by_item, grounds
+from isthmus.providers.cloudstack.grounds import Ground, by_item, default_network, grounds, made_default
+from isthmus.providers.cloudstack.isolated import REF
 from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.together import together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
-REF = "isthmus-ref"
-"""The tag of an address; it is written right after, as CloudStack takes none with it."""
 ENDING = ("Releasing", "Free")
 
 
@@ -35,7 +34,7 @@ class CloudStackAddresses:
         self._client = tenant.client
 
     def list_addresses(self) -> Sequence[Address]:
-        items, there = together(self._items, partial(servers.machines, self._tenant))
+        items, there = together(self._items, partial(machines.every, self._tenant))
         return [_address(one, there) for one in items]
 
     def allocate_address(self, spec: AddressSpec) -> Address:
@@ -57,7 +56,7 @@ class CloudStackAddresses:
                 self._client.do("disassociateIpAddress", "address", native, id=native)
 
     def associate_address(self, native: str, port: str, private: str = "") -> None:
-        items, there, found = together(self._items, partial(servers.machines, self._tenant), self._grounds)
+        items, there, found = together(self._items, partial(machines.every, self._tenant), self._grounds)
         item = _one(items, native)
         host, nic = _nic(there, port)
         private = private or nic["ipaddress"]
@@ -65,6 +64,7 @@ class CloudStackAddresses:
             raise Invalid(f"{private} is not an address of the port {port}", "private")
         if item.get("isstaticnat"):
             if (item.get("virtualmachineid"), item.get("vmipaddress")) == (host["id"], private):
+                self._tend(item)
                 return
             raise Conflict("address", native, f"another port has {item['ipaddress']}", "in-use")
         if any((one.get("virtualmachineid"), one.get("vmipaddress")) == (host["id"], private) for one in items):
@@ -86,10 +86,18 @@ class CloudStackAddresses:
             networkid=nic["networkid"],
             vmguestip=private,
         )
+        self._tend(home)
 
     def disassociate_address(self, native: str) -> None:
-        if _one(self._items(), native).get("isstaticnat"):
+        item = _one(self._items(), native)
+        if item.get("isstaticnat"):
             self._client.do("disableStaticNat", "address", native, ipaddressid=native)
+        self._tend(item)
+
+    def _tend(self, home: Mapping[str, str]) -> None:
+        """Only the default network's filters are by public address."""
+        if not home.get("vpcid"):
+            filters.tend(self._cloud, self._tenant, [default_network(self._tenant)])
 
     def _items(self) -> list[Item]:
         """The account's own, but those that its routers need for themselves."""
@@ -107,20 +115,7 @@ class CloudStackAddresses:
         if vpcs:
             return {"vpcid": min(vpcs, key=lambda one: (one.get("created", ""), one["id"]))["id"]}
         default = next(one for one in self._grounds() if one.default and one.zone == zone)
-        return _home_of(default) if default.item else {"networkid": self._default(zone)}
-
-    def _default(self, zone: str) -> str:
-        """Make the default network, as CloudStack does with the first server."""
-        name = f"{self._tenant.owner.name}-network"
-        made = self._client.do(
-            "createNetwork",
-            "subnet",
-            name=name,
-            displaytext=name,
-            zoneid=offerings.zone(self._tenant, self._cloud, zone)["id"],
-            networkofferingid=offerings.isolated(self._tenant)["id"],
-        )
-        return str(made["network"]["id"])
+        return _home_of(default) if default.item else {"networkid": made_default(self._cloud, self._tenant, zone)}
 
     def _acquire(self, home: Mapping[str, str], **wanted: str) -> Item:
         made: Item = self._client.do("associateIpAddress", "address", **home, **wanted)["ipaddress"]

@@ -14,9 +14,11 @@ from isthmus.providers.cloudstack import projects
 from isthmus.providers.cloudstack.addresses import CloudStackAddresses
 from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Nowhere, Wire
 from isthmus.providers.cloudstack.credentials import Credentials, Owner, Signer
+from isthmus.providers.cloudstack.filters import Turns
 from isthmus.providers.cloudstack.firewalls import CloudStackFirewalls
 from isthmus.providers.cloudstack.going import Going
 from isthmus.providers.cloudstack.grounds import Placed
+from isthmus.providers.cloudstack.groups import NetworkGroups
 from isthmus.providers.cloudstack.images import CloudStackImages
 from isthmus.providers.cloudstack.keys import CloudStackKeys
 from isthmus.providers.cloudstack.lacks import GROUPED, UNGROUPED
@@ -61,8 +63,6 @@ class Options:
     vpc_offering: str = ""
     network_offering: str = ""
     """The offerings of VPCs and of their subnets; empty: the cloud's default ones."""
-    acl: str = "default_allow"
-    """The list of filters of subnets that have a route to the internet."""
     flavors: Mapping[str, str] = field(default_factory=dict)
     """Names of instance types, each with the name of a service offering."""
     sizes: Mapping[str, Flavor] = field(default_factory=dict)
@@ -85,6 +85,9 @@ class CloudStack:
         self._credentials = Credentials(self._wire, options.admin)
         self.going = Going()
         self.placed = Placed()
+        self.filtering = Turns()
+        self.making = threading.Lock()
+        """For one at a time who makes an account's default network."""
         self._offered = Offered()
         self._turns = [threading.Lock() for _ in range(_TURNS)]
 
@@ -189,7 +192,7 @@ class CloudStackSession:
         self.ports = CloudStackPorts(cloud, tenant)
         grouped = cloud.options.security_groups
         self.networks = SharedNetworks(cloud, tenant) if grouped else Vpcs(cloud, tenant)
-        self.firewalls = CloudStackFirewalls(cloud, tenant) if grouped else None
+        self.firewalls = CloudStackFirewalls(cloud, tenant) if grouped else NetworkGroups(cloud, tenant)
         self.addresses = None if grouped else CloudStackAddresses(cloud, tenant)
         self.metrics = None
 

@@ -84,6 +84,24 @@ def by_item(found: Sequence[Ground]) -> Mapping[str, Ground]:
     return {one.item["id"]: one for one in found if one.item}
 
 
+def made_default(cloud: CloudStack, tenant: Tenant, zone: str) -> str:
+    """CloudStack's id of the default network of a zone, which is made if there is none, as with the first server."""
+    with cloud.making:
+        for one in grounds(tenant.client, cloud, tenant):
+            if one.default and one.zone == zone and one.item:
+                return str(one.item["id"])
+        name = f"{tenant.owner.name}-network"
+        made = tenant.client.do(
+            "createNetwork",
+            "subnet",
+            name=name,
+            displaytext=name,
+            zoneid=offerings.zone(tenant, cloud, zone)["id"],
+            networkofferingid=offerings.isolated(tenant)["id"],
+        )
+    return str(made["network"]["id"])
+
+
 def _shared(client: Client, cloud: CloudStack, tenant: Tenant) -> list[Ground]:
     listed = client.every("listNetworks", "network", type="Shared")
     there = [one for one in listed if one["zonename"] in cloud.zones and one.get("cidr")]

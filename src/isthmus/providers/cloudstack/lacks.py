@@ -45,7 +45,6 @@ GROUPED: Mapping[Capability, str] = MappingProxyType(
 UNGROUPED: Mapping[Capability, str] = MappingProxyType(
     {
         **_EVERYWHERE,
-        Capability.PORT_FIREWALLS: "zones without security groups have none to change: filter in the lists of the VPC",
         Capability.ACLS: "CloudStack's filters of subnets keep state: change the lists of the VPC in its own interface",
         Capability.DEFAULT_NETWORK: "CloudStack makes an account's default network by itself: use a VPC",
     }

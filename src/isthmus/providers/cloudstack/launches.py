@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Fault, Invalid, NotFound, Unsupported
 from isthmus.providers import Capability, DiskSpec, ServerSpec, VolumeSpec
-from isthmus.providers.cloudstack import affinity, disks, images, keys, notes, offerings, places
+from isthmus.providers.cloudstack import affinity, disks, groups, images, keys, notes, offerings, places
 from isthmus.providers.cloudstack.client import Item, Unsure
-from isthmus.providers.cloudstack.grounds import Ground, grounds
+from isthmus.providers.cloudstack.grounds import Ground, default_network, grounds
 from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.together import for_each, together
 
@@ -101,15 +101,16 @@ def _check(cloud: CloudStack, spec: ServerSpec) -> None:
 def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any]:
     """The parameters of a deployment. What they name is looked up, all at the same time."""
     offered = tenant.offered
-    zone, size, _, _, ground, *listed = together(
+    zone, size, _, ground, *listed = together(
         partial(offerings.zone, tenant, cloud, spec.zone),
         partial(offerings.size, tenant, cloud.options, spec.flavor),
         partial(keys.demand, offered, spec.key) if spec.key else _nothing,
-        partial(demand_groups, tenant, spec.firewalls),
         partial(_ground, cloud, tenant, spec),
         *images.asks(tenant, offered),
     )
     template = images.template(listed, spec.image)
+    demand_groups(cloud, tenant, spec.firewalls, ground.network if ground else "")
+    theirs = cloud.options.security_groups
     return {
         "name": spec.ref,
         "displayname": spec.name or None,
@@ -120,11 +121,11 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         "overridediskofferingid": _root_offering(cloud, tenant, spec.disks[0]),
         "keypairs": [spec.key] if spec.key else None,
         "userdata": base64.b64encode(spec.user_data).decode() or None,
-        "securitygroupids": list(spec.firewalls) or None,
+        "securitygroupids": (list(spec.firewalls) or None) if theirs else None,
         "networkids": [ground.item["id"]] if ground and ground.item and zone.get("networktype") != "Basic" else None,
         "ipaddress": spec.address or None,
         "affinitygroupids": [affinity.demand(cloud, tenant, spec.group)] if spec.group else None,
-        "details": {**size.details, **places.note(spec.ref, spec.disks)},
+        "details": {**size.details, **places.note(spec.ref, spec.disks, () if theirs else spec.firewalls)},
     }
 
 
@@ -147,9 +148,11 @@ def _root_offering(cloud: CloudStack, tenant: Tenant, root: DiskSpec) -> str | N
     return str(offerings.disk(tenant, cloud.options.volume_types, root.type)["id"])
 
 
-def demand_groups(tenant: Tenant, natives: Sequence[str]) -> None:
-    """Raises NotFound for a group that the account has not."""
-    if natives:
+def demand_groups(cloud: CloudStack, tenant: Tenant, natives: Sequence[str], network: str = "") -> None:
+    """Raises NotFound for a group that the account has not, and Invalid for one of another network."""
+    if not cloud.options.security_groups:
+        groups.demand(cloud, tenant, natives, network or default_network(tenant))
+    elif natives:
         there = {
             one["id"] for one in tenant.offered.every("listSecurityGroups", "securitygroup") if tenant.owner.has(one)
         }

@@ -23,3 +23,7 @@ class Offered:
             self._known = {one: kept for one, kept in self._known.items() if kept[0] >= now}
             self._known[key] = (now + SECONDS, found)
         return found
+
+    def forget(self, tenant: str) -> None:
+        """What a tenant was offered: it has changed something of it."""
+        self._known = {one: kept for one, kept in self._known.items() if one[0] != tenant}

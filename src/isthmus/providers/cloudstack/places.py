@@ -53,16 +53,19 @@ class Launched:
 
     ref: str = ""
     disks: tuple[Disk, ...] = ()
+    groups: tuple[str, ...] = ()
+    """The security groups that were asked for, where CloudStack has none of its own."""
 
     @property
     def root(self) -> Disk:
         return self.disks[0] if self.disks else Disk("", ROOT_DEVICE)
 
 
-def note(ref: str, disks: Sequence[DiskSpec]) -> Mapping[str, str]:
+def note(ref: str, disks: Sequence[DiskSpec], groups: Sequence[str] = ()) -> Mapping[str, str]:
     """The details of a new virtual machine."""
     said = [[one.ref, one.device, int(not one.delete_with_server), one.type] for one in disks]
-    return {DETAIL: json.dumps({"ref": ref, "disks": said}, separators=(",", ":"))}
+    more = {"groups": list(groups)} if groups else {}
+    return {DETAIL: json.dumps({"ref": ref, "disks": said, **more}, separators=(",", ":"))}
 
 
 def launched(machine: Item) -> Launched:
@@ -70,7 +73,8 @@ def launched(machine: Item) -> Launched:
     said = _load(machine.get("details", {}).get(DETAIL, ""))
     try:
         disks = tuple(Disk(ref, device, bool(keep), type) for ref, device, keep, type in said.get("disks", ()))
-        return Launched(str(said["ref"]), disks) if said.get("ref") == machine["name"] else Launched()
+        groups = tuple(str(one) for one in said.get("groups", ()))
+        return Launched(str(said["ref"]), disks, groups) if said.get("ref") == machine["name"] else Launched()
     except (TypeError, ValueError):
         return Launched()
 

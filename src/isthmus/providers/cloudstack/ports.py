@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import Port
 from isthmus.providers import Capability, PortSpec
-from isthmus.providers.cloudstack import servers
+from isthmus.providers.cloudstack import filters, machines, membership, servers
 from isthmus.providers.cloudstack.launches import demand_groups
 from isthmus.providers.cloudstack.tenant import Tenant
 
@@ -22,7 +22,7 @@ class CloudStackPorts:
         self._tenant = tenant
 
     def list_ports(self) -> Sequence[Port]:
-        there = servers.machines(self._tenant)
+        there = machines.every(self._tenant)
         where = self._cloud.placed.of(self._cloud, self._tenant, there)
         return [port for one in there for port in servers.ports_of(self._tenant, one, where)]
 
@@ -50,19 +50,32 @@ class CloudStackPorts:
             raise Unsupported(self._cloud.lacks[Capability.PORT_ADDRESSES])
 
     def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
-        """Of a server that is stopped: they hold for all of its interfaces."""
-        if reason := self._cloud.lacks.get(Capability.PORT_FIREWALLS):
-            raise Unsupported(reason)
+        """CloudStack's own groups are changed of a server that is stopped, and hold for all of its interfaces."""
         port = self._demand(native)
         if not firewalls:
             raise Invalid("a port has at least one firewall", "firewalls")
-        demand_groups(self._tenant, firewalls)
+        demand_groups(self._cloud, self._tenant, firewalls, port.network)
+        if self._cloud.options.security_groups:
+            self._set_theirs(port, firewalls)
+        else:
+            self._set_ours(port, firewalls)
+
+    def _set_theirs(self, port: Port, firewalls: Sequence[str]) -> None:
         if set(firewalls) == set(port.firewalls):
             return
-        if servers.machine(self._tenant, port.server)["state"] != "Stopped":
+        if machines.one(self._tenant, port.server)["state"] != "Stopped":
             raise Conflict("server", port.server, self._cloud.lacks[Capability.RUNNING_FIREWALLS])
         wanted = list(dict.fromkeys(firewalls))
         self._tenant.client.do("updateVirtualMachine", "server", port.server, id=port.server, securitygroupids=wanted)
+
+    def _set_ours(self, port: Port, firewalls: Sequence[str]) -> None:
+        """The filters are looked at even if nothing is new: they may not have been done the last time."""
+        if port.index:
+            raise Unsupported("Isthmus keeps the groups of an instance's first interface: others have the default one.")
+        with self._cloud.turn(port.server):
+            if tuple(dict.fromkeys(firewalls)) != port.firewalls:
+                membership.change(self._tenant, machines.one(self._tenant, port.server), firewalls)
+            filters.tend(self._cloud, self._tenant, [port.network])
 
     def set_source_check(self, native: str, value: bool) -> None:
         self._demand(native)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
+from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
 from isthmus.model import Flavor, Port, Server, ServerState, Zone
 from isthmus.providers import Capability, ServerSpec
-from isthmus.providers.cloudstack import launches, offerings, places
-from isthmus.providers.cloudstack.client import Item
+from isthmus.providers.cloudstack import filters, launches, machines, membership, offerings, places
+from isthmus.providers.cloudstack.client import Item, Unsure
 from isthmus.providers.cloudstack.grounds import Ground, default_network, shared_subnet
 from isthmus.providers.cloudstack.notes import moment
 from isthmus.providers.cloudstack.tenant import Tenant, busy
@@ -28,10 +29,6 @@ STATES = {
     "Shutdown": ServerState.STOPPED,
 }
 """CloudStack's states; Error, and what is not known here, are errors."""
-GONE = frozenset({"Destroyed", "Expunging"})
-"""Those that only administrators are shown, unless the cloud's settings say otherwise."""
-DETAILS = ("nics", "secgrp", "affgrp", "servoff", "tmpl")
-"""The parts of a virtual machine that are asked for: the others, such as statistics, cost the server much."""
 
 
 class CloudStackCompute:
@@ -47,7 +44,7 @@ class CloudStackCompute:
         return offerings.flavors(self._tenant, self._cloud.options)
 
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
-        found = machines(self._tenant, natives)
+        found = machines.every(self._tenant, natives)
         where = self._cloud.placed.of(self._cloud, self._tenant, found)
         flavors = {one.native for one in self.list_flavors()} if found else ()
         return [self._server(one, where, flavors) for one in found]
@@ -59,27 +56,52 @@ class CloudStackCompute:
         if not spec.ref:
             raise Invalid("a server needs a ref", "ref")
         with self._cloud.turn(spec.ref):
-            for one in self._tenant.all("listVirtualMachines", "virtualmachine", name=spec.ref, details=DETAILS):
-                if one["state"] not in GONE and one["name"] == spec.ref:
+            listed = self._tenant.all("listVirtualMachines", "virtualmachine", name=spec.ref, details=machines.DETAILS)
+            for one in listed:
+                if one["state"] not in machines.GONE and one["name"] == spec.ref:
                     launches.resume(self._cloud, self._tenant, spec, one)
                     native = one["id"]
                     break
             else:
                 native = launches.launch(self._cloud, self._tenant, spec)
+            self._admit(native)
         for made in self.list_servers([native]):
             return made
         raise NotFound("server", native)
 
+    def _admit(self, native: str) -> None:
+        """Let pass what the groups of a new server say. One whose filters cannot be made does not stay."""
+        if self._cloud.options.security_groups:
+            return
+        try:
+            for machine in machines.every(self._tenant, [native]):
+                self._tend(machine)
+        except Unsure:  # who asks again goes on from there
+            raise
+        except Fault:
+            with suppress(Fault):
+                disks = self._tenant.all("listVolumes", "volume", virtualmachineid=native)
+                data = [one["id"] for one in disks if one["type"] != "ROOT"]
+                self._client.begin("destroyVirtualMachine", "server", native, id=native, volumeids=data or None)
+            raise
+
+    def _tend(self, machine: Item) -> None:
+        if self._cloud.options.security_groups:
+            return
+        where = self._cloud.placed.of(self._cloud, self._tenant, [machine])
+        there = [where[nic["networkid"]].network for nic in machine.get("nic", ()) if nic["networkid"] in where]
+        filters.tend(self._cloud, self._tenant, there)
+
     def start_server(self, native: str) -> None:
-        if machine(self._tenant, native)["state"] not in ("Running", "Starting"):
+        if machines.one(self._tenant, native)["state"] not in ("Running", "Starting"):
             self._client.begin("startVirtualMachine", "server", native, id=native)
 
     def stop_server(self, native: str, *, force: bool = False) -> None:
-        if machine(self._tenant, native)["state"] not in ("Stopped", "Stopping"):
+        if machines.one(self._tenant, native)["state"] not in ("Stopped", "Stopping"):
             self._client.begin("stopVirtualMachine", "server", native, id=native, forced=force)
 
     def reboot_server(self, native: str) -> None:
-        if machine(self._tenant, native)["state"] != "Running":
+        if machines.one(self._tenant, native)["state"] != "Running":
             raise Conflict("server", native, f"the server {native} does not run")
         self._client.begin("rebootVirtualMachine", "server", native, id=native)
 
@@ -88,19 +110,22 @@ class CloudStackCompute:
 
     def delete_server(self, native: str) -> None:
         """With it go its volumes that shall; CloudStack detaches the others."""
-        for found in machines(self._tenant, [native]):
+        for found in machines.every(self._tenant, [native]):
             disks = self._tenant.all("listVolumes", "volume", virtualmachineid=native)
             going = [one["id"] for one in disks if one["type"] != "ROOT" and not launches.keeps(found, one)]
             asked = {"volumeids": going or None, "expunge": self._cloud.options.expunge or None}
             self._cloud.going.add(native)
             try:
+                self._tend(found)
                 self._client.begin("destroyVirtualMachine", "server", native, id=native, **asked)
             except BaseException:
                 self._cloud.going.discard(native)
+                with suppress(Fault):
+                    self._tend(found)
                 raise
 
     def resize_server(self, native: str, flavor: str) -> None:
-        if machine(self._tenant, native)["state"] != "Stopped":
+        if machines.one(self._tenant, native)["state"] != "Stopped":
             raise Conflict("server", native, f"the server {native} is not stopped")
         wanted = offerings.size(self._tenant, self._cloud.options, flavor)
         asked = {"serviceofferingid": wanted.offering, "details": wanted.details or None}
@@ -111,7 +136,7 @@ class CloudStackCompute:
 
     def password_data(self, native: str) -> str:
         """CloudStack encrypts it as EC2 does: by RSA, with the padding of PKCS#1 v1.5, in base64."""
-        if not machine(self._tenant, native).get("passwordenabled"):
+        if not machines.one(self._tenant, native).get("passwordenabled"):
             return ""
         try:
             told = self._client.read("getVMPassword", "server", native, id=native)
@@ -148,17 +173,18 @@ def state_of(item: Item) -> ServerState:
 
 
 def ports_of(tenant: Tenant, item: Item, where: Mapping[str, Ground]) -> tuple[Port, ...]:
-    """The interfaces of a virtual machine, the default one first. Groups hold for all of them."""
+    """The interfaces of a virtual machine, the default one first. CloudStack's own groups hold for all of them."""
     guards = tuple(one["id"] for one in item.get("securitygroup", ()))
-    nics = sorted(item.get("nic", ()), key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid") or 0)))
+    nics = membership.interfaces(item)
+    networks = [at.network if (at := where.get(nic["networkid"])) else default_network(tenant) for nic in nics]
     return tuple(
         Port(
             native=nic["id"],
             mac=nic.get("macaddress", ""),
             address=nic.get("ipaddress", ""),
             subnet=at.native if at else shared_subnet(tenant, nic["networkid"]),
-            network=at.network if at else default_network(tenant),
-            firewalls=guards,
+            network=networks[index],
+            firewalls=guards or (membership.groups_of(item, networks[index], networks[0]) if where else ()),
             index=index,
             secondary=tuple(one["ipaddress"] for one in nic.get("secondaryip", ())),
             server=item["id"],
@@ -168,17 +194,3 @@ def ports_of(tenant: Tenant, item: Item, where: Mapping[str, Ground]) -> tuple[P
         for index, nic in enumerate(nics)
         for at in (where.get(nic["networkid"]),)
     )
-
-
-def machines(tenant: Tenant, natives: Collection[str] | None = None) -> list[Item]:
-    """The tenant's virtual machines in the order of their creation."""
-    listed = tenant.some("listVirtualMachines", "virtualmachine", natives, details=DETAILS)
-    there = [one for one in listed if one["state"] not in GONE]
-    return sorted(there, key=lambda one: (one["created"], one["id"]))
-
-
-def machine(tenant: Tenant, native: str) -> Item:
-    """Raises NotFound."""
-    for found in machines(tenant, [native]):
-        return found
-    raise NotFound("server", native[:64])

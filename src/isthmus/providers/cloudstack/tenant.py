@@ -41,6 +41,10 @@ class Tenant:
         asked = (self.native, command, *sorted(params.items()))
         return self._kept.get(asked, partial(self.offered.every, command, key, **params))
 
+    def forget(self) -> None:
+        """Ask anew for what is offered."""
+        self._kept.forget(self.native)
+
     def some(self, command: str, key: str, natives: Collection[str] | None, /, **params: object) -> list[Item]:
         """What there is of these native ids, or all for None; each once.
 

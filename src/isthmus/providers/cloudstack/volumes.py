@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import Attachment, AttachmentState, Snapshot, Volume, VolumeState
 from isthmus.providers import Capability, SnapshotSpec, VolumeSpec
-from isthmus.providers.cloudstack import disks, notes, places, servers, snapshots
+from isthmus.providers.cloudstack import disks, machines, notes, places, snapshots
 from isthmus.providers.cloudstack.client import Item
 from isthmus.providers.cloudstack.places import Disk, Place
 from isthmus.providers.cloudstack.tenant import Tenant, busy
@@ -47,11 +47,11 @@ class CloudStackVolumes:
     def list_volumes(self, natives: Collection[str] | None = None) -> Sequence[Volume]:
         """Where volumes are is said by them and by the machines: both are asked for at the same time."""
         if natives is None:
-            found, hosts = together(partial(disks.every, self._tenant), partial(servers.machines, self._tenant))
+            found, hosts = together(partial(disks.every, self._tenant), partial(machines.every, self._tenant))
         else:
             found = disks.every(self._tenant, natives)
             on = {one["virtualmachineid"] for one in found if "virtualmachineid" in one}
-            hosts = servers.machines(self._tenant, on) if on else []
+            hosts = machines.every(self._tenant, on) if on else []
         known = {one["id"]: one for one in hosts}
         return [self._volume(one, known) for one in found]
 
@@ -75,7 +75,7 @@ class CloudStackVolumes:
             self._client.do("deleteVolume", "volume", native, id=native)
 
     def attach_volume(self, native: str, server: str, device: str) -> None:
-        volume, host = self._demand(native), servers.machine(self._tenant, server)
+        volume, host = self._demand(native), machines.one(self._tenant, server)
         self._check_attach(volume, host, device)
         self._cloud.going.discard(native)
         places.write(self._client, volume, Place(server, device, datetime.now(UTC).timestamp(), keep=True))
@@ -84,7 +84,7 @@ class CloudStackVolumes:
 
     def detach_volume(self, native: str, server: str, *, force: bool = False) -> None:  # noqa: ARG002
         volume = self._on(native, server)
-        if volume["type"] == "ROOT" and servers.machine(self._tenant, server)["state"] != "Stopped":
+        if volume["type"] == "ROOT" and machines.one(self._tenant, server)["state"] != "Stopped":
             raise Conflict("volume", native, f"the root volume of the server {server} is kept until that is stopped")
         self._cloud.going.add(native)
         try:

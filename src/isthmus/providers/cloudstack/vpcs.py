@@ -1,7 +1,8 @@
 """VPCs with their tiers, and isolated networks, in zones without security groups.
 
-A VPC's router gives each tier a way to the internet. One whose subnet has no route there gets a list of filters that
-lets pass only what stays within the VPC. CloudStack's VPCs are in one zone each: here the first that is configured.
+A VPC's router gives each tier a way to the internet. Whether its subnet has a route there is in the name of its list of
+filters, which without one lets pass only what stays within the VPC. CloudStack's VPCs are in one zone each: here the
+first that is configured.
 """
 
 from __future__ import annotations
@@ -14,22 +15,19 @@ from typing import TYPE_CHECKING, NoReturn
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
 from isthmus.model import Dhcp, Hop, Network, Route, Subnet, SubnetWiring, Wiring
 from isthmus.providers import Capability, NetworkSpec, SubnetSpec
-from isthmus.providers.cloudstack import notes, offerings, servers
+from isthmus.providers.cloudstack import filters, machines, notes, offerings, rulebook, tiers
 from isthmus.providers.cloudstack.client import Item
+from isthmus.providers.cloudstack.firewalls import DEFAULT
 from isthmus.providers.cloudstack.grounds import Ground, default_network, grounds
 from isthmus.providers.cloudstack.networks import OUT, all_out, default_of, subnet_of
 from isthmus.providers.cloudstack.tenant import Tenant
-from isthmus.together import for_each, together
+from isthmus.together import together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
 INTERNET = "isthmus-internet"
 """The tag of a VPC that has a way to the internet for routes to use."""
-INSIDE = "isthmus-inside"
-"""The name of the list of filters that lets pass only what stays within a VPC."""
-DENY = "default_deny"
-"""CloudStack's own list that lets nothing pass."""
 _SMALLEST = 29
 
 
@@ -39,6 +37,7 @@ class Vpcs:
         self._tenant = tenant
         self._client = tenant.client
         self._default = default_network(tenant)
+        self._who = cloud, tenant
 
     def list_networks(self) -> Sequence[Network]:
         found, made = together(self._grounds, self._vpcs)
@@ -72,6 +71,7 @@ class Vpcs:
                 start=False,
             )
             self._client.done(begun["jobid"], "network", spec.ref)
+            self._tenant.forget()
         return _network(self._vpc(begun["id"]))
 
     def delete_network(self, native: str) -> None:
@@ -81,9 +81,12 @@ class Vpcs:
             if found["id"] == native:
                 if any(one.network == native for one in self._grounds()):
                     raise Conflict("network", native, f"the network {native} has subnets", "in-use")
-                for one in self._inside(native):
+                if any(one.network == native and one.name != DEFAULT for one in rulebook.read(*self._who).values()):
+                    raise Conflict("network", native, f"the network {native} has security groups", "in-use")
+                for one in self._own_lists(native):
                     self._client.do("deleteNetworkACLList", "network", native, id=one["id"])
                 self._client.do("deleteVPC", "network", native, id=native)
+                self._tenant.forget()
 
     def add_range(self, native: str, cidr: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.NETWORK_RANGES])
@@ -114,12 +117,12 @@ class Vpcs:
                 vpcid=spec.network,
                 gateway=str(cidr[1]),
                 netmask=str(cidr.netmask),
-                aclid=self._inside_of(spec.network),
+                aclid=self._denying(),
             )["network"]
         return subnet_of(next(one for one in self._grounds() if one.native == made["id"]))
 
     def delete_subnet(self, native: str) -> None:
-        found, there = together(self._grounds, partial(servers.machines, self._tenant))
+        found, there = together(self._grounds, partial(machines.every, self._tenant))
         for one in found:
             if one.native == native:
                 if one.network == self._default:
@@ -141,8 +144,7 @@ class Vpcs:
             self._tag("createTags", native)
         before, wanted = ({one.subnet for one in each.subnets if one.routes} for each in (now, wiring))
         if changed := [one for one in own if (one in before) != (one in wanted)]:
-            inside, out = self._inside_of(native), self._list_named(self._cloud.options.acl)
-            for_each(lambda one: self._filter(one, out if one in wanted else inside), changed)
+            filters.tend(*self._who, [native], routes={one: one in wanted for one in changed})
         if now.internet and not wiring.internet:
             self._tag("deleteTags", native)
 
@@ -204,7 +206,7 @@ class Vpcs:
 
     def _check_route(self, route: Route, wiring: Wiring) -> None:
         if route.hop in (Hop.PORT, Hop.NAT):
-            there = servers.machines(self._tenant)
+            there = machines.every(self._tenant)
             if not any(nic["id"] == route.native for one in there for nic in one.get("nic", ())):
                 raise NotFound("port", route.native[:64])
         if route.hop is Hop.PEER and route.native not in wiring.peers:
@@ -218,47 +220,22 @@ class Vpcs:
         about = {"resourcetype": "Vpc", "resourceids": [native]}
         self._client.do(command, "network", native, **about, tags=[{"key": INTERNET, "value": "yes"}])
 
-    def _filter(self, subnet: str, acl: str) -> None:
-        self._client.do("replaceNetworkACLList", "subnet", subnet, networkid=subnet, aclid=acl)
-
     def _lists(self) -> list[Item]:
         return self._client.every("listNetworkACLLists", "networkacllist")
 
     def _closed(self) -> set[str]:
-        """The lists that let nothing out."""
-        return {one["id"] for one in self._lists() if one["name"] in (INSIDE, DENY)}
+        """The lists of subnets without a route to the internet."""
+        return {one["id"] for one in self._lists() if tiers.is_closed(one)}
 
-    def _list_named(self, name: str) -> str:
+    def _denying(self) -> str:
+        """CloudStack's own list that lets nothing pass: what a subnet has until there is something in it."""
         for one in self._lists():
-            if one["name"] == name:
+            if one["name"] == tiers.DENY:
                 return str(one["id"])
-        raise Unsupported(f"The cloud has no list of filters {name}: its operator can name another as acl.")
+        raise Unsupported(f"The cloud has no list of filters {tiers.DENY}.")
 
-    def _inside(self, vpc: str) -> list[Item]:
-        return [one for one in self._lists() if one["name"] == INSIDE and one.get("vpcid") == vpc]
-
-    def _inside_of(self, vpc: str) -> str:
-        """A VPC's list that lets pass only what stays within; made when it is first needed."""
-        with self._cloud.turn(f"filters of {vpc}"):
-            if found := self._inside(vpc):
-                native = str(found[0]["id"])
-            else:
-                made = self._client.do(
-                    "createNetworkACLList", "network", vpc, name=INSIDE, vpcid=vpc, description=INSIDE
-                )
-                native = str(made["networkacllist"]["id"])
-            there = {one["number"] for one in self._client.every("listNetworkACLs", "networkacl", aclid=native)}
-            for number, way, action, cidr in self._rules(vpc):
-                if number not in there:
-                    rule = {"traffictype": way, "action": action, "cidrlist": [cidr], "protocol": "all"}
-                    self._client.do("createNetworkACL", "network", vpc, aclid=native, number=number, **rule)
-        return native
-
-    def _rules(self, vpc: str) -> list[tuple[int, str, str, str]]:
-        within = self._vpc(vpc)["cidr"]
-        ways = ("ingress", "egress")
-        passing = [(1 + n, way, "allow", within) for n, way in enumerate(ways)]
-        return [*passing, *((3 + n, way, "deny", "0.0.0.0/0") for n, way in enumerate(ways))]
+    def _own_lists(self, vpc: str) -> list[Item]:
+        return [one for one in self._lists() if tiers.is_own(one) and one.get("vpcid") == vpc]
 
 
 def _noted(item: Item) -> notes.Noted:

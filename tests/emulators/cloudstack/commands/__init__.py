@@ -3,6 +3,7 @@
 from emulators.cloudstack.commands import (
     addresses,
     affinity,
+    firewalls,
     groups,
     jobs,
     keys,
@@ -22,6 +23,7 @@ from emulators.cloudstack.commands.acts import ACTS
 FAMILIES = (
     addresses,
     affinity,
+    firewalls,
     groups,
     jobs,
     keys,

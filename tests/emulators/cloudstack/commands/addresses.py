@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import NAMESPACE_URL, uuid5
 
+from emulators.cloudstack.commands import firewalls
 from emulators.cloudstack.commands.acts import SUCCESS, Params, act, deletion, filtered, mine, missing
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
@@ -63,6 +64,7 @@ def list_public_addresses(world: World, account: Account, params: Params) -> lis
 @act("disassociateIpAddress")
 def disassociate(world: World, account: Account, params: Params) -> Item:
     address = _mine(world, account, params.get("id", ""))
+    firewalls.drop(world, account, firewalls.COMING, "ipaddressid", address["id"])
     return deletion(world, account, "disassociateIpAddress", _KIND, address["id"])
 
 

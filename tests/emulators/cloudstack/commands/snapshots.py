@@ -32,7 +32,7 @@ def create_snapshot(world: World, account: Account, params: Params) -> Item:
         "snapshottype": "MANUAL",
         "intervaltype": "MANUAL",
         "state": "BackingUp",
-        "tags": tags.of_new(account, params, "Snapshot"),
+        "tags": tags.of_new(world, account, params, "Snapshot"),
     }
     for one in templates.every_template(world):
         if one["id"] == volume.get("templateid"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine
-from emulators.cloudstack.world import Account, Item, Refusal, World
+from emulators.cloudstack.contract import LONGEST
+from emulators.cloudstack.world import DOMAIN, Account, Item, Refusal, World
 
 _KINDS = {
     "uservm": "machine",
@@ -16,6 +17,7 @@ _KINDS = {
     "network": "network",
     "vpc": "vpc",
     "networkacl": "aclitem",
+    "firewallrule": "firewallrule",
     "template": "template",
     "securitygrouprule": "rule",
 }
@@ -27,15 +29,18 @@ def create_tags(world: World, account: Account, params: Params) -> Item:
     things, said = _things(world, account, params), _said(params)
     if not said or not all(said.values()):
         raise Refusal(431, "Unable to create tags: a value is empty", 4350)
+    if any(len(text) > LONGEST for pair in said.items() for text in pair):
+        raise Refusal(431, f"A tag has at most {LONGEST} characters", 4350)
     for thing in things:
         for one in thing["tags"]:
-            if one["key"] in said:
+            if one["key"].lower() in {key.lower() for key in said}:
                 kind = params["resourcetype"]
                 raise Refusal(431, f"tag {one['key']} already on {kind} with id {thing['id']}", 4350)
 
     def finish() -> Item:
         for thing in things:
-            about = {"resourceid": thing["id"], "resourcetype": params["resourcetype"], "account": account.name}
+            about = {"resourceid": thing["id"], "resourcetype": params["resourcetype"], **owner(world, account)}
+            about |= {"customer": params["customer"]} if "customer" in params else {}
             thing["tags"] += [{"key": key, "value": value, **about} for key, value in said.items()]
         return dict(SUCCESS)
 
@@ -60,13 +65,19 @@ def delete_tags(world: World, account: Account, params: Params) -> Item:
 @act("listTags")
 def list_tags(world: World, account: Account, params: Params) -> list[Item]:
     every = (tag for kind in _KINDS.values() for one in world.own(account, kind) for tag in one["tags"])
-    return filtered(every, params, "resourceid", "resourcetype", "key", "value")
+    return filtered(every, params, "resourceid", "resourcetype", "key", "value", "customer")
 
 
-def of_new(account: Account, params: Params, kind: str) -> list[Item]:
+def of_new(world: World, account: Account, params: Params, kind: str) -> list[Item]:
     """Those that something is made with."""
-    about = {"resourcetype": kind, "account": account.name}
+    about = {"resourcetype": kind, **owner(world, account)}
     return [{"key": key, "value": value, **about} for key, value in _said(params).items()]
+
+
+def owner(world: World, account: Account) -> Item:
+    """Whose a tag is said to be."""
+    project = world.project_of(account.id)
+    return {"domainid": DOMAIN, "domain": "ROOT", **(project.said if project else {"account": account.name})}
 
 
 def _things(world: World, account: Account, params: Params) -> list[Item]:

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 from uuid import uuid4
 
 from emulators.cloudstack.commands.acts import SUCCESS, Params, act, deletion, filtered, mine, offered
+from emulators.cloudstack.commands.firewalls import check_ports
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _SMALLEST = 29
@@ -97,6 +98,7 @@ def create_network(world: World, account: Account, params: Params) -> Item:
         "zonename": zone["name"],
         "networkofferingid": offering["id"],
         "networkofferingname": offering["name"],
+        "egressdefaultpolicy": offering["egressdefaultpolicy"],
         "tags": [],
     }
     if known := params.get("vpcid"):
@@ -150,6 +152,8 @@ def delete_list(world: World, account: Account, params: Params) -> Item:
     found = mine(world, account, "acllist", params["id"], f"Unable to find network ACL list {params['id']}")
     if any(one.get("aclid") == found["id"] for one in world.own(account, "network")):
         raise Refusal(536, "ACL is still associated with networks", 4375)
+    for item in _items(world, account, found["id"]):
+        del world.things["aclitem"][item["id"]]
     return deletion(world, account, "deleteNetworkACLList", "acllist", found["id"])
 
 
@@ -163,6 +167,7 @@ def create_item(world: World, account: Account, params: Params) -> Item:
     )
     if any(one["number"] == number for one in _items(world, account, held["id"])):
         raise Refusal(431, f"ACL item with number {number} already exists in ACL: {held['id']}", 4350)
+    check_ports(params)
     made = {
         "id": str(uuid4()),
         "aclid": held["id"],

@@ -1,0 +1,85 @@
+"""CloudStack's filters, made to let pass what the groups of the instances behind them say.
+
+All is worked out anew from what there is, and is left alone where it is as it shall be: who finds it otherwise, mends
+it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from isthmus.providers.cloudstack import isolated, machines, membership, rulebook, tiers
+from isthmus.providers.cloudstack.grounds import by_item, default_network, grounds
+from isthmus.providers.cloudstack.membership import Sight
+from isthmus.providers.cloudstack.rulebook import Kept
+from isthmus.providers.cloudstack.tenant import Tenant
+from isthmus.together import one_by_one, together
+
+if TYPE_CHECKING:
+    from isthmus.providers.cloudstack.cloud import CloudStack
+
+
+class Turns:
+    """One at a time for each network. Who asks while another is at it may find that a third has done it since."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._asked: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+
+    def take(self, key: str, act: Callable[[], None], *, always: bool) -> None:
+        with self._lock:
+            ticket = self._asked[key] = self._asked.get(key, 0) + 1
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if not always and self._done.get(key, 0) >= ticket:
+                return
+            with self._lock:
+                upto = self._asked[key]
+            with one_by_one():
+                act()
+            if not always:
+                self._done[key] = max(upto, self._done.get(key, 0))
+
+
+def tend(
+    cloud: CloudStack,
+    tenant: Tenant,
+    networks: Collection[str],
+    *,
+    groups: Mapping[str, Kept] | None = None,
+    routes: Mapping[str, bool] | None = None,
+) -> None:
+    """Make the filters of networks of ours, by their native ids, what they shall be.
+
+    `groups` is what groups are to be if it is not what they are, `routes` whether tiers are to have a route to the
+    internet. In zones with security groups there is nothing to do. Raises Faults.
+    """
+    if cloud.options.security_groups:
+        return
+    for network in sorted(set(networks)):
+        act = partial(_tend, cloud, tenant.once(), network, groups, routes or {})
+        cloud.filtering.take(f"{tenant.native} {network}", act, always=groups is not None or routes is not None)
+    tenant.client.again()
+
+
+def _tend(
+    cloud: CloudStack, tenant: Tenant, network: str, groups: Mapping[str, Kept] | None, routes: Mapping[str, bool]
+) -> None:
+    reads: list[Callable[[], Any]] = [
+        partial(grounds, tenant.client, cloud, tenant),
+        partial(machines.every, tenant),
+        *([] if groups is not None else [partial(rulebook.read, cloud, tenant)]),
+    ]
+    found, there, *known = together(*reads)
+    kept = groups if groups is not None else known[0]
+    sight = Sight(network, kept, membership.members(cloud, there, by_item(found)))
+    here = [one for one in found if one.network == network and one.item]
+    if network == default_network(tenant):
+        isolated.tend(tenant, sight, here)
+    elif here:
+        tiers.tend(tenant, sight, here, routes)
