@@ -69,7 +69,7 @@ def test_a_launch_is_one_deployment_for_each_instance(calls: Calls, isthmus: Ist
     assert asked["listServiceOfferings"] <= 1
     grouped = isthmus.emulated.with_groups
     assert firewall(asked) == (0 if grouped else 4)
-    assert asked.total() - firewall(asked) - 3 * 4 <= (16 if grouped else 44), asked
+    assert asked.total() - firewall(asked) - 3 * 4 <= (12 if grouped else 40), asked
 
 
 def test_a_launch_with_another_disk_makes_attaches_and_starts(calls: Calls) -> None:

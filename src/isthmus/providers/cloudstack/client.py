@@ -88,15 +88,27 @@ class Client:
     Raises nothing but Faults.
     """
 
-    def __init__(self, wire: Wire, keys: Keys, memo: Memo | None = None, more: More = NO_MORE) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        keys: Keys,
+        memo: Memo | None = None,
+        more: More = NO_MORE,
+        under: Client | None = None,
+    ) -> None:
         self._wire = wire
         self._keys = keys
         self._memo = memo
         self._more = more
+        self._under = under
 
     def once(self) -> Client:
         """The same for one request: what was read is not asked for again until something is changed."""
         return Client(self._wire, self._keys, Memo(), self._more)
+
+    def steady(self) -> Client:
+        """The same for what is read once, whatever is changed after it; what was read already is not asked for."""
+        return Client(self._wire, self._keys, Memo(), self._more, self)
 
     def again(self) -> None:
         """Forget what was read: for those who wait for something to happen."""
@@ -107,6 +119,8 @@ class Client:
         """The answer to a command that changes nothing."""
         asked = flat(params)
         ask = partial(twice, partial(self._ask, command, asked, kind, native), Silent)
+        if self._under:
+            ask = partial(self._under.read, command, kind, native, **params)
         if self._memo is None:
             return ask()
         found: Item = self._memo.get((command, *sorted(asked.items())), ask)

@@ -30,7 +30,8 @@ class Tenant:
 
     def once(self) -> Tenant:
         """The same for one request."""
-        return Tenant(self.client.once(), self.owner, self._kept, self.client.once())
+        client = self.client.once()
+        return Tenant(client, self.owner, self._kept, client.steady())
 
     def all(self, command: str, key: str, /, **params: object) -> list[Item]:
         """What of a list is the account's own; `key` is the name of its items in the answer."""
