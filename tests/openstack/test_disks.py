@@ -87,6 +87,14 @@ def test_a_volume_with_snapshots_is_in_use(ec2, volume, snapshot):
     assert "available" == volume_of(ec2, volume)["State"]
 
 
+def test_a_volume_goes_right_after_its_snapshots(ec2, volume, snapshot):
+    """Cinder takes its time for these, and would not let the volume go before."""
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    ec2.delete_volume(VolumeId=volume)
+
+    until(lambda: gone(ec2, volume), "InvalidVolume.NotFound")
+
+
 def test_what_is_another_projects_does_not_exist(their_ec2, volume, snapshot):
     with pytest.raises(their_ec2.exceptions.ClientError, match=r"InvalidVolume\.NotFound"):
         their_ec2.describe_volumes(VolumeIds=[volume])

@@ -6,6 +6,7 @@ through Nova alone: Cinder refuses it to users (CVE-2023-2088).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -50,6 +51,8 @@ _BLANK = "-blank-vol"
 """The end of Nova's names of volumes that it makes of nothing; others of its making have no name."""
 _LAUNCHING, _BETWEEN = timedelta(hours=1), timedelta(seconds=20)
 """How long a launch may take, and how long one of its volumes may be available before Nova attaches it."""
+_SNAPSHOTS_GO, _LOOK = 10.0, 0.3
+"""Seconds that a volume is not yet given up for which Cinder is just deleting the snapshots, and between two tries."""
 _PROJECT = "os-vol-tenant-attr:tenant_id"
 _ZONE = "isthmus:zone"
 """The metadata of the zone that was asked for where Cinder has none of the name."""
@@ -85,16 +88,28 @@ class OpenStackVolumes:
         return volume
 
     def delete_volume(self, native: str) -> None:
+        """One whose snapshots were deleted just now goes, too: Cinder takes a while for these."""
         item = found(partial(self._one, native))
         if item is None or _state(item) is VolumeState.DELETING:
             return
         if _state(item) is VolumeState.IN_USE:
             raise Conflict("volume", native, f"the volume {native} is attached", "in-use")
+        until, again = time.monotonic() + _SNAPSHOTS_GO, True
+        while refusal := self._refused(native):
+            held = self._client.get("block-storage", "/snapshots", volume_id=native)["snapshots"]
+            going = all(one["status"] in snapshots.GONE for one in held)
+            if not (again and going and time.monotonic() < until):
+                raise Conflict("volume", native, str(refusal), "in-use" if held else "state") from refusal
+            again = bool(held)
+            time.sleep(_LOOK)
+
+    def _refused(self, native: str) -> Invalid | None:
+        """Why Cinder does not delete a volume; None if it does."""
         try:
             self._client.delete("block-storage", f"/volumes/{native}", "volume", native)
         except Invalid as refusal:
-            held = self._client.get("block-storage", "/snapshots", volume_id=native)["snapshots"]
-            raise Conflict("volume", native, str(refusal), "in-use" if held else "state") from refusal
+            return refusal
+        return None
 
     def attach_volume(self, native: str, server: str, device: str) -> None:
         with self._cloud.turn(server):
