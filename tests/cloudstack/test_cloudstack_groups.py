@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from emulated_cloudstack import Isthmus
+from emulators.cloudstack.commands import ACTS
 from emulators.cloudstack.traffic import Packet, comes_in, goes_out, reaches
 from emulators.cloudstack.world import Refusal, World
 
@@ -298,6 +300,57 @@ def test_a_rule_whose_filters_cannot_be_closed_is_still_there(site: Site) -> Non
     [told] = site.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
     assert [80] == [one["FromPort"] for one in told["IpPermissions"]]
     site.ec2.revoke_security_group_ingress(**gone)
+    assert not site.comes_in(STRANGER, instance, WEB)
+
+
+def test_rules_and_launches_of_one_moment_come_to_what_the_rules_say_last(site: Site) -> None:
+    site.build()
+    group, later = site.group("web"), site.group("later")
+    site.allow(group, 80, "0.0.0.0/0")
+    instance = site.launch(group)
+    site.publish(instance)
+    ec2 = [site.isthmus.client() for _ in range(4)]
+    said = {"ImageId": site.image, "InstanceType": "Tiny", "MinCount": 1, "MaxCount": 1, "SubnetId": site.subnets[0]}
+    gone = {"GroupId": group, "IpPermissions": [permission(80, "0.0.0.0/0")]}
+    new = {"GroupId": later, "IpPermissions": [permission(22, f"{OFFICE}/32")]}
+
+    with ThreadPoolExecutor(4) as threads:
+        acts = [
+            threads.submit(ec2[0].run_instances, **said, SecurityGroupIds=[later]),
+            threads.submit(ec2[1].revoke_security_group_ingress, **gone),
+            threads.submit(ec2[2].authorize_security_group_ingress, **new),
+            threads.submit(ec2[3].run_instances, **said, SecurityGroupIds=[group]),
+        ]
+        for act in acts:
+            act.result()
+    site.isthmus.real.settle()
+
+    assert not site.comes_in(STRANGER, instance, WEB)
+    assert site.comes_in(OFFICE, instance, SSH)
+    assert len(site.subnets) == len(site.world.things["acllist"])
+
+
+def test_what_another_process_erases_meanwhile_is_closed_in_the_end(site: Site) -> None:
+    """Its rule goes after the filters were read, and before they are made."""
+    site.build()
+    group = site.group("web")
+    site.allow(group, 80, "0.0.0.0/0")
+    instance = site.launch(group)
+    site.publish(instance)
+    [vpc] = [one for _, one in site.world.things["vpc"].values()]
+    switch = ACTS["replacenetworkacllist"]
+
+    def erase_then_switch(*asked: Any) -> Any:
+        vpc["tags"][:] = [one for one in vpc["tags"] if "/tcp/80/" not in one["key"]]
+        return switch(*asked)
+
+    ACTS["replacenetworkacllist"] = erase_then_switch
+    try:
+        site.allow(group, 22, f"{OFFICE}/32")
+    finally:
+        ACTS["replacenetworkacllist"] = switch
+
+    assert site.comes_in(OFFICE, instance, SSH)
     assert not site.comes_in(STRANGER, instance, WEB)
 
 

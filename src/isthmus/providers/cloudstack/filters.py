@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
 
+_ROUNDS = 3
+"""How often filters are looked at, at most, until there is nothing to change."""
+
+
 class Turns:
     """One at a time for each network. Who asks while another is at it may find that a third has done it since."""
 
@@ -62,7 +66,7 @@ def tend(
     if cloud.options.security_groups:
         return
     for network in sorted(set(networks)):
-        act = partial(_tend, cloud, tenant.once(), network, groups, routes or {})
+        act = partial(_tend, cloud, tenant, network, groups, routes or {})
         cloud.filtering.take(f"{tenant.native} {network}", act, always=groups is not None or routes is not None)
     tenant.client.again()
 
@@ -70,6 +74,16 @@ def tend(
 def _tend(
     cloud: CloudStack, tenant: Tenant, network: str, groups: Mapping[str, Kept] | None, routes: Mapping[str, bool]
 ) -> None:
+    """What was changed is looked at again: another process may have changed what it was made of meanwhile."""
+    for _ in range(_ROUNDS):
+        if not _mended(cloud, tenant.once(), network, groups, routes):
+            return
+
+
+def _mended(
+    cloud: CloudStack, tenant: Tenant, network: str, groups: Mapping[str, Kept] | None, routes: Mapping[str, bool]
+) -> bool:
+    """Whether anything had to be changed."""
     reads: list[Callable[[], Any]] = [
         partial(grounds, tenant.client, cloud, tenant),
         partial(machines.every, tenant),
@@ -80,6 +94,5 @@ def _tend(
     sight = Sight(network, kept, membership.members(cloud, there, by_item(found)))
     here = [one for one in found if one.network == network and one.item]
     if network == default_network(tenant):
-        isolated.tend(tenant, sight, here)
-    elif here:
-        tiers.tend(tenant, sight, here, routes)
+        return isolated.tend(tenant, sight, here)
+    return tiers.tend(tenant, sight, here, routes)

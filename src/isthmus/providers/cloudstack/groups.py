@@ -79,6 +79,7 @@ class NetworkGroups:
                 bearer = found.bearer or self._bearer(found.network)
                 with suppress(Fault):
                     rulebook.erase(self._tenant, bearer, native, [tag["key"] for tag in tags])
+                    self._tend(found.network)
                 raise
 
     def remove_rules(self, native: str, rules: Sequence[Rule]) -> None:
@@ -94,6 +95,7 @@ class NetworkGroups:
             self._tend(found.network, {**known, native: replace(found, rules=left)})
             erased = [rulebook.rule_key(native, rule) for rule in found.rules if rule.key in going]
             rulebook.erase(self._tenant, bearer, native, erased)
+            self._tend(found.network)  # another may have looked at the rules before they were erased
 
     def _check(self, found: Kept, rules: Sequence[Rule], known: Mapping[str, Kept]) -> None:
         """Raises Invalid, NotFound, Unsupported, and Conflict for a rule that is there."""

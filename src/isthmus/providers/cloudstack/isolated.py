@@ -52,10 +52,10 @@ def filters_out(network: Item) -> bool:
     return not network.get("egressdefaultpolicy")
 
 
-def tend(tenant: Tenant, sight: Sight, networks: Sequence[Ground]) -> None:
-    """Make the rules of an account's isolated networks what they shall be."""
+def tend(tenant: Tenant, sight: Sight, networks: Sequence[Ground]) -> bool:
+    """Make the rules of an account's isolated networks what they shall be. Whether that was a change."""
     if not networks:
-        return
+        return False
     addresses, coming, going = together(
         partial(tenant.all, "listPublicIpAddresses", "publicipaddress"),
         partial(tenant.client.every, "listFirewallRules", "firewallrule"),
@@ -64,9 +64,14 @@ def tend(tenant: Tenant, sight: Sight, networks: Sequence[Ground]) -> None:
     known = {one.item["id"] for one in networks if one.item}
     own = [one for one in addresses if one.get("associatednetworkid") in known and _is_own(one)]
     natives = {one["id"] for one in own}
-    _settle(tenant, IN, [one for one in coming if one.get("ipaddressid") in natives], _apart(_coming(sight, own)))
+    came = _settle(
+        tenant, IN, [one for one in coming if one.get("ipaddressid") in natives], _apart(_coming(sight, own))
+    )
     filtered = {one.item["id"] for one in networks if one.item and filters_out(one.item)}
-    _settle(tenant, OUT, [one for one in going if one.get("networkid") in filtered], set(_going(sight, filtered)))
+    went = _settle(
+        tenant, OUT, [one for one in going if one.get("networkid") in filtered], set(_going(sight, filtered))
+    )
+    return came or went
 
 
 def _is_own(address: Item) -> bool:
@@ -119,13 +124,15 @@ IN = _Way("createFirewallRule", "deleteFirewallRule", "ipaddressid", _read_in)
 OUT = _Way("createEgressFirewallRule", "deleteEgressFirewallRule", "networkid", _read_out)
 
 
-def _settle(tenant: Tenant, way: _Way, held: Sequence[Item], wanted: set[Rule]) -> None:
+def _settle(tenant: Tenant, way: _Way, held: Sequence[Item], wanted: set[Rule]) -> bool:
     """What is not to pass is closed before anything is opened: rules of one range cannot overlap."""
     there: Mapping[Rule, str] = {way.read(one): one["id"] for one in held}
     kept = {rule: native for rule, native in there.items() if rule in wanted}
     gone = [one["id"] for one in held if one["id"] not in kept.values()]
     for_each(lambda native: tenant.client.do(way.delete, "rule", native, id=native), gone)
-    for_each(partial(_open, tenant, way), [one for one in sorted(wanted) if one not in kept])
+    new = [one for one in sorted(wanted) if one not in kept]
+    for_each(partial(_open, tenant, way), new)
+    return bool(gone or new)
 
 
 def _apart(wanted: Iterable[Rule]) -> set[Rule]:

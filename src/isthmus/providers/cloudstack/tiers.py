@@ -50,16 +50,20 @@ def is_own(acl: Item) -> bool:
     return str(acl["name"]).startswith((INSIDE, OUT))
 
 
-def tend(tenant: Tenant, sight: Sight, tiers: Sequence[Ground], routes: Mapping[str, bool]) -> None:
-    """Make the lists of a VPC's tiers what they shall be; `routes` says which are to have a route to the internet."""
+def tend(tenant: Tenant, sight: Sight, tiers: Sequence[Ground], routes: Mapping[str, bool]) -> bool:
+    """Make the lists of a VPC's tiers what they shall be; `routes` says which are to have a route to the internet.
+
+    Whether that was a change.
+    """
+    if not tiers:
+        return False
     lists, items, vpcs = together(
         partial(tenant.client.every, "listNetworkACLLists", "networkacllist"),
         partial(tenant.client.every, "listNetworkACLs", "networkacl"),
         partial(tenant.all, "listVPCs", "vpc"),
     )
     cidr = next((IPv4Network(one["cidr"]) for one in vpcs if one["id"] == sight.network), None)
-    if cidr:
-        for_each(_Tier(tenant, sight, routes, cidr, lists, items).tend, tiers)
+    return cidr is not None and any(for_each(_Tier(tenant, sight, routes, cidr, lists, items).tend, tiers))
 
 
 class _Tier(NamedTuple):
@@ -71,24 +75,25 @@ class _Tier(NamedTuple):
     lists: Sequence[Item]
     items: Sequence[Item]
 
-    def tend(self, tier: Ground) -> None:
+    def tend(self, tier: Ground) -> bool:
         now = next((one for one in self.lists if one["id"] == (tier.item or {}).get("aclid")), None)
         closed = now is None or is_closed(now)
         out = self.routes.get(tier.native, not closed)
         here = self.sight.on(tier.native)
         mine = [one for one in self.lists if is_own(one) and one.get("description") == tier.native]
         if not here and not out and closed and now not in mine:
-            return
+            return False
         rules, addresses = self.sight.rules(here), self.sight.addresses()
         wanted = _rows(openings.openings(rules, addresses, None if out else self.cidr))
         kind = OUT if out else INSIDE
         if now and now in mine and now["name"].startswith(kind) and self._held(now) == wanted:
-            return
+            return False
         made = self._list(f"{kind}.{secrets.token_hex(8)}", tier.native, wanted)
         self._do("replaceNetworkACLList", tier.native, networkid=tier.native, aclid=made)
         for one in mine:
             with suppress(Fault):  # one that stays is of no tier, and goes with the next change
                 self._do("deleteNetworkACLList", tier.native, id=one["id"])
+        return True
 
     def _held(self, acl: Item) -> list[Row]:
         held = [one for one in self.items if one.get("aclid") == acl["id"]]
