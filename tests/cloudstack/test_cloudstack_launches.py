@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -134,6 +135,25 @@ def test_a_launch_that_broke_off_goes_on_when_it_is_asked_for_again(
         [link] = volumes[disk.ref].attachments
         assert (disk.device, AttachmentState.ATTACHED) == (link.device, link.state)
         assert (found.native, disk.delete_with_server) == (link.server, link.delete_with_server)
+
+
+def test_a_launch_that_is_asked_for_again_in_a_bad_moment_keeps_its_server(
+    stack: Emulated, session: Any, larger: ServerSpec
+) -> None:
+    made = session.compute.create_server(larger)
+    further = session.volumes.create_volume(VolumeSpec(ref(), 1, "zone-1"))
+    stack.settle()
+    session.volumes.attach_volume(further.native, made.native, "/dev/sdx")
+    stack.settle()
+    stack.emulator.world.wrong_next("listTags", Refusal(503, "busy", 4285))
+
+    with suppress(Unavailable):  # zones with security groups have no filters that are looked at
+        session.compute.create_server(larger)
+    stack.settle()
+
+    [found] = session.compute.list_servers()
+    assert (made.native, ServerState.RUNNING) == (found.native, found.state)
+    assert further.native in {one.native for one in session.volumes.list_volumes()}
 
 
 def test_a_volume_that_was_not_answered_is_found_and_not_made_again(stack: Emulated, session: Any) -> None:

@@ -61,10 +61,11 @@ class CloudStackCompute:
                 if one["state"] not in machines.GONE and one["name"] == spec.ref:
                     launches.resume(self._cloud, self._tenant, spec, one)
                     native = one["id"]
+                    self._tend(one)
                     break
             else:
                 native = launches.launch(self._cloud, self._tenant, spec)
-            self._admit(native)
+                self._admit(native)
         for made in self.list_servers([native]):
             return made
         raise NotFound("server", native)
