@@ -13,6 +13,8 @@ from emulators.cloudstack.commands import ACTS
 from emulators.cloudstack.traffic import Packet, comes_in, goes_out, reaches
 from emulators.cloudstack.world import Refusal, World
 
+from isthmus.providers.cloudstack import rulebook
+
 OFFICE, STRANGER = "198.51.100.7", "192.0.2.9"
 SSH, WEB, DNS = Packet(port=22), Packet(port=80), Packet("udp", 53)
 
@@ -386,3 +388,10 @@ def test_a_range_beside_that_of_all_takes_nothing_away(either: Site) -> None:
     either.ec2.revoke_security_group_egress(GroupId=group, IpPermissions=[ALL_OUT])
     assert not either.goes_out(instance, WEB)
     assert either.goes_out(instance, WEB, OFFICE)
+
+
+def test_a_tag_that_is_no_rule_is_not_taken_for_one() -> None:
+    for whom in ("10.0.0.0/8", "2001:DB8::/32", "@0123"):
+        assert rulebook._rule(f"ingress/tcp/1/2/{whom}", "=")
+    for said in ("ingress/tcp/1/2/10.0.0.0/99", "ingress/tcp/1/2/somewhere", "across/tcp/1/2/10.0.0.0/8", "ingress"):
+        assert rulebook._rule(said, "=") is None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Invalid
@@ -152,6 +153,8 @@ def _rule(said: str, value: str) -> Rule | None:
         direction, protocol, low, high, whom = said.split("/", 4)
         peer = whom.removeprefix(_PEER) if whom.startswith(_PEER) else ""
         cidr = "" if peer else whom
+        if cidr:
+            ip_network(cidr)
         return Rule(Direction(direction), protocol, int(low), int(high), cidr, peer, value.removeprefix(_FILLED))
     except ValueError:
         return None

@@ -1,42 +1,11 @@
 """What the emulator does for each command, a file for each family. Texts of refusals are those of recorded answers."""
 
-from emulators.cloudstack.commands import (
-    addresses,
-    affinity,
-    firewalls,
-    groups,
-    jobs,
-    keys,
-    machine_changes,
-    machines,
-    projects,
-    snapshots,
-    tags,
-    templates,
-    users,
-    volumes,
-    vpcs,
-    zones,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
 from emulators.cloudstack.commands.acts import ACTS
 
-FAMILIES = (
-    addresses,
-    affinity,
-    firewalls,
-    groups,
-    jobs,
-    keys,
-    machine_changes,
-    machines,
-    projects,
-    snapshots,
-    tags,
-    templates,
-    users,
-    volumes,
-    vpcs,
-    zones,
-)
+for family in iter_modules(__path__):
+    import_module(f"{__name__}.{family.name}")
 
-__all__ = ["ACTS", "FAMILIES"]
+__all__ = ["ACTS"]
