@@ -72,6 +72,7 @@ def ports() -> set[str]:
     [
         ("compute", "instances", "InstanceLimitExceeded"),
         ("compute", "cores", "VcpuLimitExceeded"),
+        ("compute", "ram", "InstanceLimitExceeded"),
         ("network", "port", "NetworkInterfaceLimitExceeded"),
     ],
 )
@@ -129,3 +130,44 @@ def test_a_volume_beyond_a_quota_is_refused_and_leaves_nothing(ec2, full, name):
         assert "VolumeLimitExceeded" == refused(ec2.create_volume, AvailabilityZone=ZONE, Size=1)
 
     assert [] == ec2.describe_volumes()["Volumes"]
+
+
+@pytest.fixture
+def volume(ec2: Any) -> Iterator[str]:
+    made = ec2.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"]
+    ec2.get_waiter("volume_available").wait(VolumeIds=[made], WaiterConfig={"Delay": 1})
+    yield made
+    ec2.delete_volume(VolumeId=made)
+    real_openstack.until(lambda: ec2.describe_volumes()["Volumes"], [])
+
+
+@pytest.mark.parametrize("name", ["snapshots", "gigabytes"])
+def test_a_snapshot_beyond_a_quota_is_refused_and_leaves_nothing(ec2, full, volume, name):
+    with full("volume", name):
+        assert "SnapshotLimitExceeded" == refused(ec2.create_snapshot, VolumeId=volume)
+
+    assert [] == ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+
+
+def test_a_launch_with_a_key_pair_beyond_the_quota_is_refused_and_leaves_nothing(ec2, full, asked):
+    """Nova is given a key pair with its first launch, and says of none that they are used: the quota is none at all."""
+    before = ports()
+    ec2.create_key_pair(KeyName="one more")
+    try:
+        with full("compute", "key_pairs"):
+            assert "KeyPairLimitExceeded" == refused(ec2.run_instances, **asked, KeyName="one more")
+    finally:
+        ec2.delete_key_pair(KeyName="one more")
+
+    assert before == ports()
+    assert not list(real_openstack.connection("demo").compute.servers())
+
+
+def test_a_subnet_beyond_a_quota_is_refused_and_leaves_its_vpc_empty(ec2, full):
+    vpc = ec2.create_vpc(CidrBlock="10.78.0.0/16")["Vpc"]["VpcId"]
+    try:
+        with full("network", "subnet"):
+            assert "SubnetLimitExceeded" == refused(ec2.create_subnet, VpcId=vpc, CidrBlock="10.78.1.0/24")
+        assert [] == ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+    finally:
+        ec2.delete_vpc(VpcId=vpc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import partial
 
-from isthmus.errors import Conflict, Invalid, NotFound
+from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Snapshot, SnapshotState
 from isthmus.providers.openstack import blocks, notes
 from isthmus.providers.openstack.client import Client, Item, chosen, found, known
@@ -63,6 +63,8 @@ def take(client: Client, ref: str, volume: str, description: str) -> Snapshot:
         made = client.post("block-storage", "/snapshots", {"snapshot": body}, "volume", volume)["snapshot"]
     except Invalid as refusal:
         raise Conflict("volume", volume, str(refusal)) from refusal
+    except QuotaExceeded as refusal:  # of snapshots, or of the GiB that they share with volumes
+        raise QuotaExceeded("snapshot", reason=str(refusal)) from refusal
     return _snapshot(client, made)
 
 
