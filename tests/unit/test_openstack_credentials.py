@@ -18,6 +18,7 @@ from isthmus.aws.auth import claim
 from isthmus.aws.request import Request
 from isthmus.errors import Unavailable
 from isthmus.model import SignedRequest
+from isthmus.providers.openstack import judged
 from isthmus.providers.openstack.credentials import Credentials, told_of
 from isthmus.providers.openstack.logins import Granted, Signed, Signings
 
@@ -148,12 +149,72 @@ def test_what_keystone_takes_for_another_signature_is_not_told():
     assert told_of(replace(strange, headers={**strange.headers, "authorization": odd})) is None
 
 
-def test_keystone_is_asked_each_time_and_the_first_token_is_used(keystone, validating):
+@pytest.fixture
+def each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keystone is asked anew of each request."""
+    monkeypatch.setattr(judged, "JUDGED_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("each_time")
+def test_the_first_token_is_used(keystone, validating):
     first, second = (validating.admit(signed(v4())) for _ in range(2))
 
     assert ["ec2tokens", "ec2tokens"] == keystone.asked
     assert first == second
     assert ("p", "blue", "u") == (first[1].project, first[1].name, first[1].user)
+
+
+@pytest.mark.parametrize("request_of", [v4, lambda: v4("GET"), lambda: presigned("GET"), v2])
+def test_keystone_is_asked_once_of_a_request_that_is_sent_again(keystone, validating, request_of):
+    request = signed(request_of())
+
+    first, second = (validating.admit(request) for _ in range(2))
+
+    assert ["ec2tokens"] == keystone.asked
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"signature": "0" * 64}, {"method": "PUT"}, {"host": "other"}, {"path": "/x"}, {"body_hash": "0" * 64}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_keystone_is_asked_of_a_request_that_differs_from_what_it_took(keystone, validating, changes):
+    validating.admit(signed(v4()))
+
+    validating.admit(replace(signed(v4()), **changes))
+
+    assert ["ec2tokens", "ec2tokens"] == keystone.asked
+
+
+def test_a_key_that_was_revoked_is_refused_once_the_seconds_are_over(keystone, validating, monkeypatch):
+    validating.admit(signed(v4()))
+    del keystone.secrets[KEY]
+    assert validating.admit(signed(v4()))
+
+    assert validating.admit(signed(v4("GET"))) is None
+    monkeypatch.setattr(judged, "JUDGED_SECONDS", 0)
+    assert validating.admit(signed(v4())) is None
+
+
+def test_what_keystone_refused_is_asked_again(keystone, validating):
+    secret = keystone.secrets.pop(KEY)
+    assert validating.admit(signed(v4())) is None
+
+    keystone.secrets[KEY] = secret
+    assert validating.admit(signed(v4()))
+
+
+def test_so_many_signatures_are_remembered(keystone, validating, monkeypatch):
+    monkeypatch.setattr(judged, "_MOST", 2)
+    requests = [replace(signed(v4()), host=f"host-{number}") for number in range(3)]
+    for request in requests:
+        validating.admit(request)
+
+    assert 2 == len(validating._judged._known)
+    for request in (requests[2], requests[1], requests[0]):
+        validating.admit(request)
+    assert 4 == len(keystone.asked)
 
 
 def test_a_token_that_a_service_refused_is_replaced(validating):
@@ -164,6 +225,7 @@ def test_a_token_that_a_service_refused_is_replaced(validating):
     assert validating.admit(signed(v4()))[1].auth_ref.auth_token == "t2"
 
 
+@pytest.mark.usefixtures("each_time")
 def test_other_roles_are_another_login(keystone, validating):
     validating.admit(signed(v4()))
     keystone.roles = ["reader"]

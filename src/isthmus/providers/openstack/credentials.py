@@ -24,6 +24,7 @@ from keystoneauth1.session import Session
 
 from isthmus.errors import Unavailable
 from isthmus.model import SignedRequest
+from isthmus.providers.openstack.judged import Judged
 from isthmus.providers.openstack.logins import Granted, Signed, Signings
 from isthmus.told import Secrets, Told
 
@@ -55,6 +56,7 @@ class Credentials:
         self._sign_in = sign_in
         self._signings = signings
         self._secrets = Secrets(self._told) if fetch else None
+        self._judged: Judged[tuple[Signed, Granted]] = Judged()
 
     def admit(self, request: SignedRequest) -> tuple[Signed, Granted] | None:
         """The connections and the login of who signed. Raises Unavailable if Keystone is away."""
@@ -63,7 +65,7 @@ class Credentials:
         if self._secrets:
             return self._by_secret(self._secrets, request)
         told = told_of(request)
-        return self._granted(request.access_key, told) if told else None
+        return self._judge(request.access_key, told) if told else None
 
     def missing(self) -> str:
         """Why the service's own user cannot find out who signs, or empty. Raises Unavailable."""
@@ -76,6 +78,17 @@ class Credentials:
         if self._secrets and self._keystone.get(f"/credentials/{_id(_NOBODY)}").status_code == 403:
             return "Keystone does not tell the service's user any secrets: give it the role admin, or choose validate"
         return ""
+
+    def _judge(self, access_key: str, told: Mapping[str, Any]) -> tuple[Signed, Granted] | None:
+        """The login for what Keystone judges to be rightly signed, or did a moment ago."""
+        known = self._judged.get(told)
+        if known and known[0].good:
+            return known
+        since = time.monotonic()
+        found = self._granted(access_key, told)
+        if found:
+            self._judged.keep(told, found, since)
+        return found
 
     def _granted(self, access_key: str, told: Mapping[str, Any]) -> tuple[Signed, Granted] | None:
         """The login for what Keystone judges to be rightly signed."""
