@@ -12,7 +12,8 @@ import pytest
 import isthmus
 
 SOURCE = Path(isthmus.__file__).parent
-BASE = frozenset(f"isthmus.{name}" for name in ("model", "errors", "memo", "quotas", "retry", "together", "told"))
+_BASE = ("model", "errors", "memo", "networking", "quotas", "retry", "together", "told")
+BASE = frozenset(f"isthmus.{name}" for name in _BASE)
 CONTRACT = "isthmus.providers"
 CONCRETE = tuple(sorted(f"{CONTRACT}.{path.parent.name}" for path in (SOURCE / "providers").glob("*/__init__.py")))
 
@@ -34,6 +35,7 @@ LAYERS = (
     Layer("isthmus.model"),
     Layer("isthmus.errors"),
     Layer("isthmus.memo"),
+    Layer("isthmus.networking"),
     Layer("isthmus.quotas"),
     Layer("isthmus.retry"),
     Layer("isthmus.told"),

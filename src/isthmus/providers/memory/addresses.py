@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isthmus import networking
 from isthmus.errors import Conflict, Invalid
 from isthmus.model import Address
 from isthmus.providers import AddressSpec
-from isthmus.providers.memory.ports import THERE
 from isthmus.providers.memory.world import Tenant, World
 
 
@@ -24,8 +24,7 @@ class MemoryAddresses:
         with self._world:
             if found := self._tenant.addresses.by_ref(spec.ref):
                 return found
-            if not spec.ref:
-                raise Invalid("an address needs a ref", "ref")
+            networking.need_ref(spec.ref, "address")
             self._world.room("address", len(self._tenant.addresses))
             address = self._world.public.take(spec.address)
             return self._tenant.addresses.put(Address(self._world.native("address"), spec.ref, address))
@@ -51,9 +50,8 @@ class MemoryAddresses:
                 return
             if address.port:
                 raise Conflict("address", native, f"another port has {address.address}", code="in-use")
-            server = tenant.servers.find(found.server)
-            if server and server.state not in THERE:
-                raise Conflict("server", server.native, f"the server {server.native} is {server.state}")
+            if server := tenant.servers.find(found.server):
+                networking.demand_there(server)
             tenant.answer(native, found, private)
 
     def disassociate_address(self, native: str) -> None:

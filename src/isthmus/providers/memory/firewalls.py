@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from isthmus.errors import Conflict, Denied, Invalid, NotFound
-from isthmus.model import Firewall, Rule, demand_rule
+from isthmus import networking
+from isthmus.errors import Denied
+from isthmus.model import Firewall, Rule
 from isthmus.providers import FirewallSpec
 from isthmus.providers.memory.world import EVERYTHING_OUT, Tenant, World
-
-# protocol -> the largest value of `low` and `high`
 
 
 class MemoryFirewalls:
@@ -27,11 +25,9 @@ class MemoryFirewalls:
             tenant = self._tenant
             if found := tenant.firewalls.by_ref(spec.ref):
                 return found
-            if not spec.ref or not spec.name:
-                raise Invalid("a firewall needs a ref and a name", "name" if spec.ref else "ref")
+            networking.need_ref(spec.ref, "firewall")
             network = tenant.networks.get(spec.network or tenant.default_network()).native
-            if any(other.name == spec.name and other.network == network for other in tenant.firewalls):
-                raise Conflict("firewall", spec.name, f"there is a firewall {spec.name!r}", code="duplicate")
+            networking.demand_name(spec.name, network, tenant.firewalls)
             self._world.room("firewall", len(tenant.firewalls))
             native = self._world.native("firewall")
             return tenant.firewalls.put(
@@ -45,33 +41,21 @@ class MemoryFirewalls:
                 return
             if native in tenant.default_firewalls.values():
                 raise Denied("the default firewall cannot be deleted")
-            others = (other for other in tenant.firewalls if other.native != native)
-            if tenant.guarded[native] or any(rule.peer == native for other in others for rule in other.rules):
-                raise Conflict("firewall", native, f"the firewall {native} is in use", code="in-use")
+            using = (tenant.ports.get(one) for one in tenant.guarded[native])
+            networking.demand_unused(native, using, tenant.firewalls)
             tenant.firewalls.drop(native)
             del tenant.guarded[native]
 
     def add_rules(self, native: str, rules: Sequence[Rule]) -> None:
         with self._world:
-            firewall = self._tenant.firewalls.get(native)
-            known = {rule.key for rule in firewall.rules}
-            for rule in rules:
-                self._check(rule)
-                if rule.key in known:
-                    raise Conflict("rule", native, f"the firewall {native} has this rule", code="duplicate")
-                known.add(rule.key)
-            self._tenant.firewalls.put(replace(firewall, rules=(*firewall.rules, *rules)))
+            firewalls = self._tenant.firewalls
+            firewalls.put(networking.with_rules(firewalls.get(native), rules, self._check))
 
     def remove_rules(self, native: str, rules: Sequence[Rule]) -> None:
         with self._world:
-            firewall = self._tenant.firewalls.get(native)
-            going = {rule.key for rule in rules}
-            if going - {rule.key for rule in firewall.rules}:
-                raise NotFound("rule", native, f"the firewall {native} has no such rule")
-            left = tuple(rule for rule in firewall.rules if rule.key not in going)
-            self._tenant.firewalls.put(replace(firewall, rules=left))
+            firewalls = self._tenant.firewalls
+            firewalls.put(networking.without_rules(firewalls.get(native), rules))
 
     def _check(self, rule: Rule) -> None:
-        demand_rule(rule)
         if rule.peer:
             self._tenant.firewalls.get(rule.peer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from isthmus import networking
 from isthmus.errors import Conflict, Invalid
 from isthmus.model import (
     Attachment,
@@ -122,21 +123,15 @@ def _ports(tenant: Tenant, spec: ServerSpec) -> tuple[Port, ...]:
     if len(set(spec.ports)) < len(named):
         raise Invalid("a server has each port once", "ports")
     for port in named:
-        if port.server:
-            raise Conflict("port", port.native, f"the port {port.native} is on a server", code="in-use")
-        _demand_zone(tenant, port.subnet, spec.zone)
+        networking.demand_free(port)
+        networking.demand_zone(tenant.subnets.get(port.subnet), spec.zone)
     return named
 
 
 def _subnet(tenant: Tenant, spec: ServerSpec) -> str:
     native = spec.subnet or tenant.default_subnet(spec.zone)
-    _demand_zone(tenant, native, spec.zone)
+    networking.demand_zone(tenant.subnets.get(native), spec.zone)
     return native
-
-
-def _demand_zone(tenant: Tenant, subnet: str, zone: str) -> None:
-    if tenant.subnets.get(subnet).zone != zone:
-        raise Invalid(f"the subnet {subnet} is not in the zone {zone}", "subnet")
 
 
 def _volumes(world: World, tenant: Tenant, spec: ServerSpec, image: Image) -> tuple[tuple[DiskSpec, int, str], ...]:

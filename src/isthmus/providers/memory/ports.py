@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from isthmus.errors import Conflict, Fault, Invalid, NoCapacity
-from isthmus.model import Port, ServerState
+from isthmus import networking
+from isthmus.errors import Conflict, Fault, NoCapacity
+from isthmus.model import Port
 from isthmus.providers import PortSpec
 from isthmus.providers.memory.world import Tenant, World
-
-THERE = (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.STOPPED)
 
 
 class MemoryPorts:
@@ -27,8 +26,7 @@ class MemoryPorts:
         with self._world:
             if found := self._tenant.ports.by_ref(spec.ref):
                 return found
-            if not spec.ref:
-                raise Invalid("a port needs a ref", "ref")
+            networking.need_ref(spec.ref, "port")
             self._world.room("port", len(self._tenant.ports))
             return make(self._world, self._tenant, spec)
 
@@ -37,31 +35,20 @@ class MemoryPorts:
             port = self._tenant.ports.find(native)
             if port is None:
                 return
-            if port.server:
-                raise Conflict("port", native, f"the port {native} is on a server", code="in-use")
+            networking.demand_free(port)
             drop(self._tenant, port)
 
     def attach_port(self, native: str, server: str, index: int) -> None:
         with self._world as now:
             tenant = self._tenant
             port, found = tenant.ports.get(native), tenant.servers.get(server)
-            if port.server:
-                raise Conflict("port", native, f"the port {native} is on a server", code="in-use")
-            if found.state not in THERE:
-                raise Conflict("server", server, f"the server {server} is {found.state}")
-            if tenant.subnets.get(port.subnet).zone != found.zone:
-                raise Invalid(f"the port {native} is not in the zone {found.zone}", "zone")
-            if index < 0:
-                raise Invalid(f"{index} is no index of a port", "index")
-            if any(other.index == index for other in found.ports):
-                raise Conflict("index", str(index), f"the server {server} has a port at {index}", code="in-use")
+            networking.demand_attachable(port, tenant.subnets.get(port.subnet), found, index)
             tenant.put_port(replace(port, server=server, index=index, since=now))
 
     def detach_port(self, native: str) -> None:
         with self._world:
             port = self._tenant.ports.get(native)
-            if port.server and port.index == 0:
-                raise Conflict("port", native, "a server keeps its first port")
+            networking.demand_detachable(port)
             if port.server:
                 release(self._tenant, port)
 
@@ -77,21 +64,17 @@ class MemoryPorts:
         with self._world:
             tenant = self._tenant
             port = tenant.ports.get(native)
-            for one in addresses:
-                if one not in port.secondary:
-                    raise Invalid(f"{one} is not a further address of the port {native}", "addresses")
+            left = networking.without_addresses(port, addresses)
             for one in addresses:
                 tenant.unanswer(native, one)
                 tenant.give_back(port.subnet, one)
-            left = tuple(one for one in port.secondary if one not in addresses)
-            tenant.put_port(replace(port, secondary=left))
+            tenant.put_port(left)
 
     def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
         with self._world:
             tenant = self._tenant
             port = tenant.ports.get(native)
-            if not firewalls:
-                raise Invalid("a port has at least one firewall", "firewalls")
+            networking.demand_some(firewalls)
             tenant.put_port(replace(port, firewalls=guards(tenant, port.network, firewalls)))
 
     def set_source_check(self, native: str, value: bool) -> None:
@@ -132,11 +115,7 @@ def make(
 
 def guards(tenant: Tenant, network: str, wanted: Iterable[str]) -> tuple[str, ...]:
     """The firewalls of a port; the network's default one if none is named."""
-    chosen = [tenant.firewalls.get(one) for one in dict.fromkeys(wanted)]
-    for one in chosen:
-        if one.network != network:
-            raise Invalid(f"the firewall {one.native} is of another network", "firewalls")
-    return tuple(one.native for one in chosen) or (tenant.default_firewalls[network],)
+    return networking.chosen_firewalls(wanted, network, tenant.default_firewalls[network], tenant.firewalls.get)
 
 
 def take(tenant: Tenant, subnet: str, wanted: Sequence[str], count: int) -> list[str]:
@@ -157,7 +136,7 @@ def take(tenant: Tenant, subnet: str, wanted: Sequence[str], count: int) -> list
 
 def release(tenant: Tenant, port: Port) -> None:
     """Take a port off its server."""
-    tenant.put_port(replace(port, server="", index=0, since=None, delete_with_server=False))
+    tenant.put_port(networking.released(port))
 
 
 def drop(tenant: Tenant, port: Port) -> None:
