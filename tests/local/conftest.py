@@ -26,6 +26,7 @@ FLAVORS = (Flavor("nano", "t2.nano", cpus=1, memory=128), Flavor("micro", "t2.mi
 SSH_PORT = 22 if forwards.first_free_port() <= 22 else 22 + forwards.LIFT
 """Where the guest's port 22 is offered to this user."""
 SSH = Rule(Direction.INGRESS, "tcp", 22, 22, cidr="127.0.0.0/8")
+GREETING = b"booted from my own disk\r\nlogin: "
 NEEDED = ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen")
 
 
@@ -36,6 +37,15 @@ def until(look: Callable[[], T], seconds: float = 60) -> T:
         assert time.monotonic() < deadline, "it did not come to pass in time"
         time.sleep(0.05)
     return answer
+
+
+def boot_sector() -> bytes:
+    """A master boot record that writes GREETING to the first serial port, byte by byte, and halts."""
+    # xor ax,ax; mov ds,ax; mov si,0x7c00+len; next: lodsb; test al,al; jz halt
+    # mov ah,al; wait: mov dx,0x3fd; in al,dx; test al,0x20; jz wait; mov dx,0x3f8; mov al,ah; out dx,al; jmp next; halt
+    code = bytes.fromhex("31c08ed8be1f7cac84c0741188c4bafd03eca82074f8baf80388e0eeebe9f4ebfd")
+    code = code[:5] + (0x7C00 + len(code)).to_bytes(2, "little") + code[7:]
+    return (code + GREETING + b"\0").ljust(510, b"\0") + b"\x55\xaa"
 
 
 class _Handler(socketserver.StreamRequestHandler):

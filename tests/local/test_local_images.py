@@ -15,20 +15,10 @@ from isthmus.providers.local import Local
 from isthmus.providers.local.cloud import LocalSession
 from isthmus.providers.local.firewalls import default_of
 
-from .conftest import ZONE, World, until
+from .conftest import ZONE, World, boot_sector, until
 
 qemu = pytest.mark.qemu
 SSH = Rule(Direction.INGRESS, "tcp", 22, 22, cidr="0.0.0.0/0")
-GREETING = b"booted from my own disk\r\nlogin: "
-
-
-def boot_sector() -> bytes:
-    """A master boot record that writes GREETING to the first serial port, byte by byte, and halts."""
-    # xor ax,ax; mov ds,ax; mov si,0x7c00+len; next: lodsb; test al,al; jz halt
-    # mov ah,al; wait: mov dx,0x3fd; in al,dx; test al,0x20; jz wait; mov dx,0x3f8; mov al,ah; out dx,al; jmp next; halt
-    code = bytes.fromhex("31c08ed8be1f7cac84c0741188c4bafd03eca82074f8baf80388e0eeebe9f4ebfd")
-    code = code[:5] + (0x7C00 + len(code)).to_bytes(2, "little") + code[7:]
-    return (code + GREETING + b"\0").ljust(510, b"\0") + b"\x55\xaa"
 
 
 def imported(session: LocalSession, spec: ImportSpec) -> Image:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from isthmus.model import VolumeState
+from isthmus.model import ImageState, SnapshotState, VolumeState
 from isthmus.providers import Finding
 from isthmus.providers.local import disks, process
 from isthmus.providers.local.base import Base
@@ -19,14 +21,23 @@ def check(base: Base, *, repair: bool) -> Iterator[Finding]:
     """What is wrong with the disks of volumes, and with what snapshots and images are made of."""
     for record in base.volumes.everything():
         yield from _volume(base, record, repair)
+    unfinished = _unfinished(base)
     for name in sorted(base.needed_blobs() - {""}):
         blob = base.blob(name)
+        if not blob.exists() and name in unfinished:
+            continue
         if not blob.exists():
             yield Finding(f"{name}, which snapshots, images or volumes are made of, has no file", mended=False)
         elif blob.suffix == ".qcow2":
             yield from _file(blob, name, repair)
         else:
             yield from _mode(blob, name, repair)
+
+
+def _unfinished(base: Base) -> set[str]:
+    """The files of snapshots and images that are not complete, or never will be."""
+    snapshots = {one.blob for one in base.snapshots.everything() if one.noun.state is not SnapshotState.COMPLETED}
+    return snapshots | {one.blob for one in base.images.everything() if one.noun.state is not ImageState.AVAILABLE}
 
 
 def _volume(base: Base, record: VolumeRecord, repair: bool) -> Iterator[Finding]:
@@ -39,12 +50,28 @@ def _volume(base: Base, record: VolumeRecord, repair: bool) -> Iterator[Finding]
         if current is None or current.noun.state is VolumeState.CREATING:
             return
         path, name = base.disk(native), f"the volume {current.noun.ref or native}"
-        if path.exists():
-            yield from _mode(path, name, repair) if _used(base, current) else _file(path, name, repair)
+        if path.exists() and _used(base, current):
+            yield from _mode(path, name, repair)
+        elif path.exists():
+            yield from _file(path, name, repair)
+            yield from _size(base, current, path, name, repair)
         elif not current.blank and not _new(base, current):
             yield Finding(f"{name} has no file: its contents are lost", mended=False)
     finally:
         lock.release()
+
+
+def _size(base: Base, record: VolumeRecord, path: Path, name: str, repair: bool) -> Iterator[Finding]:
+    """A process that died between growing a file and saying so leaves a volume that seems smaller than it is."""
+    with contextlib.suppress(disks.DiskError):
+        held = disks.size(path)
+        if held <= record.noun.size:
+            return
+        if repair:
+            with base.lock:
+                current = base.volumes.raw(record.noun.native) or record
+                base.volumes.put(replace(current, noun=replace(current.noun, size=held)))
+        yield Finding(f"{name} is said to have {record.noun.size} GiB, and has {held}", mended=repair)
 
 
 def _used(base: Base, record: VolumeRecord) -> bool:
