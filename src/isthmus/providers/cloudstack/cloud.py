@@ -13,6 +13,7 @@ from isthmus.providers import NO_SECRETS, Admission, Capability, Finding, Health
 from isthmus.providers.cloudstack import projects
 from isthmus.providers.cloudstack.addresses import CloudStackAddresses
 from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Nowhere, Wire
+from isthmus.providers.cloudstack.copies import Copies
 from isthmus.providers.cloudstack.credentials import Credentials, Owner, Signer
 from isthmus.providers.cloudstack.filters import Turns
 from isthmus.providers.cloudstack.firewalls import CloudStackFirewalls
@@ -85,6 +86,7 @@ class CloudStack:
         self._credentials = Credentials(self._wire, options.admin)
         self.going = Going()
         self.placed = Placed()
+        self.copies = Copies()
         self.filtering = Turns()
         self.making = threading.Lock()
         """For one at a time who makes an account's default network."""
@@ -172,6 +174,7 @@ class CloudStack:
         return ()
 
     def close(self) -> None:
+        self.copies.close()
         self._wire.close()
 
 

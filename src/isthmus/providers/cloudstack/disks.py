@@ -6,19 +6,44 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Invalid, Unsupported
+from isthmus.model import VolumeState
 from isthmus.providers import Capability, VolumeSpec
 from isthmus.providers.cloudstack import notes, offerings, snapshots
 from isthmus.providers.cloudstack.client import Item
-from isthmus.providers.cloudstack.tenant import Tenant
+from isthmus.providers.cloudstack.tenant import Tenant, busy
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
+STATES = {
+    "Creating": VolumeState.CREATING,
+    "UploadOp": VolumeState.CREATING,
+    "UploadInProgress": VolumeState.CREATING,
+    "NotUploaded": VolumeState.CREATING,
+    "Copying": VolumeState.CREATING,
+    "Allocated": VolumeState.AVAILABLE,
+    "Ready": VolumeState.AVAILABLE,
+    "Uploaded": VolumeState.AVAILABLE,
+    "Snapshotting": VolumeState.AVAILABLE,
+    "RevertSnapshotting": VolumeState.AVAILABLE,
+    "Resizing": VolumeState.AVAILABLE,
+    "Migrating": VolumeState.AVAILABLE,
+    "Attaching": VolumeState.IN_USE,
+    "Destroying": VolumeState.DELETING,
+}
+"""CloudStack's states of a volume that is on no server; what is not known here are errors."""
 GONE = frozenset({"Destroy", "Expunging", "Expunged"})
+COPIED = "~"
+"""Before the type that a volume's name notes: it was made of another, by a snapshot that nobody has seen."""
 
 
 def every(tenant: Tenant, natives: Collection[str] | None = None) -> list[Item]:
     """The tenant's volumes in the order of their creation."""
+    return [one for one in with_between(tenant, natives) if not notes.is_between(one)]
+
+
+def with_between(tenant: Tenant, natives: Collection[str] | None = None) -> list[Item]:
+    """The same, with those that are on the way to a copy."""
     listed = tenant.some("listVolumes", "volume", natives)
     there = [one for one in listed if one["state"] not in GONE]
     return sorted(there, key=lambda one: (one["created"], one["id"]))
@@ -32,8 +57,18 @@ def by_ref(tenant: Tenant, ref: str) -> str:
     return ""
 
 
-def begin(cloud: CloudStack, tenant: Tenant, spec: VolumeSpec) -> Item:
-    """The job that makes a volume, and its `id`. Raises Invalid, NotFound, Unsupported."""
+def state(item: Item) -> VolumeState:
+    """Of a volume on no server: one of a snapshot is allocated first, and creating once its job has begun."""
+    if item["state"] == "Allocated" and item.get("snapshotid") and busy(item):
+        return VolumeState.CREATING
+    return STATES.get(item["state"], VolumeState.ERROR)
+
+
+def begin(cloud: CloudStack, tenant: Tenant, spec: VolumeSpec, *, name: str = "") -> Item:
+    """The job that makes a volume, and its `id`; a `name` of its own says nothing else of it.
+
+    Raises Invalid, NotFound, Unsupported.
+    """
     zone = offerings.zone(tenant, cloud, spec.zone)
     size = _size(tenant, spec, zone)
     offering = offerings.disk(tenant, cloud.options.volume_types, spec.type)
@@ -41,7 +76,7 @@ def begin(cloud: CloudStack, tenant: Tenant, spec: VolumeSpec) -> Item:
         "createVolume",
         "volume",
         spec.ref,
-        name=notes.dump(spec.name, spec.ref, spec.type, field="name"),
+        name=name or notes.dump(spec.name, spec.ref, f"{COPIED if spec.source else ''}{spec.type}", field="name"),
         zoneid=zone["id"],
         diskofferingid=offering["id"],
         snapshotid=spec.snapshot or None,

@@ -6,13 +6,16 @@ snapshots in tags.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from isthmus.errors import Invalid
 
 GIB = 1024**3
 MARK = "isthmus:"
+COPY = "isthmus-copy:"
+"""How the names of things begin that are on the way to a copy, with its ref behind."""
 LONGEST = 255
 """Characters of a text: CloudStack's own bound."""
 
@@ -41,6 +44,11 @@ def load(said: str | None) -> Noted:
         return Noted(said or "")
     ref, _, more = last.removeprefix(MARK).partition("/")
     return Noted(text, ref, more)
+
+
+def is_between(item: Mapping[str, Any]) -> bool:
+    """Whether a volume or a snapshot is on the way to a copy: nobody is shown it."""
+    return str(item.get("name", "")).startswith(COPY)
 
 
 def gibibytes(size: int | None) -> int:

@@ -9,7 +9,7 @@ from isthmus.model import Snapshot, SnapshotState
 from isthmus.providers import SnapshotSpec
 from isthmus.providers.cloudstack import images
 from isthmus.providers.cloudstack.client import Item
-from isthmus.providers.cloudstack.notes import gibibytes, moment
+from isthmus.providers.cloudstack.notes import gibibytes, is_between, moment
 from isthmus.providers.cloudstack.tenant import Tenant
 
 STATES = {
@@ -22,42 +22,46 @@ STATES = {
 }
 """CloudStack's states; those that are being destroyed are gone, all others are errors."""
 GONE = frozenset({"Destroying", "Destroyed"})
-REF, DESCRIPTION = "isthmus-ref", "isthmus-description"
-"""Tags that are written with the snapshot."""
+REF, DESCRIPTION, COPY = "isthmus-ref", "isthmus-description", "isthmus-copy"
+"""Tags that are written with the snapshot; the last one says of which other it is a copy."""
 
 
 def every(tenant: Tenant, natives: Collection[str] | None = None) -> Sequence[Snapshot]:
     """The tenant's snapshots in the order of their creation."""
-    return [_snapshot(tenant, one) for one in _items(tenant, natives)]
+    return [seen(tenant, one) for one in _items(tenant, natives)]
 
 
 def by_ref(tenant: Tenant, ref: str) -> Snapshot | None:
     """What was taken is named so, too."""
     for item in tenant.all("listSnapshots", "snapshot", name=ref):
         if _tags(item).get(REF) == ref and item["state"] not in GONE:
-            return _snapshot(tenant, item)
+            return seen(tenant, item)
     return None
 
 
 def take(tenant: Tenant, spec: SnapshotSpec) -> Snapshot:
     """A snapshot of one of the tenant's volumes that has been on a server."""
-    native = begin(tenant, spec)["id"]
+    return one(tenant, begin(tenant, spec)["id"])
+
+
+def one(tenant: Tenant, native: str) -> Snapshot:
+    """Raises NotFound."""
     for made in every(tenant, [native]):
         return made
     raise NotFound("snapshot", native)
 
 
 def begin(tenant: Tenant, spec: SnapshotSpec) -> Item:
-    """The job that takes one, and its `id`."""
-    said = {REF: spec.ref, DESCRIPTION: spec.description}
+    """The job that takes one of a volume, and its `id`; of one that is on the way to a copy that is noted."""
+    said = {REF: spec.ref, DESCRIPTION: spec.description, COPY: spec.source}
     tags = [{"key": key, "value": value} for key, value in said.items() if value]
     return tenant.client.begin("createSnapshot", "volume", spec.volume, volumeid=spec.volume, name=spec.ref, tags=tags)
 
 
 def usable(tenant: Tenant, native: str) -> int:
     """The size in GiB of a snapshot of which something can be made. Raises NotFound, Conflict."""
-    for item in _items(tenant, [native]):
-        if STATES.get(item["state"]) is not SnapshotState.COMPLETED:
+    for item in with_between(tenant, [native]):
+        if state(item) is not SnapshotState.COMPLETED:
             raise Conflict("snapshot", native, f"the snapshot {native} is {item['state']}")
         return gibibytes(item.get("virtualsize"))
     raise NotFound("snapshot", native[:64])
@@ -83,7 +87,11 @@ def delete(tenant: Tenant, native: str) -> None:
 
 
 def _items(tenant: Tenant, natives: Collection[str] | None = None) -> list[Item]:
-    """Each once: CloudStack lists one of several zones for each of them."""
+    return [one for one in with_between(tenant, natives) if not is_between(one)]
+
+
+def with_between(tenant: Tenant, natives: Collection[str] | None = None) -> list[Item]:
+    """Each once, with those that are on the way to a copy: CloudStack lists one of several zones for each of them."""
     listed = {one["id"]: one for one in tenant.some("listSnapshots", "snapshot", natives)}
     there = [one for one in listed.values() if one["state"] not in GONE]
     return sorted(there, key=lambda one: (one["created"], one["id"]))
@@ -93,17 +101,25 @@ def _tags(item: Item) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in item.get("tags", ())}
 
 
-def _snapshot(tenant: Tenant, item: Item) -> Snapshot:
-    tags, state = _tags(item), STATES.get(item["state"], SnapshotState.ERROR)
+def state(item: Item) -> SnapshotState:
+    return STATES.get(item["state"], SnapshotState.ERROR)
+
+
+def ref_of(item: Item) -> str:
+    return _tags(item).get(REF, "")
+
+
+def seen(tenant: Tenant, item: Item) -> Snapshot:
+    tags, now = _tags(item), state(item)
     return Snapshot(
         native=item["id"],
         ref=tags.get(REF, ""),
-        state=state,
-        volume=item.get("volumeid", ""),
+        state=now,
+        volume="" if COPY in tags else item.get("volumeid", ""),
         size=gibibytes(item.get("virtualsize")),
         created=moment(item["created"]),
         owner=tenant.native,
         name="" if REF in tags else item.get("name", ""),
         description=tags.get(DESCRIPTION, ""),
-        progress=100 if state is SnapshotState.COMPLETED else 0,
+        progress=100 if now is SnapshotState.COMPLETED else 0,
     )

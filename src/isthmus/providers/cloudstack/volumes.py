@@ -10,32 +10,14 @@ from typing import TYPE_CHECKING, NoReturn
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import Attachment, AttachmentState, Snapshot, Volume, VolumeState
 from isthmus.providers import Capability, SnapshotSpec, VolumeSpec
-from isthmus.providers.cloudstack import disks, machines, notes, places, snapshots
+from isthmus.providers.cloudstack import copies, disks, machines, notes, places, snapshots
 from isthmus.providers.cloudstack.client import Item
 from isthmus.providers.cloudstack.places import Disk, Place
-from isthmus.providers.cloudstack.tenant import Tenant, busy
+from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.together import together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
-
-STATES = {
-    "Creating": VolumeState.CREATING,
-    "UploadOp": VolumeState.CREATING,
-    "UploadInProgress": VolumeState.CREATING,
-    "NotUploaded": VolumeState.CREATING,
-    "Copying": VolumeState.CREATING,
-    "Allocated": VolumeState.AVAILABLE,
-    "Ready": VolumeState.AVAILABLE,
-    "Uploaded": VolumeState.AVAILABLE,
-    "Snapshotting": VolumeState.AVAILABLE,
-    "RevertSnapshotting": VolumeState.AVAILABLE,
-    "Resizing": VolumeState.AVAILABLE,
-    "Migrating": VolumeState.AVAILABLE,
-    "Attaching": VolumeState.IN_USE,
-    "Destroying": VolumeState.DELETING,
-}
-"""CloudStack's states of a volume that is on no server; what is not known here are errors."""
 
 
 class CloudStackVolumes:
@@ -47,7 +29,8 @@ class CloudStackVolumes:
     def list_volumes(self, natives: Collection[str] | None = None) -> Sequence[Volume]:
         """Where volumes are is said by them and by the machines: both are asked for at the same time."""
         if natives is None:
-            found, hosts = together(partial(disks.every, self._tenant), partial(machines.every, self._tenant))
+            listed, hosts = together(partial(disks.with_between, self._tenant), partial(machines.every, self._tenant))
+            found = self._cloud.copies.shown(self._tenant, listed)
         else:
             found = disks.every(self._tenant, natives)
             on = {one["virtualmachineid"] for one in found if "virtualmachineid" in one}
@@ -58,15 +41,18 @@ class CloudStackVolumes:
     def create_volume(self, spec: VolumeSpec) -> Volume:
         if not spec.ref:
             raise Invalid("a volume needs a ref", "ref")
-        if spec.source:
-            raise Unsupported(self._cloud.lacks[Capability.VOLUME_COPY])
         if spec.encrypted:
             raise Unsupported(self._cloud.lacks[Capability.ENCRYPTION])
         with self._cloud.turn(spec.ref):
-            native = disks.by_ref(self._tenant, spec.ref) or disks.begin(self._cloud, self._tenant, spec)["id"]
+            native = disks.by_ref(self._tenant, spec.ref) or self._begin(spec)
             for made in self.list_volumes([native]):
                 return made
         raise NotFound("volume", native)
+
+    def _begin(self, spec: VolumeSpec) -> str:
+        if spec.source:
+            return copies.volume(self._cloud, self._tenant, spec)
+        return str(disks.begin(self._cloud, self._tenant, spec)["id"])
 
     def delete_volume(self, native: str) -> None:
         for found in disks.every(self._tenant, [native]):
@@ -116,16 +102,18 @@ class CloudStackVolumes:
             places.write(self._client, volume, at)
 
     def list_snapshots(self, natives: Collection[str] | None = None) -> Sequence[Snapshot]:
-        return snapshots.every(self._tenant, natives)
+        listed = snapshots.with_between(self._tenant, natives)
+        shown = self._cloud.copies.shown(self._tenant, listed)
+        return [snapshots.seen(self._tenant, one) for one in shown]
 
     def create_snapshot(self, spec: SnapshotSpec) -> Snapshot:
         if not spec.ref:
             raise Invalid("a snapshot needs a ref", "ref")
-        if spec.source:
-            raise Unsupported(self._cloud.lacks[Capability.SNAPSHOT_COPY])
         with self._cloud.turn(spec.ref):
             if before := snapshots.by_ref(self._tenant, spec.ref):
                 return before
+            if spec.source:
+                return snapshots.one(self._tenant, copies.snapshot(self._cloud, self._tenant, spec))
             self._demand(spec.volume)
             return snapshots.take(self._tenant, spec)
 
@@ -153,7 +141,7 @@ class CloudStackVolumes:
             raise Invalid("a volume is attached under the name of a device", "device")
         if "virtualmachineid" in volume or volume["state"] == "Attaching":
             raise Conflict("volume", native, f"the volume {native} is attached", "in-use")
-        if _state(volume) is not VolumeState.AVAILABLE:
+        if disks.state(volume) is not VolumeState.AVAILABLE:
             raise Conflict("volume", native, f"the volume {native} is {volume['state']}")
         if host["state"] not in ("Running", "Stopped"):
             raise Conflict("server", host["id"], f"the server {host['id']} is {host['state']}")
@@ -166,7 +154,7 @@ class CloudStackVolumes:
     def _volume(self, item: Item, hosts: Mapping[str, Item]) -> Volume:
         said = notes.load(item["name"])
         link, disk = self._link(item, hosts)
-        state = VolumeState.IN_USE if link else _state(item)
+        state = VolumeState.IN_USE if link else disks.state(item)
         offering = item.get("diskofferingname", "")
         return Volume(
             native=item["id"],
@@ -175,9 +163,9 @@ class CloudStackVolumes:
             state=state,
             zone=item["zonename"],
             size=notes.gibibytes(item["size"]),
-            type=said.more or disk.type or self._types.get(offering) or offering,
+            type=said.more.removeprefix(disks.COPIED) or disk.type or self._types.get(offering) or offering,
             created=notes.moment(item["created"]),
-            snapshot=item.get("snapshotid", ""),
+            snapshot="" if said.more.startswith(disks.COPIED) else item.get("snapshotid", ""),
             iops=item.get("maxiops") or 0,
             encrypted=bool(item.get("encryptformat")),
             attachments=(link,) if link else (),
@@ -214,10 +202,3 @@ def _disk(item: Item, host: Item | None) -> Disk:
         return made.root
     ref = notes.load(item["name"]).ref
     return next((one for one in made.disks if ref and one.ref == ref), Disk("", "", keep=True))
-
-
-def _state(item: Item) -> VolumeState:
-    """One of a snapshot is allocated first, and creating once its job has begun."""
-    if item["state"] == "Allocated" and item.get("snapshotid") and busy(item):
-        return VolumeState.CREATING
-    return STATES.get(item["state"], VolumeState.ERROR)
