@@ -20,8 +20,8 @@ PYTHON = HOME / "bin" / "python"
 _PAGE = Path(__file__).parents[1] / "docs" / "tempest.md"
 _NAME = re.compile(r"^- `(\S+)`$", re.MULTILINE)
 _WORKER = Path(__file__).with_name("tempest_worker.py")
-_FIRST = "scenario.test_paging.SnapshotPagingTest"
-"""Takes longest: it makes and deletes hundreds of snapshots."""
+_LONGEST = ("scenario.test_paging.SnapshotPagingTest",)
+"""It makes and deletes hundreds of snapshots."""
 _SETTINGS = """[DEFAULT]
 log_file = {log}
 [aws]
@@ -74,17 +74,19 @@ def every(settings: Path) -> Sequence[str]:
 
 
 def run(
-    accounts: Mapping[Account, Machines], place: Path, interval: int, only: Sequence[str] = ()
+    accounts: Mapping[Account, Machines], place: Path, interval: int, longest: Sequence[str] = _LONGEST
 ) -> Mapping[str, Outcome]:
-    """What came of each test, or of those of some classes, begun in this order; as many classes at a time as there are
-    accounts. Who waits looks again after `interval` seconds, after twice as many then, and so on."""
+    """What came of each test; as many classes at a time as there are accounts, those that take longest first.
+
+    Who waits looks again after `interval` seconds, after twice as many then, and so on."""
     settings = [
         _settings(account, machines, place / f"{number}.conf", interval)
         for number, (account, machines) in enumerate(accounts.items())
     ]
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
     classes = {name.rpartition(".")[0] for name in every(settings[0])}
-    for case in only or sorted(classes, key=lambda case: (case != _FIRST, case)):
+    assert set(longest) <= classes
+    for case in (*longest, *sorted(classes.difference(longest))):
         todo.put(case)
     found: dict[str, Outcome] = {}
     with ThreadPoolExecutor(len(settings)) as executor:

@@ -7,7 +7,7 @@ through Nova alone: Cinder refuses it to users (CVE-2023-2088).
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,9 @@ _LAUNCHING, _BETWEEN = timedelta(hours=1), timedelta(seconds=20)
 """How long a launch may take, and how long one of its volumes may be available before Nova attaches it."""
 _SNAPSHOTS_GO, _LOOK = 10.0, 0.3
 """Seconds that a volume is not yet given up for which Cinder is just deleting the snapshots, and between two tries."""
+_NOVA_LETS_GO = 10.0
+"""Seconds for which Nova may still have a volume on a server, when Cinder says already that it is on none."""
+_STILL_THERE = "already attached to instances"
 _PROJECT = "os-vol-tenant-attr:tenant_id"
 _ZONE = "isthmus:zone"
 """The metadata of the zone that was asked for where Cinder has none of the name."""
@@ -95,21 +98,14 @@ class OpenStackVolumes:
         if _state(item) is VolumeState.IN_USE:
             raise Conflict("volume", native, f"the volume {native} is attached", "in-use")
         until, again = time.monotonic() + _SNAPSHOTS_GO, True
-        while refusal := self._refused(native):
+        path = f"/volumes/{native}"
+        while refusal := _refused(partial(self._client.delete, "block-storage", path, "volume", native)):
             held = self._client.get("block-storage", "/snapshots", volume_id=native)["snapshots"]
             going = all(one["status"] in snapshots.GONE for one in held)
             if not (again and going and time.monotonic() < until):
                 raise Conflict("volume", native, str(refusal), "in-use" if held else "state") from refusal
             again = bool(held)
             time.sleep(_LOOK)
-
-    def _refused(self, native: str) -> Invalid | None:
-        """Why Cinder does not delete a volume; None if it does."""
-        try:
-            self._client.delete("block-storage", f"/volumes/{native}", "volume", native)
-        except Invalid as refusal:
-            return refusal
-        return None
 
     def attach_volume(self, native: str, server: str, device: str) -> None:
         with self._cloud.turn(server):
@@ -120,11 +116,12 @@ class OpenStackVolumes:
                 raise Conflict("device", device, f"the server {server} has a disk on {device}", "in-use")
             place = disks.Place(server, False, datetime.now(UTC), device)
             disks.write(self._client, native, {disks.AT: place.note()})
-            body = {"volumeAttachment": {"volumeId": native}}
-            try:
-                self._client.post("compute", f"/servers/{server}/os-volume_attachments", body, "server", server)
-            except Invalid as refusal:
-                raise Conflict("volume", native, str(refusal)) from refusal
+            body, path = {"volumeAttachment": {"volumeId": native}}, f"/servers/{server}/os-volume_attachments"
+            until = time.monotonic() + _NOVA_LETS_GO
+            while refusal := _refused(partial(self._client.post, "compute", path, body, "server", server)):
+                if _STILL_THERE not in str(refusal) or time.monotonic() > until:
+                    raise Conflict("volume", native, str(refusal)) from refusal
+                time.sleep(_LOOK)
 
     def detach_volume(self, native: str, server: str, *, force: bool = False) -> None:
         """`force` does not wait for the end of attaching; Nova tries the guest's consent again by itself."""
@@ -318,6 +315,15 @@ class OpenStackVolumes:
             encrypted=bool(item["encrypted"]),
             attachments=tuple(_links(item, held)),
         )
+
+
+def _refused(ask: Callable[[], object]) -> Invalid | None:
+    """Why a service does not do what it is asked for; None if it does."""
+    try:
+        ask()
+    except Invalid as refusal:
+        return refusal
+    return None
 
 
 def _state(item: Item) -> VolumeState:

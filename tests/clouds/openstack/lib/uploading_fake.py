@@ -1,12 +1,14 @@
 """Nova's fake compute driver, made a little more useful to API tests.
 
-Nova's own keeps a snapshot's image 'queued' for ever (nothing is uploaded)
-and answers the same three console lines for every server.
+Nova's own keeps a snapshot's image 'queued' for ever (nothing is uploaded),
+answers the same three console lines for every server, and says nothing of a
+server's devices, so that Nova fails at the end of detaching a volume that was
+tagged, and has it for attached ever after.
 """
 
 import io
 
-from nova import exception
+from nova import exception, objects
 from nova.compute import task_states
 from nova.image import glance
 from nova.virt import fake
@@ -21,6 +23,10 @@ class UploadingFakeDriver(fake.FakeDriver):
         supports_image_type_ari=True,
         supports_image_type_ami=True,
     )
+
+    def spawn(self, context, instance, *given, **named):
+        super().spawn(context, instance, *given, **named)
+        instance.device_metadata = objects.InstanceDeviceMetadata(devices=[])
 
     def snapshot(self, context, instance, image_id, update_task_state):
         if instance.uuid not in self.instances:
