@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ COMMANDS = (
     ("account", "create"),
     ("account", "list"),
     ("account", "tenant"),
+    ("account", "unmap"),
     ("credentials",),
     ("credentials", "create"),
     ("credentials", "list"),
@@ -143,6 +145,21 @@ def test_it_is_said_which_tenant_an_account_is(state: Path) -> None:
     assert "Did you mean 'memory'?" in refused("account", "tenant", "blue", "memry", "p", state=state, **memory)
     assert "Did you mean 'blue'?" in refused("account", "tenant", "blu", "memory", "p", state=state, **memory)
     assert "1 to 255 printable" in refused("account", "tenant", "blue", "memory", "", state=state, **memory)
+
+
+def test_an_account_is_nobody_on_a_cloud_any_more(state: Path) -> None:
+    memory = {"ISTHMUS_CLOUD": "memory"}
+    isthmus("account", "tenant", "default", "memory", "project-1", state=state, **memory)
+
+    done = isthmus("account", "unmap", "default", "memory", state=state, **memory)
+
+    assert (done.returncode, "project-1 is nobody here" in done.stdout) == (0, True)
+    with closing(sqlite3.connect(state / "isthmus.db")) as database:
+        assert [] == database.execute("select cloud, tenant from tenants").fetchall()
+    assert "is no tenant of memory" in refused("account", "unmap", "default", "memory", state=state, **memory)
+    assert "Did you mean 'memory'?" in refused("account", "unmap", "default", "memry", state=state, **memory)
+    assert "Did you mean 'default'?" in refused("account", "unmap", "defalt", "memory", state=state, **memory)
+    assert 0 == isthmus("account", "tenant", "default", "memory", "project-1", state=state, **memory).returncode
 
 
 def test_a_cloud_without_logins_takes_no_secrets(state: Path) -> None:

@@ -124,6 +124,23 @@ def test_another_process_finds_the_same_account(house, client, demo, mode):
     other.close()
 
 
+def test_a_project_that_is_no_account_any_more_is_refused_until_it_is_one_again(house, client, demo, alt):
+    number, ec2 = account(client, demo), client(demo)
+    house.store.set_tenant(number, "openstack", demo.tenant_id, real_openstack.login("demo"))
+    own = house.store.create_credential(number)
+    by_own_key = house.client(account=(number, own.access_key, own.secret))
+    seen = [{one["VpcId"] for one in each.describe_vpcs()["Vpcs"]} for each in (ec2, by_own_key)]
+
+    house.store.end_tenant(number, "openstack")
+
+    assert "AuthFailure" == refusal(ec2.describe_vpcs)
+    assert "OperationNotPermitted" == refusal(by_own_key.describe_vpcs)
+    assert number != account(client, alt)
+    house.store.set_tenant(number, "openstack", demo.tenant_id)
+    assert number == account(client, demo)
+    assert seen == [{one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]}] * 2
+
+
 def _presigned(client: Callable[..., Any], keys: Keys, method: str) -> Request:
     url = client(keys).generate_presigned_url("describe_regions", HttpMethod=method)
     parts = urlsplit(url)

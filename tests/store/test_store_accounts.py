@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, text
 from store_helpers import Opener, child
 
-from isthmus.store import Store, StoreError
+from isthmus.store import Record, Store, StoreError
 from isthmus.store.accounts import Tenant
 
 
@@ -247,3 +248,42 @@ def test_an_account_is_named_in_what_can_be_shown(store: Store, name: str, shown
     store.account_for("cloud", "project-1", name)
 
     assert [shown] == [one.name for one in store.accounts()]
+
+
+def test_a_tenant_that_was_ended_is_nobody_until_it_is_said_whose_it_is(opened: Opener) -> None:
+    store, other = opened(), opened()
+    made = store.account_for("cloud", "project-1", "blue")
+    store.set_tenant(made, "cloud", "project-1", {"password": "p"})
+    store.set_tenant(made, "another", "project-1")
+
+    assert "project-1" == store.end_tenant(made, "cloud")
+
+    for one in (store, other):
+        assert "" == one.account_for("cloud", "project-1", "blue") == one.account_of("cloud", "project-1")
+        assert one.tenant(made, "cloud") is None
+    assert [made] == [one.id for one in store.accounts()]
+    assert made == store.account_for("another", "project-1", "blue")
+    assert "" == store.end_tenant(made, "cloud") == store.end_tenant("210987654321", "cloud")
+    store.set_tenant(made, "cloud", "project-1")
+    assert made == store.account_for("cloud", "project-1", "blue")
+    found = store.tenant(made, "cloud")
+    assert found
+    assert {} == found.settings
+
+
+def test_a_tenant_that_was_ended_can_be_another_account_unless_its_ids_are_on_record(store: Store) -> None:
+    for number, kept in enumerate((False, True)):
+        tenant, other = f"project-{number}", store.create_account("other").id
+        before = store.account_for("cloud", tenant, "blue")
+        if kept:
+            with store.change(before) as change:
+                change.put(Record("vol-1", before, "volume", "cloud", "native", {}, datetime.now(UTC), None))
+        store.end_tenant(before, "cloud")
+
+        if kept:
+            with pytest.raises(StoreError, match=f"was the account {before}"):
+                store.set_tenant(other, "cloud", tenant)
+        else:
+            store.set_tenant(other, "cloud", tenant)
+
+        assert ("" if kept else other) == store.account_for("cloud", tenant, "blue")

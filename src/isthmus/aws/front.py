@@ -146,8 +146,9 @@ class Front:
         for name, cloud in clouds.items():
             try:
                 if found := cloud.admit(signed):
-                    account = self._world.store.account_for(name, found.tenant, found.name)
-                    return Signer(account, {name: found.session})
+                    if account := self._world.store.account_for(name, found.tenant, found.name):
+                        return Signer(account, {name: found.session})
+                    _log.warning("a tenant of the cloud %s signs that is no account any more", name)
             except Broken:
                 raise
             except Unavailable as fault:

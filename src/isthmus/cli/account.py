@@ -92,6 +92,32 @@ def tenant(
     typer.echo(f"The account {owner.name} ({owner.id}) is {native} on {cloud} now.")
 
 
+@app.command("unmap")
+def unmap(
+    account: Annotated[str, typer.Argument(help="The account's name or number.")],
+    cloud: Annotated[str, typer.Argument(help="The cloud's name in the configuration.")],
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """Let an account be nobody on a cloud any more, and its tenant there nobody here.
+
+    Whatever signs with the tenant's own credentials is refused, the account's keys no longer reach the cloud, and its
+    logins there are forgotten; a running service follows within a second. Nothing in the cloud is touched, and the
+    account keeps its ids: isthmus account tenant lets it be the tenant again.
+
+    Example: isthmus account unmap team-blue private
+    """
+    settings = common.settings(config_file, state)
+    with common.store(settings) as store:
+        owner = common.find_account(store, account)
+        tenant = store.end_tenant(owner.id, cloud)
+    if not tenant:
+        raise Failure(
+            f"The account {owner.name} ({owner.id}) is no tenant of {cloud}.{nearest(cloud, settings.clouds)}"
+        )
+    typer.echo(f"The account {owner.name} ({owner.id}) is nobody on {cloud} now, and {tenant} is nobody here.")
+
+
 def _try(settings: Settings, cloud: str, native: str, kept: Mapping[str, str]) -> None:
     """Raises Failure or a Fault for secrets that the cloud does not take for this tenant."""
     with common.gateway(settings) as gateway:

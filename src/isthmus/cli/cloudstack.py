@@ -165,6 +165,8 @@ def register(settings: Settings, store: Store, cloud: str, pair: Pair, account: 
     native = store.tenant_of(account.id, cloud) if account else ""
     whose = survey.whose(given.options["url"], *pair, native, verify=_verified(given))
     owner = account.id if account else store.account_for(cloud, whose.tenant, whose.name)
+    if not owner:
+        raise Failure(f"The tenant {whose.tenant} is no account any more: isthmus account tenant says whose it is.")
     same = [one for one in settings.clouds.values() if one.options.get("url") == given.options["url"]]
     for one in same:
         store.keep_login(owner, one.name, whose.tenant, pair.access_key, _login(pair))

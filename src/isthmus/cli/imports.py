@@ -205,6 +205,8 @@ def _take(
     from isthmus.store import Record
 
     account = store.account_for(cloud, project, project)
+    if not account:
+        raise Failure(f"The project {project} is no account any more: isthmus account tenant says whose it is.")
     now, done = datetime.now(UTC), Counter[str]()
     with store.change(account) as change:
         for item in items:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from isthmus.store.database import Database
 from isthmus.store.errors import StoreError
 from isthmus.store.secrets import Vault
-from isthmus.store.tables import accounts, credentials, settings, tenants
+from isthmus.store.tables import accounts, credentials, ended_tenants, records, settings, tenants
 
 _REMEMBERED_SECONDS = 1.0
 _REMEMBERED_COUNT = 10_000
@@ -196,13 +196,37 @@ class Accounts:
         return found
 
     def set_tenant(self, account: str, cloud: str, tenant: str, given: Mapping[str, Any] | None = None) -> None:
-        """Says which tenant of a cloud an account is. StoreError: no such account, or another one is this tenant."""
+        """Says which tenant of a cloud an account is.
+
+        StoreError: no such account, or another one is this tenant, or was it and has records of that cloud.
+        """
         if not self.account(account):
             raise StoreError(f"There is no account {account}.")
         if (other := self._owner(_stored(cloud), _stored(tenant))) and other != account:
             raise StoreError(f"The tenant {tenant} of the cloud {cloud} is the account {other} already.")
+        if (before := self._ended(cloud, tenant)) and before != account and self._has_records(before, cloud):
+            raise StoreError(f"The tenant {tenant} of the cloud {cloud} was the account {before}, which has its ids.")
         known = self._tenant(account, cloud)
         self._put_tenant(Tenant(account, cloud, tenant, given or {}, known.logins if known.tenant == tenant else {}))
+
+    def end_tenant(self, account: str, cloud: str) -> str:
+        """Lets an account be no tenant of a cloud: what it was there, or empty.
+
+        Its logins there are forgotten. The tenant is nobody until it is said whose it is.
+        """
+        where = tenants.c.account == _stored(account), tenants.c.cloud == _stored(cloud)
+        insert = self._database.insert(ended_tenants)
+        statement = insert.on_conflict_do_update(
+            index_elements=["cloud", "tenant"], set_={"account": insert.excluded.account}
+        )
+        with self._database.writing() as connection:
+            tenant = connection.scalar(select(tenants.c.tenant).where(*where)) or ""
+            if tenant:
+                connection.execute(delete(tenants).where(*where))
+                connection.execute(statement, {"cloud": cloud, "tenant": tenant, "account": account})
+        self._tenants.forget((account, cloud))
+        self._owners.forget((cloud, tenant))
+        return tenant
 
     def keep_login(self, account: str, cloud: str, tenant: str, access_key: str, login: Mapping[str, Any]) -> None:
         """Says what requests with an access key sign in with. StoreError: the account is another tenant, or none."""
@@ -224,6 +248,7 @@ class Accounts:
         row = {"account": said.account, "cloud": said.cloud, "tenant": said.tenant, "settings": locked}
         with self._database.writing() as connection:
             connection.execute(statement, row)
+            connection.execute(delete(ended_tenants).where(*_is_ended(said.cloud, said.tenant)))
         self._tenants.forget((said.account, said.cloud))
         self._owners.forget((said.cloud, said.tenant))
 
@@ -262,11 +287,16 @@ class Accounts:
         return found.tenant if found else ""
 
     def account_for(self, cloud: str, tenant: str, name: str) -> str:
-        """The account of a cloud's tenant, made and named so at the first call; remembered for a second."""
+        """The account of a cloud's tenant, made and named so at the first call; remembered for a second.
+
+        Empty for one that was ended.
+        """
         if known := self._owners.get((cloud, tenant)):
             return known
         mark = self._owners.mark()
-        found = self._owner(_stored(cloud), _stored(tenant)) or self._own(cloud, tenant, name)
+        found = self._owner(_stored(cloud), _stored(tenant))
+        if not found and not self._ended(cloud, tenant):
+            found = self._own(cloud, tenant, name)
         self._owners.keep((cloud, tenant), found, mark)
         return found
 
@@ -287,6 +317,17 @@ class Accounts:
         query = select(tenants.c.account).where(tenants.c.cloud == cloud, tenants.c.tenant == tenant)
         with self._database.reading() as connection:
             return connection.scalar(query) or ""
+
+    def _ended(self, cloud: str, tenant: str) -> str:
+        """The account that a tenant was before it was ended, or empty."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(ended_tenants.c.account).where(*_is_ended(cloud, tenant))) or ""
+
+    def _has_records(self, account: str, cloud: str) -> bool:
+        """Whether an account has ids of a cloud's things, or had some lately."""
+        query = select(records.c.id).where(records.c.account == account, records.c.cloud == cloud).limit(1)
+        with self._database.reading() as connection:
+            return connection.scalar(query) is not None
 
     def account_of(self, cloud: str, tenant: str) -> str:
         """The account of a cloud's tenant, or empty. One that was given no tenant is its own by its number."""
@@ -317,6 +358,10 @@ def _new_account(connection: Connection, name: str) -> Account:
     made = Account(f"{secrets.randbelow(9 * 10**11) + 10**11}", name, datetime.now(UTC))
     connection.execute(accounts.insert(), {"id": made.id, "name": made.name, "created": made.created})
     return made
+
+
+def _is_ended(cloud: str, tenant: str) -> Sequence[ColumnElement[bool]]:
+    return ended_tenants.c.cloud == cloud, ended_tenants.c.tenant == tenant
 
 
 def _stored(word: str) -> str:

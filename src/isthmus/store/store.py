@@ -156,9 +156,17 @@ class Store:
     def set_tenant(self, account: str, cloud: str, tenant: str, settings: Mapping[str, Any] | None = None) -> None:
         """Says which tenant of a cloud an account is; `settings` are encrypted.
 
-        StoreError: there is no such account, or the tenant is another account's.
+        StoreError: there is no such account, or the tenant is another account's, or was and its ids are on record.
         """
         self._accounts.set_tenant(account, cloud, tenant, settings)
+
+    def end_tenant(self, account: str, cloud: str) -> str:
+        """Lets an account be no tenant of a cloud: what it was there, or empty. This process knows at once, others
+        within a second.
+
+        Its logins there are forgotten. The tenant gets no account by itself any more, until it is said whose it is.
+        """
+        return self._accounts.end_tenant(account, cloud)
 
     def keep_login(self, account: str, cloud: str, tenant: str, access_key: str, login: Mapping[str, Any]) -> None:
         """Says what requests signed with an access key sign in with on a cloud, until the key is revoked; encrypted.
@@ -175,7 +183,10 @@ class Store:
         return self._accounts.tenant_of(account, cloud)
 
     def account_for(self, cloud: str, tenant: str, name: str) -> str:
-        """The account of a cloud's tenant; at the first call it is made, with the tenant's name."""
+        """The account of a cloud's tenant; at the first call it is made, with the tenant's name.
+
+        Empty for a tenant that was ended.
+        """
         return self._accounts.account_for(cloud, tenant, name)
 
     def account_of(self, cloud: str, tenant: str) -> str:

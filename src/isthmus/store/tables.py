@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision under migrations/versions."""
 
 
@@ -74,6 +74,15 @@ tenants = Table(
     Column("tenant", Text, nullable=False),
     Column("settings", LargeBinary, nullable=False),
     Index("tenants_owned", "cloud", "tenant", unique=True),
+)
+
+# Tenants of clouds that are to be nobody, with the account that each was last.
+ended_tenants = Table(
+    "ended_tenants",
+    metadata,
+    Column("cloud", Text, primary_key=True),
+    Column("tenant", Text, primary_key=True),
+    Column("account", String(12), ForeignKey("accounts.id"), nullable=False),
 )
 
 settings = Table(
