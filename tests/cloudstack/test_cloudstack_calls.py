@@ -74,7 +74,7 @@ def test_a_launch_is_one_deployment_for_each_instance(calls: Calls, isthmus: Ist
     assert firewall(asked) == (0 if grouped else 4)
     looks = asked["listFirewallRules"]
     assert looks <= 2 * 4
-    assert asked.total() - firewall(asked) - LISTS_OF_A_LOOK * looks - 3 * 4 <= (12 if grouped else 26), asked
+    assert asked.total() - firewall(asked) - LISTS_OF_A_LOOK * looks - 3 * 4 <= (16 if grouped else 30), asked
 
 
 def test_a_launch_with_another_disk_makes_attaches_and_starts(calls: Calls) -> None:

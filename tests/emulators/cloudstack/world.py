@@ -102,6 +102,7 @@ class World:
     os_types: list[Item]
     acl_lists: list[Item]
     """Those of all VPCs."""
+    hypervisors: tuple[str, ...] = ("KVM",)
     job_seconds: float = 0
     users_expunge: bool = False
     """`allow.user.expunge.recover.vm`."""

@@ -80,7 +80,7 @@ def begin(cloud: CloudStack, tenant: Tenant, spec: VolumeSpec, *, name: str = ""
         zoneid=zone["id"],
         diskofferingid=offering["id"],
         snapshotid=spec.snapshot or None,
-        **_sized(offering, size, spec),
+        **sized(offering, size, spec.type),
         **_iops(offering, spec.iops),
     )
 
@@ -113,12 +113,12 @@ def _size(tenant: Tenant, spec: VolumeSpec, zone: Item) -> int:
     return size
 
 
-def _sized(offering: Item, size: int, spec: VolumeSpec) -> Mapping[str, Any]:
+def sized(offering: Item, size: int, type: str) -> Mapping[str, Any]:
     """The size, where an offering leaves it open. Raises Invalid for another than the offering's own."""
     if offering.get("iscustomized"):
         return {"size": size}
     if size != offering["disksize"]:
-        raise Invalid(f"volumes of the type {spec.type} have {offering['disksize']} GiB", "size")
+        raise Invalid(f"volumes of the type {type} have {offering['disksize']} GiB", "size")
     return {}
 
 

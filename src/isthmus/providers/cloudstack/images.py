@@ -1,4 +1,4 @@
-"""CloudStack's templates as images. Source: CloudStack's API; a template is listed once for each zone.
+"""CloudStack's templates and ISOs as images. Source: CloudStack's API; a template is listed once for each zone.
 
 A template has the contents of a root disk. What else an image says of disks is in the details of the template, written
 with it.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
 from isthmus.model import Image, ImageDisk, ImageState, Volume
 from isthmus.providers import Capability, ImageSpec, ImportSpec, SnapshotSpec
-from isthmus.providers.cloudstack import places, snapshots
+from isthmus.providers.cloudstack import isos, places, snapshots
 from isthmus.providers.cloudstack.client import Client, Item
 from isthmus.providers.cloudstack.notes import gibibytes, moment
 from isthmus.providers.cloudstack.tenant import Tenant
@@ -72,7 +72,7 @@ class CloudStackImages:
 
     def describe_image(self, native: str, description: str) -> None:
         own = self._own(native)
-        self._client.do("updateTemplate", "image", native, id=native, displaytext=description or own["name"])
+        self._do(isos.words(own).update, native, displaytext=description or own["name"])
 
     def share_image(self, native: str, *, public: bool, tenants: Sequence[str]) -> None:
         """Whom it was shared with before is forgotten; nobody is meanwhile who shall not be."""
@@ -81,17 +81,17 @@ class CloudStackImages:
         if (public or wanted) and any(disk.snapshot for disk in _noted_disks(own)[1:]):
             raise Unsupported(self._cloud.lacks[Capability.IMAGE_SHARE_SNAPSHOTS])
         if before := self._grantees(own) - wanted:
-            self._permit(native, op="remove", **_by_kind(before))
+            self._do(isos.words(own).permit, native, op="remove", **_by_kind(before))
         if bool(own.get("ispublic")) != public:
-            self._permit(native, ispublic=public)
+            self._do(isos.words(own).permit, native, ispublic=public)
         if wanted:
-            self._permit(native, op="add", **_by_kind(wanted))
+            self._do(isos.words(own).permit, native, op="add", **_by_kind(wanted))
 
     def delete_image(self, native: str) -> None:
         """Servers of it stay as they are."""
         for found in self._seen(native):
             self._demand_own(found)
-            self._client.do("deleteTemplate", "image", native, id=native)
+            self._do(isos.words(found).delete, native)
 
     def _by_ref(self, ref: str) -> str:
         return next((one["id"] for one in own(self._tenant) if _noted(one).get("ref") == ref), "")
@@ -206,12 +206,12 @@ class CloudStackImages:
             raise Denied("this image is another account's")
         return item
 
-    def _permit(self, native: str, **params: Any) -> None:
-        self._client.do("updateTemplatePermissions", "image", native, id=native, **params)
+    def _do(self, command: str, native: str, **params: Any) -> None:
+        self._client.do(command, "image", native, id=native, **params)
 
     def _grantees(self, item: Item) -> set[Grantee]:
-        said = self._client.read("listTemplatePermissions", "image", item["id"], id=item["id"])
-        found = said.get("templatepermission", {})
+        words = isos.words(item)
+        found = self._client.read(words.permissions, "image", item["id"], id=item["id"]).get(words.permission, {})
         return {(kind, one) for kind, key in _GRANTEES.items() for one in found.get(key, ())}
 
     def _shared_with(self, item: Item) -> tuple[str, ...]:
@@ -269,8 +269,8 @@ def asks(tenant: Tenant, own: Client) -> list[Callable[[], list[Item]]]:
 
 
 def templates(tenant: Tenant) -> Mapping[str, Item]:
-    """All that the tenant sees, by their ids; of several zones one where it is ready."""
-    return _united(together(*asks(tenant, tenant.client)))
+    """All templates and ISOs that the tenant sees, by their ids; of several zones one where it is ready."""
+    return _united(together(*asks(tenant, tenant.client), *isos.asks(tenant, tenant.client, MINE, PUBLIC)))
 
 
 def own(tenant: Tenant) -> Sequence[Item]:
@@ -285,9 +285,11 @@ def _united(lists: Sequence[Sequence[Item]]) -> Mapping[str, Item]:
     return found
 
 
-def template(lists: Sequence[Sequence[Item]], native: str) -> Item:
-    """What a server can be made of, among the answers to `asks`. Raises NotFound, Conflict."""
+def template(tenant: Tenant, lists: Sequence[Sequence[Item]], native: str) -> Item:
+    """What a server can be made of, among the answers to `asks`, else an ISO. Raises NotFound, Conflict."""
     found = _united(lists).get(native)
+    if found is None:
+        found = _united(together(*isos.asks(tenant, tenant.offered, MINE, PUBLIC))).get(native)
     if found is None:
         raise NotFound("image", native[:64])
     if not found.get("isready"):
@@ -305,7 +307,7 @@ def made_of(tenant: Tenant, snapshot: str) -> str:
 
 def size_of(template: Item) -> int:
     """In GiB, of its root disk."""
-    return gibibytes(template.get("size"))
+    return isos.ROOT_GIB if isos.is_iso(template) else gibibytes(template.get("size"))
 
 
 def _note(ref: str, disks: Sequence[ImageDisk]) -> Mapping[str, str]:

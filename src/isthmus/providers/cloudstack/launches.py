@@ -8,7 +8,7 @@ by its name, the volumes by theirs.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Fault, Invalid, NotFound, Unsupported
 from isthmus.providers import Capability, DiskSpec, ServerSpec, VolumeSpec
-from isthmus.providers.cloudstack import affinity, disks, groups, images, keys, notes, offerings, places
+from isthmus.providers.cloudstack import affinity, disks, groups, images, isos, keys, notes, offerings, places
 from isthmus.providers.cloudstack.client import Item, Unsure
 from isthmus.providers.cloudstack.grounds import Ground, default_network, grounds
 from isthmus.providers.cloudstack.tenant import Tenant
@@ -108,7 +108,7 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         partial(_ground, cloud, tenant, spec),
         *images.asks(tenant, offered),
     )
-    template = images.template(listed, spec.image)
+    template = images.template(tenant, listed, spec.image)
     demand_groups(cloud, tenant, spec.firewalls, ground.network if ground else "")
     theirs = cloud.options.security_groups
     return {
@@ -117,20 +117,27 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         "zoneid": zone["id"],
         "serviceofferingid": size.offering,
         "templateid": template["id"],
-        "rootdisksize": _root_size(spec.disks[0], template),
-        "overridediskofferingid": _root_offering(cloud, tenant, spec.disks[0]),
         "keypairs": [spec.key] if spec.key else None,
         "userdata": base64.b64encode(spec.user_data).decode() or None,
         "securitygroupids": (list(spec.firewalls) or None) if theirs else None,
         "networkids": [ground.item["id"]] if ground and ground.item and zone.get("networktype") != "Basic" else None,
         "ipaddress": spec.address or None,
         "affinitygroupids": [affinity.demand(cloud, tenant, spec.group)] if spec.group else None,
+        **_root(cloud, tenant, spec.disks[0], template, zone),
         "details": {**size.details, **places.note(spec.ref, spec.disks, () if theirs else spec.firewalls)},
     }
 
 
 def _nothing() -> None:
     return None
+
+
+def _root(cloud: CloudStack, tenant: Tenant, root: DiskSpec, template: Item, zone: Item) -> Mapping[str, Any]:
+    """What is asked for the root disk. Raises Invalid, Unsupported."""
+    size = _root_size(root, template)
+    if isos.is_iso(template):
+        return isos.asked(cloud, tenant, root, zone)
+    return {"rootdisksize": size, "overridediskofferingid": _root_offering(cloud, tenant, root)}
 
 
 def _root_size(root: DiskSpec, template: Item) -> int | None:

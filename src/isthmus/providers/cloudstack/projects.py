@@ -23,6 +23,7 @@ NAMED = frozenset(
         "listAffinityGroups",
         "listEgressFirewallRules",
         "listFirewallRules",
+        "listIsos",
         "listNetworkACLLists",
         "listNetworkACLs",
         "listNetworks",

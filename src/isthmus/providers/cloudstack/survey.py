@@ -59,6 +59,14 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
         "updateTemplate",
         "updateTemplatePermissions",
     ),
+    "boot ISOs": (
+        "deleteIso",
+        "listHypervisors",
+        "listIsoPermissions",
+        "listIsos",
+        "updateIso",
+        "updateIsoPermissions",
+    ),
     "use key pairs": ("deleteSSHKeyPair", "listSSHKeyPairs", "registerSSHKeyPair"),
     GROUPED: (
         "authorizeSecurityGroupEgress",

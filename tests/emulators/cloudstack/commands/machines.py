@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from emulators.cloudstack.commands import addresses, affinity, keys, templates, volumes
+from emulators.cloudstack.commands import addresses, affinity, isos, keys, templates, volumes
 from emulators.cloudstack.commands.acts import Params, act, filtered, known, mine, missing, offered
 from emulators.cloudstack.world import STAMP, Account, Item, Refusal, World
 
@@ -23,7 +23,8 @@ def deploy(world: World, account: Account, params: Params) -> Item:
     command = "deployVirtualMachine"
     zone = world.zone(params["zoneid"])
     offering = offered(world.service_offerings, params["serviceofferingid"], "service offering")
-    template = templates.usable(world, account, command, params.get("templateid", ""), zone)
+    iso = isos.booted(world, account, params)
+    template = iso or templates.usable(world, account, command, params.get("templateid", ""), zone)
     check_user_data(params.get("userdata", ""))
     name = params.get("name") or f"VM-{uuid4()}"
     if any(one["name"] == name for one in world.own(account, _KIND)):
@@ -43,6 +44,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "zonename": zone["name"],
         "templateid": template["id"],
         "templatename": template["name"],
+        **({"isoid": iso["id"], "isoname": iso["name"]} if iso else {}),
         "serviceofferingid": offering["id"],
         "serviceofferingname": offering["name"],
         **_size(offering, params),
@@ -60,7 +62,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
     world.add(account, _KIND, machine)
     world.user_data[machine["id"]] = params.get("userdata", "")
     root = volumes.new(world, account, zone, f"ROOT-{name}", size or template["size"], state="Creating", kind="ROOT")
-    root |= {"virtualmachineid": machine["id"], "deviceid": 0, "templateid": template["id"]}
+    root |= {"virtualmachineid": machine["id"], "deviceid": 0, "isoid" if iso else "templateid": template["id"]}
     if params.get("startvm", "true").lower() == "true":
         machine["state"] = "Starting"
 

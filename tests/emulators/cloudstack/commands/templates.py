@@ -14,8 +14,17 @@ _NO_RECORD = "Failed to create private template record,"
 
 @act("listTemplates")
 def list_templates(world: World, account: Account, params: Params) -> list[Item]:
-    chosen = params["templatefilter"]
-    own, every = world.own(account, _KIND), every_template(world)
+    return filtered(
+        seen(world, account, params["templatefilter"], every_template(world), world.own(account, _KIND)),
+        params,
+        "id",
+        "name",
+        "zoneid",
+    )
+
+
+def seen(world: World, account: Account, chosen: str, every: list[Item], own: list[Item]) -> list[Item]:
+    """What a filter of templates or of ISOs chooses."""
     found = {
         "featured": [one for one in every if one["ispublic"] and one["isfeatured"]],
         "community": [one for one in every if one["ispublic"] and not one["isfeatured"]],
@@ -26,7 +35,7 @@ def list_templates(world: World, account: Account, params: Params) -> list[Item]
     }.get(chosen)
     if found is None:
         raise Refusal(431, f"Please specify a valid template filter: {chosen}", 4350)
-    return filtered(found, params, "id", "name", "zoneid")
+    return found
 
 
 @act("listOsTypes")
@@ -76,14 +85,21 @@ def create_template(world: World, account: Account, params: Params) -> Item:
 
 @act("updateTemplate")
 def update_template(world: World, account: Account, params: Params) -> Item:
-    found = _mine(world, account, "updateTemplate", params["id"])
+    return updated(_mine(world, account, "updateTemplate", params["id"]), params)
+
+
+def updated(found: Item, params: Params) -> Item:
     found.update({name: params[name] for name in ("name", "displaytext") if name in params})
     return found
 
 
 @act("listTemplatePermissions")
 def list_permissions(world: World, account: Account, params: Params) -> Item:
-    found = _mine(world, account, "listTemplatePermissions", params["id"])
+    return told(world, _mine(world, account, "listTemplatePermissions", params["id"]))
+
+
+def told(world: World, found: Item) -> Item:
+    """Whom a template or an ISO is shared with."""
     said = {"id": found["id"], "ispublic": found["ispublic"], "domainid": DOMAIN}
     projects = {one.account.name: one.id for one in world.projects.values()}
     names = sorted(world.shared[found["id"]])
@@ -93,8 +109,11 @@ def list_permissions(world: World, account: Account, params: Params) -> Item:
 
 @act("updateTemplatePermissions")
 def update_permissions(world: World, account: Account, params: Params) -> Item:
+    return permit(world, account, _mine(world, account, "updateTemplatePermissions", params["id"]), params)
+
+
+def permit(world: World, account: Account, found: Item, params: Params) -> Item:
     """Names of accounts are those of one's own domain."""
-    found = _mine(world, account, "updateTemplatePermissions", params["id"])
     names = [one for one in params.get("accounts", "").split(",") if one]
     there = {one.name for one in world.accounts.values()}
     for name in names:
@@ -131,17 +150,21 @@ def delete_template(world: World, account: Account, params: Params) -> Item:
 
 def usable(world: World, account: Account, command: str, known: str, zone: Item) -> Item:
     """A template that an account may make machines of in a zone."""
-    own = world.own(account, _KIND)
+    owner = world.things[_KIND].get(known, ("", {}))[0]
     there = [one for one in every_template(world) if one["id"] == known]
-    seen = [one for one in there if one["ispublic"] or one in own or account.name in world.shared[known]]
-    if not seen:
+    open_ones = [one for one in there if readable_by(world, account, one, owner)]
+    if not open_ones:
         raise Refusal(431, missing(command, _TABLE, known), 4350)
-    for one in seen:
+    for one in open_ones:
         if one["zoneid"] == zone["id"]:
             if not one["isready"]:
                 raise Refusal(431, f"Template {known} is not ready to be used", 4350)
             return one
     raise Refusal(431, f"The template {known} is not available for use", 4350)
+
+
+def readable_by(world: World, account: Account, item: Item, owner: str) -> bool:
+    return item["ispublic"] or owner == account.id or account.name in world.shared[item["id"]]
 
 
 def every_template(world: World) -> list[Item]:
