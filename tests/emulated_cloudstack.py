@@ -13,7 +13,8 @@ from emulators.cloudstack.server import Emulator, running
 from emulators.cloudstack.world import Account, World, world
 from house import House
 from house import World as Sight
-from served import eventually
+from served import Account as Signer
+from served import eventually, serving
 
 from isthmus.context import Place
 from isthmus.providers import NO_SECRETS
@@ -127,3 +128,21 @@ def fronted(place: Path, *, groups: bool, **options: Any) -> Iterator[Isthmus]:
     finally:
         made.store.close()
         made.real.close()
+
+
+@contextmanager
+def serving_users(place: Path, *, groups: bool, users: int = 1, job_seconds: float = 0.1) -> Iterator[Sequence[Signer]]:
+    """`isthmus serve` over an emulated CloudStack, with an administrator's keys: users who sign with their own."""
+    with emulating(groups=groups) as stack:
+        stack.world.job_seconds = job_seconds
+        stack.world.users_expunge = True
+        root = stack.world.new_account("root", "Admin")
+        known = [stack.world.new_account(f"user-{number}") for number in range(users)]
+        (place / "root.secret").write_text(root.secret)
+        (place / "isthmus.toml").write_text(
+            f'[clouds.stack]\nkind = "cloudstack"\nurl = "{stack.url}"\nzones = {{ us-east-1a = "zone-1" }}\n'
+            f'api_key = "{root.api}"\nsecret_key_file = "{place}/root.secret"\nexpunge = true\n'
+            f"security_groups = {str(groups).lower()}\n"
+        )
+        with serving(place / "state", "--config", str(place / "isthmus.toml")) as served:
+            yield [Signer("", one.api, one.secret, served.endpoint) for one in known]

@@ -36,7 +36,7 @@ ebs_image_id = {ebs_image}
 instance_type = {small}
 instance_type_alt = {other}
 build_interval = {interval}
-build_timeout = 120
+build_timeout = {timeout}
 run_incompatible_tests = True
 run_ssh = False
 vpnaas_enabled = True
@@ -54,6 +54,8 @@ class Machines:
     ebs_image: str
     small: str = "t3.nano"
     other: str = "t3.micro"
+    public: bool = True
+    """Whether there are public addresses."""
 
 
 def surprises(cloud: str, found: Mapping[str, Outcome]) -> Mapping[str, str]:
@@ -74,13 +76,17 @@ def every(settings: Path) -> Sequence[str]:
 
 
 def run(
-    accounts: Mapping[Account, Machines], place: Path, interval: int, longest: Sequence[str] = _LONGEST
+    accounts: Mapping[Account, Machines],
+    place: Path,
+    interval: int,
+    longest: Sequence[str] = _LONGEST,
+    timeout: int = 120,
 ) -> Mapping[str, Outcome]:
     """What came of each test; as many classes at a time as there are accounts, those that take longest first.
 
-    Who waits looks again after `interval` seconds, after twice as many then, and so on."""
+    Who waits looks again after `interval` seconds, after twice as many then, and so on, up to `timeout`."""
     settings = [
-        _settings(account, machines, place / f"{number}.conf", interval)
+        _settings(account, machines, place / f"{number}.conf", interval=interval, timeout=timeout)
         for number, (account, machines) in enumerate(accounts.items())
     ]
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -121,8 +127,9 @@ def _work(settings: Path, todo: queue.SimpleQueue[str]) -> Mapping[str, Outcome]
     return found
 
 
-def _settings(account: Account, machines: Machines, path: Path, interval: int) -> Path:
-    _give_public_addresses(account)
+def _settings(account: Account, machines: Machines, path: Path, **seconds: int) -> Path:
+    if machines.public:
+        _give_public_addresses(account)
     path.write_text(
         _SETTINGS.format(
             log=path.with_suffix(".log"),
@@ -130,7 +137,7 @@ def _settings(account: Account, machines: Machines, path: Path, interval: int) -
             access=account.access_key,
             secret=account.secret,
             region=REGION,
-            interval=interval,
+            **seconds,
             **vars(machines),
         )
     )

@@ -234,6 +234,21 @@ def test_a_tier_without_a_route_stays_within_its_vpc_whatever_its_groups_say(sit
     assert site.goes_out(near, WEB)
 
 
+def test_a_gateway_can_go_from_under_its_route(site: Site) -> None:
+    """The route leads nowhere then: nothing leaves the subnets, until there is a gateway again."""
+    site.build()
+    instance = site.launch(site.group("web"))
+    assert site.goes_out(instance, WEB)
+
+    site.ec2.detach_internet_gateway(InternetGatewayId=site.gateway, VpcId=site.vpc)
+
+    [table] = site.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [site.vpc]}])["RouteTables"]
+    assert "blackhole" in [route["State"] for route in table["Routes"]]
+    assert not site.goes_out(instance, WEB)
+    site.ec2.attach_internet_gateway(InternetGatewayId=site.gateway, VpcId=site.vpc)
+    assert site.goes_out(instance, WEB)
+
+
 def test_a_list_that_somebody_changed_is_mended_by_the_next_change(site: Site) -> None:
     site.build()
     group = site.group("web")

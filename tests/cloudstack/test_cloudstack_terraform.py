@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import terraform
-from emulators.cloudstack.server import Emulator, running
-from emulators.cloudstack.world import world
-from served import Account, eventually, serving
+from emulated_cloudstack import serving_users
+from served import eventually
 from things import things
 
 pytestmark = pytest.mark.clients
@@ -43,23 +41,6 @@ CANNOT: Mapping[tuple[str, bool], Mapping[str, str]] = {
 """What a set cannot have in zones with security groups, and without."""
 
 
-@contextmanager
-def demo(place: Path, *, groups: bool) -> Iterator[Account]:
-    with running(Emulator(world(groups=groups))) as stack:
-        stack.world.job_seconds = 0.1
-        stack.world.users_expunge = True
-        root, user = stack.world.new_account("root", "Admin"), stack.world.new_account("demo")
-        (place / "root.secret").write_text(root.secret)
-        (place / "isthmus.toml").write_text(
-            f'[clouds.stack]\nkind = "cloudstack"\nurl = "{stack.url}"\nzones = {{ us-east-1a = "zone-1" }}\n'
-            f'api_key = "{root.api}"\nsecret_key_file = "{place}/root.secret"\nexpunge = true\n'
-            f"security_groups = {str(groups).lower()}\n"
-        )
-        with serving(place / "state", "--config", str(place / "isthmus.toml")) as served:
-            yield Account("", user.api, user.secret, served.endpoint)
-        assert stack.world.complaints == []
-
-
 @pytest.mark.parametrize(("name", "groups"), CANNOT)
 def test_a_set_is_made_changed_in_place_and_gone(tmp_path: Path, name: str, groups: bool) -> None:
     """After each step there is nothing left to do."""
@@ -68,7 +49,7 @@ def test_a_set_is_made_changed_in_place_and_gone(tmp_path: Path, name: str, grou
         return terraform.renamed(terraform.without(text, CANNOT[name, groups]), NAMES)
 
     (tmp_path / "terraform").mkdir()
-    with demo(tmp_path, groups=groups) as account:
+    with serving_users(tmp_path, groups=groups) as [account]:
         before = things(account)
         run = terraform.runner(account, tmp_path / "terraform", name, here)
         steps: list[list[str]] = [[]] if name == "data" else [["-var=v=1"], ["-var=v=2"]]

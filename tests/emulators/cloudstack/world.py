@@ -228,15 +228,23 @@ class World:
                 return one
         raise Refusal(431, f"Unable to find zone by id {known}", 4350)
 
-    def nic(self, network: Item) -> Item:
-        """Of a new machine."""
+    def private_addresses(self, network: Item) -> set[str]:
+        """Those that are taken in a network."""
+        nics = [nic for _, machine in self.things["machine"].values() for nic in machine["nic"]]
+        return {nic["ipaddress"] for nic in nics if nic["networkid"] == network["id"]}
+
+    def nic(self, network: Item, address: str = "") -> Item:
+        """Of a new machine, with this address or any that is free."""
+        within, taken = IPv4Network(network["cidr"]), self.private_addresses(network)
         self.addresses += 1
-        within = IPv4Network(network["cidr"])
+        while not address or address in taken:
+            address = str(within[1 + self.addresses % (within.num_addresses - 3)])
+            self.addresses += 1
         return {
             "id": str(uuid4()),
             "networkid": network["id"],
             "networkname": network["name"],
-            "ipaddress": str(within[1 + self.addresses % (within.num_addresses - 3)]),
+            "ipaddress": address,
             "netmask": str(within.netmask),
             "gateway": network["gateway"],
             "macaddress": f"02:00:00:00:{self.addresses // 256:02x}:{self.addresses % 256:02x}",

@@ -13,12 +13,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from isthmus.providers import DiskSpec
+from isthmus.providers.cloudstack import notes
 from isthmus.providers.cloudstack.client import Client, Item
+from isthmus.providers.cloudstack.notes import Noted
 
 DETAIL = "isthmus"
 """The detail of a virtual machine that holds what was asked for."""
 TAG = "isthmus-place"
 """The tag of a volume that says where it is, or was."""
+MADE = "isthmus-made"
+"""The tag of a root disk that was taken off its server: what that said of it."""
 ROOT_DEVICE = "/dev/sda1"
 """Of servers that were made by other means."""
 
@@ -81,7 +85,7 @@ def launched(machine: Item) -> Launched:
 
 def place(volume: Item) -> Place | None:
     """Where the volume's tag says that it is, or was."""
-    said = _load(next((tag["value"] for tag in volume.get("tags", ()) if tag["key"] == TAG), ""))
+    said = _load(_tag(volume, TAG))
     try:
         return Place(**said) if said else None
     except TypeError:
@@ -90,11 +94,30 @@ def place(volume: Item) -> Place | None:
 
 def write(client: Client, volume: Item, at: Place) -> None:
     """CloudStack refuses a tag that is there already, so that it is deleted first."""
-    about = {"resourcetype": "Volume", "resourceids": [volume["id"]]}
-    if any(tag["key"] == TAG for tag in volume.get("tags", ())):
-        client.do("deleteTags", "volume", volume["id"], **about, tags=[{"key": TAG}])
-    value = json.dumps(asdict(at), separators=(",", ":"))
-    client.do("createTags", "volume", volume["id"], **about, tags=[{"key": TAG, "value": value}])
+    if _tag(volume, TAG):
+        client.do("deleteTags", "volume", volume["id"], **_about(volume), tags=[{"key": TAG}])
+    _write(client, volume, TAG, json.dumps(asdict(at), separators=(",", ":")))
+
+
+def written(volume: Item) -> Noted:
+    """The ref and the type of a root disk, if they stand on itself."""
+    return notes.load(_tag(volume, MADE))
+
+
+def write_made(client: Client, volume: Item, disk: Disk) -> None:
+    _write(client, volume, MADE, notes.dump("", disk.ref, disk.type, field="type"))
+
+
+def _write(client: Client, volume: Item, key: str, value: str) -> None:
+    client.do("createTags", "volume", volume["id"], **_about(volume), tags=[{"key": key, "value": value}])
+
+
+def _about(volume: Item) -> Mapping[str, Any]:
+    return {"resourcetype": "Volume", "resourceids": [volume["id"]]}
+
+
+def _tag(volume: Item, key: str) -> str:
+    return next((str(tag["value"]) for tag in volume.get("tags", ()) if tag["key"] == key), "")
 
 
 def _load(text: str) -> dict[str, Any]:

@@ -72,12 +72,20 @@ class CloudStackVolumes:
         volume = self._on(native, server)
         if volume["type"] == "ROOT" and machines.one(self._tenant, server)["state"] != "Stopped":
             raise Conflict("volume", native, f"the root volume of the server {server} is kept until that is stopped")
+        if volume["type"] == "ROOT":
+            self._remember(volume, server)
         self._cloud.going.add(native)
         try:
             self._client.begin("detachVolume", "volume", native, id=native)
         except BaseException:
             self._cloud.going.discard(native)
             raise
+
+    def _remember(self, root: Item, server: str) -> None:
+        """Write on a root disk what its server said of it."""
+        disk = places.launched(machines.one(self._tenant, server)).root
+        if disk.ref and not places.written(root).ref:
+            places.write_made(self._client, root, disk)
 
     def resize_volume(self, native: str, size: int) -> None:
         volume = self._demand(native)
@@ -152,18 +160,22 @@ class CloudStackVolumes:
             raise Conflict("device", device, f"the server {host['id']} has a {device}", "in-use")
 
     def _volume(self, item: Item, hosts: Mapping[str, Item]) -> Volume:
-        said = notes.load(item["name"])
+        said, made = notes.load(item["name"]), places.written(item)
         link, disk = self._link(item, hosts)
         state = VolumeState.IN_USE if link else disks.state(item)
         offering = item.get("diskofferingname", "")
         return Volume(
             native=item["id"],
-            ref=said.ref or disk.ref,
+            ref=said.ref or made.ref or disk.ref,
             name=said.text if said.ref or item["type"] != "ROOT" else "",
             state=state,
             zone=item["zonename"],
             size=notes.gibibytes(item["size"]),
-            type=said.more.removeprefix(disks.COPIED) or disk.type or self._types.get(offering) or offering,
+            type=said.more.removeprefix(disks.COPIED)
+            or made.more
+            or disk.type
+            or self._types.get(offering)
+            or offering,
             created=notes.moment(item["created"]),
             snapshot="" if said.more.startswith(disks.COPIED) else item.get("snapshotid", ""),
             iops=item.get("maxiops") or 0,

@@ -142,7 +142,7 @@ class Vpcs:
         self._check(wiring, own)
         if wiring.internet and not now.internet:
             self._tag("createTags", native)
-        before, wanted = ({one.subnet for one in each.subnets if one.routes} for each in (now, wiring))
+        before, wanted = ({one.subnet for one in each.subnets if OUT in one.routes} for each in (now, wiring))
         if changed := [one for one in own if (one in before) != (one in wanted)]:
             filters.tend(*self._who, [native], routes={one: one in wanted for one in changed})
         if now.internet and not wiring.internet:
@@ -197,6 +197,8 @@ class Vpcs:
                 raise NotFound("subnet", one.subnet[:64])
             for route in one.routes:
                 self._check_route(route, wiring)
+            if OUT in one.routes and len(one.routes) > 1:
+                raise Unsupported("CloudStack's routers drop all that leaves a subnet, or nothing.")
             if one.acl is not None:
                 raise Unsupported(self._cloud.lacks[Capability.ACLS])
         if wiring.peers:
@@ -213,7 +215,7 @@ class Vpcs:
             raise NotFound("network", route.native[:64])
         if route.hop is Hop.INTERNET and not wiring.internet:
             raise Invalid("the network has no way to the internet", "routes")
-        if route != OUT:
+        if route != OUT and route.hop is not Hop.NOWHERE:  # without a way out all is dropped
             raise Unsupported("CloudStack's routers lead to the internet alone: route 0.0.0.0/0 there.")
 
     def _tag(self, command: str, native: str) -> None:

@@ -108,7 +108,7 @@ def disable_static_nat(world: World, account: Account, params: Params) -> Item:
 def free(world: World, account: Account, address: Item) -> None:
     """Take an address off its machine. One of a VPC is of no tier then."""
     for machine in world.own(account, "machine"):
-        if machine["id"] == address["virtualmachineid"]:
+        if machine["id"] == address.get("virtualmachineid"):
             machine.pop("publicip", None)
             machine.pop("publicipid", None)
     for name in ("virtualmachineid", "virtualmachinename", "vmipaddress"):

@@ -56,7 +56,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "keypairs": _key_pairs(world, account, params),
         "securitygroup": my_groups(world, account, params),
         "affinitygroup": affinity.chosen(world, account, params),
-        "nic": [world.nic(one) for one in _networks(world, account, params, zone)],
+        "nic": _nics(world, account, params, zone),
         "tags": [],
     }
     world.add(account, _KIND, machine)
@@ -194,6 +194,15 @@ def _key_pairs(world: World, account: Account, params: Params) -> str:
         if name not in there:
             raise Refusal(431, f"A key pair with name '{name}' was not found.", 4350)
     return ",".join(names)
+
+
+def _nics(world: World, account: Account, params: Params, zone: Item) -> list[Item]:
+    """One in each network; a wanted address is the first's."""
+    first, *more = _networks(world, account, params, zone)
+    wanted = params.get("ipaddress", "")
+    if wanted and wanted in world.private_addresses(first):
+        raise Refusal(533, f"Unable to acquire Guest IP address for network {first['id']}", 4325)
+    return [world.nic(first, wanted), *map(world.nic, more)]
 
 
 def _networks(world: World, account: Account, params: Params, zone: Item) -> list[Item]:
