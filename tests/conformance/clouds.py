@@ -71,6 +71,12 @@ def _cloudstack_vpc(_: Path) -> Cloud:
     return cloud  # type: ignore[no-any-return]
 
 
+def _cloudstack_project(_: Path) -> Cloud:
+    """The first tenant is a project, the second one the account of a user who is in it."""
+    cloud: Any = emulated_cloudstack.Emulated("cloudstack-project", groups=False, project=True)
+    return cloud  # type: ignore[no-any-return]
+
+
 def _real_cloudstack(_: Path) -> Cloud:
     if reason := real_cloudstack.absent():
         pytest.skip(reason)
@@ -84,10 +90,13 @@ def _demo_and_alt() -> tuple[str, str]:
 
 CLOUDS = {
     "cloudstack": Candidate(_cloudstack, limit=10, pause=0.01, projects=lambda: emulated_cloudstack.TENANTS),
+    "cloudstack-project": Candidate(
+        _cloudstack_project, limit=10, pause=0.01, projects=lambda: emulated_cloudstack.TENANTS
+    ),
     "cloudstack-vpc": Candidate(_cloudstack_vpc, limit=10, pause=0.01, projects=lambda: emulated_cloudstack.TENANTS),
     "memory": Candidate(_memory, limit=10, pause=0.005),
     "local": Candidate(_local, limit=180, pause=0.2, boots=True),
     real_cloudstack.NAME: Candidate(_real_cloudstack, limit=600, pause=2, projects=real_cloudstack.tenants),
     "openstack": Candidate(_openstack, limit=120, pause=0.5, projects=_demo_and_alt),
 }
-DEFAULT = ("memory", "local", "cloudstack", "cloudstack-vpc")
+DEFAULT = ("memory", "local", "cloudstack", "cloudstack-vpc", "cloudstack-project")
