@@ -400,6 +400,8 @@ class Address:
     server: str = ""
     port: str = ""
     private: str = ""
+    zone: str = ""
+    """The only zone whose servers it can serve; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from asking import instance, refusal, tagged, tags, where
+from house import ZONES
+
+from isthmus.aws.front import Front
+from isthmus.context import Place
+from isthmus.providers.memory import Memory
 
 NOBODY = "eipalloc-0123456789abcdef0"
 
@@ -290,3 +298,20 @@ def test_addresses_are_found_by_what_they_are(ec2, launched, made):
     assert len(ec2.describe_addresses(Filters=where(domain="vpc"))["Addresses"]) == 2
     [found] = ec2.describe_addresses(PublicIps=[made["PublicIp"]])["Addresses"]
     assert found["AllocationId"] == made["AllocationId"]
+
+
+def test_each_further_cloud_has_addresses_in_a_network_border_group_of_its_own(house):
+    more = Memory("second", ("hall",), clock=house.clock, settle=timedelta(0))
+    places = {**house.world.places, "us-east-1x": Place("us-east-1x", "second", "hall")}
+    house.front = Front(replace(house.world, memo={}, places=places, clouds={**house.world.clouds, "second": more}))
+    ec2 = house.client()
+
+    groups = {
+        one["ZoneName"]: one["NetworkBorderGroup"] for one in ec2.describe_availability_zones()["AvailabilityZones"]
+    }
+    ours, theirs = (ec2.allocate_address(NetworkBorderGroup=one) for one in ("us-east-1", "us-east-1x"))
+
+    assert groups == {**dict.fromkeys(ZONES, "us-east-1"), "us-east-1x": "us-east-1x"}
+    assert "us-east-1x" == theirs["NetworkBorderGroup"]
+    assert [theirs["PublicIp"]] == [one.address for one in more.session(house.account[0]).addresses.list_addresses()]
+    assert ours["PublicIp"] in [one["PublicIp"] for one in ec2.describe_addresses()["Addresses"]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import cs
 import pytest
-from emulated_cloudstack import TENANTS, Emulated
+from botocore.exceptions import ClientError
+from emulated_cloudstack import TENANTS, Emulated, fronted
 from served import eventually
 
 from isthmus.errors import Invalid, Unsupported
@@ -127,3 +129,39 @@ def test_an_address_of_one_zone_is_not_for_servers_of_another() -> None:
         assert [address] == session.addresses.list_addresses()
     finally:
         stack.close()
+
+
+def test_the_addresses_of_a_further_zone_have_a_network_border_group_of_their_own(tmp_path: Path) -> None:
+    with fronted(tmp_path, groups=False, kinds=KINDS[False]) as isthmus:
+        ec2 = isthmus.client()
+        groups = [one["NetworkBorderGroup"] for one in ec2.describe_availability_zones()["AvailabilityZones"]]
+        here, there = (ec2.allocate_address(NetworkBorderGroup=one) for one in groups)
+        image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian"]}])["Images"][0]["ImageId"]
+        placed = {"MinCount": 1, "MaxCount": 1, "ImageId": image, "Placement": {"AvailabilityZone": "us-east-1b"}}
+        instance = ec2.run_instances(**placed, InstanceType="Tiny")["Instances"][0]["InstanceId"]
+        isthmus.wait(ec2, instance, "running")
+
+        assert groups == ["us-east-1", "us-east-1b"]
+        with pytest.raises(ClientError, match="UnsupportedOperation"):
+            ec2.associate_address(InstanceId=instance, AllocationId=here["AllocationId"])
+        ec2.associate_address(InstanceId=instance, AllocationId=there["AllocationId"])
+        [seen] = ec2.describe_addresses(Filters=[{"Name": "network-border-group", "Values": [groups[1]]}])["Addresses"]
+        assert (there["PublicIp"], instance) == (seen["PublicIp"], seen["InstanceId"])
+        with pytest.raises(ClientError, match="InvalidParameterValue"):
+            ec2.release_address(AllocationId=here["AllocationId"], NetworkBorderGroup=groups[1])
+        ec2.release_address(AllocationId=here["AllocationId"], NetworkBorderGroup=groups[0])
+
+
+def test_a_launch_with_a_public_address_has_one_of_its_zone(tmp_path: Path) -> None:
+    with fronted(tmp_path, groups=False, kinds=KINDS[False]) as isthmus:
+        ec2 = isthmus.client()
+        image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian"]}])["Images"][0]["ImageId"]
+        [subnet] = ec2.describe_subnets(Filters=[{"Name": "availability-zone", "Values": ["us-east-1b"]}])["Subnets"]
+        public = [{"DeviceIndex": 0, "SubnetId": subnet["SubnetId"], "AssociatePublicIpAddress": True}]
+        placed = {"MinCount": 1, "MaxCount": 1, "ImageId": image, "NetworkInterfaces": public}
+        instance = ec2.run_instances(**placed, InstanceType="Tiny")["Instances"][0]["InstanceId"]
+        isthmus.wait(ec2, instance, "running")
+
+        [found] = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
+        zone = isthmus.emulated.zones[1]["id"]
+        assert found["PublicIpAddress"].startswith(isthmus.emulated.public_range(zone))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from isthmus.errors import Conflict, Invalid
-from isthmus.model import Address, Image
+from isthmus.model import Address, Image, ServerState
 from isthmus.providers import Capability, ServerSpec
 
 from .kit import Maker, Patience, first_port, refused, root_disk, word
@@ -138,3 +138,20 @@ def test_an_address_follows_its_port(running: str, session: Any, made: Maker) ->
     assert "" == address_of(session, native).server
     session.ports.delete_port(port.native)
     assert "" == address_of(session, native).port
+
+
+@pytest.mark.boots
+@pytest.mark.needs("compute", Capability.LAUNCH)
+def test_an_address_for_a_zone_serves_servers_there(
+    session: Any, made: Maker, plain: ServerSpec, image: Image, patience: Patience
+) -> None:
+    """A11"""
+    zone = session.compute.list_zones()[-1].name
+    server = made.server(replace(plain, ref=word(), zone=zone, disks=(root_disk(image),)))
+    patience.server(session, server.native, ServerState.RUNNING)
+    address = made.address(zone=zone)
+
+    session.addresses.associate_address(address.native, first_port(session, server.native))
+
+    assert server.native == address_of(session, address.native).server
+    assert address.zone in ("", zone)

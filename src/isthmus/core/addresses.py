@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from isthmus.context import Context
+from isthmus.context import Context, Place
 from isthmus.core import gateways, networks, ports
 from isthmus.core.ids import Kind, adopt, mint
 from isthmus.core.quotas import demand
@@ -13,7 +13,7 @@ from isthmus.core.registry import Found, Index, family, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.errors import Conflict, Denied, Invalid, NotFound
 from isthmus.model import Address, Network, Port
-from isthmus.providers import Addresses, AddressSpec, Session
+from isthmus.providers import Addresses, AddressSpec, Capability, Session
 from isthmus.store import View
 
 AUTO = "auto"
@@ -83,12 +83,37 @@ def _room(cx: Context) -> Callable[[View], None]:
     return check
 
 
-def allocate(cx: Context, address: str = "") -> Found[Address]:
-    """Raises QuotaExceeded."""
-    cloud = cx.place().cloud
+def border(cx: Context, place: Place) -> str:
+    """Where the addresses of a place are good: in the region, or in the zone of this name alone.
+
+    Those of the region serve the cloud of its first place, and where addresses are in one zone, that place.
+    """
+    home = cx.place()
+    if place.cloud != home.cloud:
+        place = cx.world.place_of(place.cloud, place.native if _by_zone(cx, place.cloud) else "")
+        return place.zone
+    return place.zone if _by_zone(cx, place.cloud) and place.native != home.native else cx.world.region
+
+
+def border_of(cx: Context, found: Found[Address]) -> str:
+    return border(cx, cx.world.place_of(found.cloud, found.noun.zone))
+
+
+def _by_zone(cx: Context, cloud: str) -> bool:
+    return Capability.ADDRESS_ANY_ZONE in cx.world.clouds[cloud].lacks
+
+
+def allocate(cx: Context, address: str = "", within: str = "") -> Found[Address]:
+    """An address that is good in the region, or `within` another border. Raises QuotaExceeded, NotFound (`border`)."""
+    wanted = within or cx.world.region
+    place = next((one for one in cx.world.places.values() if border(cx, one) == wanted), None)
+    if place is None:
+        raise NotFound("border", wanted)
+    cloud = place.cloud
+    zone = place.native if _by_zone(cx, cloud) else ""
     ref = mint(Kind.ADDRESS, cx.seed)
     with creating(cx, Kind.ADDRESS, ref, cloud, tags=cx.tags.get("elastic-ip"), check=_room(cx)) as made:
-        noun = made(api(cx.session(cloud)).allocate_address(AddressSpec(ref, address)))
+        noun = made(api(cx.session(cloud)).allocate_address(AddressSpec(ref, address, zone)))
     return join(cx, cx.view(), Kind.ADDRESS, cloud, noun)
 
 

@@ -281,7 +281,7 @@ def _one(cx: Context, plan: _Plan, spec: ServerSpec) -> Server:
     """One server with its ports and public address. A refusal leaves nothing of it; Unavailable may."""
     cloud = plan.place.cloud
     try:
-        public = publics.allocate(cx, cloud, spec.ref) if plan.public else None
+        public = publics.allocate(cx, cloud, spec.ref, spec.zone, spec.subnet) if plan.public else None
         natives = tuple(_port(cx, one, ref, spec.ref) for one, ref in zip(plan.ports, spec.ports, strict=True))
         server = compute(cx.session(cloud)).create_server(replace(spec, ports=natives))
         if server.state in _GOING:

@@ -29,12 +29,12 @@ def ref_of(server: str) -> str:
     return mint(Kind.ADDRESS, Seed(server))
 
 
-def allocate(cx: Context, cloud: str, server: str) -> Found[Address]:
-    """An address for a server that is to run, by the server's id."""
+def allocate(cx: Context, cloud: str, server: str, zone: str, subnet: str) -> Found[Address]:
+    """An address for a server that is to run, by the server's id. `zone` and `subnet` are its cloud's own."""
     ref = ref_of(server)
     with creating(cx, Kind.ADDRESS, ref, cloud, {AUTO: server}) as made:
         try:
-            noun = made(api(cx.session(cloud)).allocate_address(AddressSpec(ref)))
+            noun = made(api(cx.session(cloud)).allocate_address(AddressSpec(ref, zone=zone, subnet=subnet)))
         except NoCapacity as fault:
             raise NoCapacity("public-address", "", str(fault)) from fault
     return join(cx, cx.view(), Kind.ADDRESS, cloud, noun)
@@ -58,7 +58,8 @@ def release(cx: Context, server: str) -> None:
 def renew(cx: Context, one: Instance) -> None:
     """Give a server that starts an address, if it was launched with one and has no other."""
     if one.launch.public and one.server.ports and one.address is None:
-        associate(cx, allocate(cx, one.cloud, one.id), one.server)
+        server = one.server
+        associate(cx, allocate(cx, one.cloud, one.id, server.zone, server.ports[0].subnet), server)
 
 
 def mend(cx: Context, oldest: datetime) -> None:

@@ -78,6 +78,7 @@ class Capability(StrEnum):
     ACLS = "filter the traffic of a subnet without keeping state"
     DHCP = "tell servers their domain and name servers"
     PEERING = "connect networks with each other"
+    ADDRESS_ANY_ZONE = "let a public address serve servers of any zone"
     PLACEMENT = "keep servers on different hosts"
 
 
@@ -242,6 +243,10 @@ class AddressSpec:
     ref: str
     address: str = ""
     """A wanted address; empty leaves the choice to the cloud."""
+    zone: str = ""
+    """The zone whose servers it is to serve, where a cloud lacks ADDRESS_ANY_ZONE; empty: the first."""
+    subnet: str = ""
+    """A subnet that it is likely to be for; empty: nobody knows. A cloud may make use of that."""
 
 
 @dataclass(frozen=True, slots=True)

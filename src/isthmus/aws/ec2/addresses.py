@@ -63,22 +63,29 @@ def allocate_address(cx: Context, req: AllocateAddressRequestTypeDef) -> Mapping
         raise AwsError("InvalidParameterValue", f"Invalid value '{req['Domain']}' for domain.")
     if req.get("PublicIpv4Pool", _POOL) != _POOL:
         raise AwsError("UnsupportedOperation", f"The parameter PublicIpv4Pool is not supported. {_NO_POOLS}")
-    _demand_group(cx, req)
-    found = addresses.allocate(cx, req.get("Address", ""))
+    try:
+        found = addresses.allocate(cx, req.get("Address", ""), req.get("NetworkBorderGroup", ""))
+    except NotFound as fault:
+        if fault.kind != "border":
+            raise
+        raise AwsError("InvalidParameterValue", f"There is no network border group {fault.native}.") from fault
     return {
         "AllocationId": found.id,
         "PublicIp": found.noun.address,
         "Domain": "vpc",
         "PublicIpv4Pool": _POOL,
-        "NetworkBorderGroup": cx.world.region,
+        "NetworkBorderGroup": addresses.border_of(cx, found),
     }
 
 
 @ec2.action("ReleaseAddress")
 def release_address(cx: Context, req: ReleaseAddressRequestTypeDef) -> Mapping[str, Any]:
-    _demand_group(cx, req)
     allocation = _id_of(cx, req, "AllocationId", "an allocation id when releasing a VPC elastic IP address")
-    addresses.release(cx, addresses.one(cx, allocation))
+    found = addresses.one(cx, allocation)
+    group = addresses.border_of(cx, found)
+    if req.get("NetworkBorderGroup", group) != group:
+        raise AwsError("InvalidParameterValue", f"The network border group of {allocation} is {group}.")
+    addresses.release(cx, found)
     return {}
 
 
@@ -110,7 +117,7 @@ def render(cx: Context, found: Found[Address], port: str, instance: str) -> dict
         "PublicIp": found.noun.address,
         "Domain": "vpc",
         "PublicIpv4Pool": _POOL,
-        "NetworkBorderGroup": cx.world.region,
+        "NetworkBorderGroup": addresses.border_of(cx, found),
     }
     if port:
         said |= {
@@ -122,11 +129,6 @@ def render(cx: Context, found: Found[Address], port: str, instance: str) -> dict
     if instance:
         said["InstanceId"] = instance
     return {**said, "Tags": tag_set(found.tags)} if found.tags else said
-
-
-def _demand_group(cx: Context, req: Mapping[str, Any]) -> None:
-    if req.get("NetworkBorderGroup", cx.world.region) != cx.world.region:
-        raise AwsError("InvalidParameterValue", "There is one network border group, the region.")
 
 
 def _address(cx: Context, req: Mapping[str, Any]) -> Found[Address]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from isthmus.aws.ec2.api import ec2
 from isthmus.aws.errors import AwsError
 from isthmus.context import Context
+from isthmus.core import addresses
 from isthmus.core.servers import compute
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def describe_availability_zones(
             "State": "available" if here.get(place.native, False) else "unavailable",
             "RegionName": cx.world.region,
             "GroupName": cx.world.region,
-            "NetworkBorderGroup": cx.world.region,
+            "NetworkBorderGroup": addresses.border(cx, place),
             "ZoneType": "availability-zone",
             "OptInStatus": "opt-in-not-required",
             "Messages": [],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
 from isthmus.model import Address
 from isthmus.providers import AddressSpec
-from isthmus.providers.cloudstack import filters, machines
+from isthmus.providers.cloudstack import filters, machines, offerings
 from isthmus.providers.cloudstack.client import Item
 from isthmus.providers.cloudstack.grounds import Ground, by_item, default_network, grounds, made_default
 from isthmus.providers.cloudstack.isolated import REF
@@ -44,7 +44,8 @@ class CloudStackAddresses:
             for before in self._items():
                 if _ref(before) == spec.ref:
                     return _address(before, ())
-            made = self._wanted(spec.address, self._home()) if spec.address else self._acquire(self._home())
+            home = self._home(spec)
+            made = self._wanted(spec.address, home) if spec.address else self._acquire(home)
             self._tag(made["id"], spec.ref)
         return _address({**made, "tags": [{"key": REF, "value": spec.ref}]}, ())
 
@@ -108,9 +109,14 @@ class CloudStackAddresses:
     def _grounds(self) -> Sequence[Ground]:
         return grounds(self._client, self._cloud, self._tenant)
 
-    def _home(self) -> Mapping[str, str]:
-        """Where a new address is to be: in the first VPC, else in the default network, which is made if need be."""
-        zone = self._cloud.zones[0]
+    def _home(self, spec: AddressSpec) -> Mapping[str, str]:
+        """Where a new address is to be: where the subnet is that it may be for, else in the zone's first VPC or its
+        default network, which is made if need be. Raises Invalid for a zone that there is not."""
+        zone = spec.zone or self._cloud.zones[0]
+        offerings.zone(self._tenant, self._cloud, zone)
+        for one in self._grounds() if spec.subnet else ():
+            if one.native == spec.subnet and one.item:
+                return _home_of(one)
         vpcs = [one for one in self._tenant.all("listVPCs", "vpc") if one["zonename"] == zone]
         if vpcs:
             return {"vpcid": min(vpcs, key=lambda one: (one.get("created", ""), one["id"]))["id"]}
@@ -182,4 +188,6 @@ def _address(item: Item, there: Sequence[Item]) -> Address:
     private = item.get("vmipaddress", "") if host else ""
     nics = host.get("nic", ()) if host else ()
     port = next((nic["id"] for nic in nics if nic.get("ipaddress") == private), "")
-    return Address(item["id"], _ref(item), item["ipaddress"], host["id"] if host else "", port, private)
+    return Address(
+        item["id"], _ref(item), item["ipaddress"], host["id"] if host else "", port, private, item.get("zonename", "")
+    )

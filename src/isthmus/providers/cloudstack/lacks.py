@@ -43,6 +43,7 @@ GROUPED: Mapping[Capability, str] = MappingProxyType(
 UNGROUPED: Mapping[Capability, str] = MappingProxyType(
     {
         **_EVERYWHERE,
+        Capability.ADDRESS_ANY_ZONE: "CloudStack's public addresses are in one zone: allocate one of the zone's own",
         Capability.ACLS: "CloudStack's filters of subnets keep state: change the lists of the VPC in its own interface",
         Capability.DEFAULT_NETWORK: "CloudStack makes an account's default network by itself: use a VPC",
     }
