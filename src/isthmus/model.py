@@ -136,6 +136,8 @@ class Server:
     """When the server was last started: EC2's launch time."""
     reason: str = ""
     """Why the state is what it is, where the cloud says so."""
+    shut_down: bool = False
+    """It is stopped because its guest shut itself down: neither the cloud nor a failure did it."""
     key: str = ""
     ports: tuple[Port, ...] = ()
     root_device: str = "/dev/sda1"
@@ -436,6 +438,23 @@ class Console:
 
     output: bytes
     at: datetime
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    INITIALIZING = "initializing"
+    IMPAIRED = "impaired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a running server is: the machine that it is, and the guest on it."""
+
+    machine: Verdict
+    guest: Verdict
+    since: datetime | None = None
+    """When it was first seen, or last was otherwise, if either is impaired."""
 
 
 @dataclass(frozen=True, slots=True)

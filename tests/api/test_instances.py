@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from asking import instances, machine_image, refusal, tagged
 from botocore.exceptions import ClientError
+
+from isthmus.model import Condition, ServerState, Verdict
+from isthmus.providers.memory.compute import MemoryCompute
 
 
 def _one(ec2: Any, instance: str) -> Any:
@@ -269,3 +273,56 @@ def test_instances_are_found_by_what_they_are(house, ec2, image):
 
 def _ids(ec2, name, value):
     return [one["InstanceId"] for one in instances(ec2, Filters=[{"Name": name, "Values": [value]}])]
+
+
+def _shut_down_from_within(house: Any, instance: str) -> None:
+    """What a cloud says of a server whose guest has shut itself down."""
+    [tenant] = house.cloud._world._tenants.values()
+    [server] = [one for one in tenant.servers if one.ref == instance]
+    tenant.servers.put(replace(server, state=ServerState.STOPPED, shut_down=True))
+
+
+@pytest.mark.parametrize(("behavior", "state"), [("stop", "stopped"), ("terminate", "terminated")])
+def test_an_instance_that_shuts_itself_down_stops_or_ends(house, ec2, image, behavior, state):
+    made = ec2.run_instances(
+        ImageId=image,
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        InstanceInitiatedShutdownBehavior=behavior,
+        DisableApiTermination=True,
+    )
+    instance = made["Instances"][0]["InstanceId"]
+    house.settle()
+    _shut_down_from_within(house, instance)
+    assert _one(ec2, instance)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+
+    house.mend()
+    house.settle()
+
+    found = _one(ec2, instance)
+    assert found["State"]["Name"] == state
+    assert found["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    assert found["StateTransitionReason"] == ""
+
+
+@pytest.mark.parametrize(
+    ("machine", "guest", "said"),
+    [
+        (Verdict.OK, Verdict.IMPAIRED, ("ok", "impaired", "failed")),
+        (Verdict.IMPAIRED, Verdict.UNKNOWN, ("impaired", "insufficient-data", "insufficient-data")),
+        (Verdict.OK, Verdict.INITIALIZING, ("ok", "initializing", "initializing")),
+    ],
+)
+def test_what_a_cloud_sees_of_an_instance_is_its_status(ec2, launched, monkeypatch, machine, guest, said):
+    since = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    condition = Condition(machine, guest, since)
+    monkeypatch.setattr(MemoryCompute, "conditions", lambda _, natives: dict.fromkeys(natives, condition))
+
+    [status] = ec2.describe_instance_status(InstanceIds=[launched])["InstanceStatuses"]
+
+    [detail] = status["InstanceStatus"]["Details"]
+    assert said == (status["SystemStatus"]["Status"], status["InstanceStatus"]["Status"], detail["Status"])
+    assert (detail.get("ImpairedSince") == since) == (guest is Verdict.IMPAIRED)
+    named = [{"Name": "instance-status.status", "Values": [said[1]]}]
+    assert len(ec2.describe_instance_status(Filters=named)["InstanceStatuses"]) == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from isthmus.errors import Conflict, Invalid, NotFound
-from isthmus.model import AttachmentState, Image, ImageKind, ServerState, VolumeState
+from isthmus.model import AttachmentState, Condition, Image, ImageKind, ServerState, VolumeState
 from isthmus.providers import Capability, Cloud, ServerSpec
 
 from .conftest import Base, Doomed
@@ -199,6 +199,14 @@ def test_the_console_is_at_most_64_kib(running: str, session: Any) -> None:
     assert isinstance(console.output, bytes)
     assert len(console.output) <= 64 * 1024
     assert console.at.utcoffset() is not None
+
+
+def test_conditions_are_those_of_servers_that_run(running: str, session: Any) -> None:
+    """C31"""
+    found = session.compute.conditions([running, "no-such-thing"])
+
+    assert set(found) <= {running}
+    assert all(isinstance(one, Condition) for one in found.values())
 
 
 @pytest.mark.needs(Capability.RESIZE)

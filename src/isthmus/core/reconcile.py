@@ -22,6 +22,7 @@ from isthmus.core import (
     ports,
     publics,
     rules,
+    servers,
     volumes,
     wiring,
 )
@@ -88,6 +89,7 @@ def _mend(cx: Context, grace: timedelta) -> None:
         (Kind.PORT, ports.index(cx)),  # type: ignore[list-item]
     ]
     _bury_servers(cx, grace)
+    servers.end_those_shut_down(cx, there.ordered)
     for kind, index in listed:
         _finish(cx, {one.id: one.noun for one in index})
         _drop(cx, kind, set(index.by_id), grace)

@@ -15,10 +15,11 @@ from isthmus.core.instances import pick, some
 from isthmus.core.nouns import dump_server
 from isthmus.core.registry import each, family
 from isthmus.errors import Conflict, Denied, Invalid, Unsupported
-from isthmus.model import Console, Flavor, ServerState
+from isthmus.model import Condition, Console, Flavor, ServerState, Verdict
 from isthmus.providers import Compute, Session
 from isthmus.store import Record
 
+_WELL = Condition(Verdict.OK, Verdict.OK)
 _LIVE = frozenset({ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.STOPPED})
 
 
@@ -105,7 +106,7 @@ def _mark(cx: Context, one: Instance) -> None:
     """Remember a server as it was, and that its end was asked for; forget the disks and ports that go with it."""
     if one.record and one.record.gone:
         return
-    reason = _said_by_user(cx)
+    reason = "" if one.server.shut_down else _said_by_user(cx)
     launch = replace(one.launch, reason=reason).dump()
     last = dump_server(replace(one.server, reason=reason))
     data = {**(one.record.data if one.record else {}), "launch": launch, "last": last}
@@ -161,6 +162,26 @@ def set_groups(cx: Context, instance: Instance, groups: Sequence[str]) -> None:
     """Change the firewalls of a server's first port."""
     for port in instance.server.ports[:1]:
         ports.set_firewalls(cx, ports.one(cx, ports.port_id(instance.cloud, port)), groups)
+
+
+def conditions(cx: Context, these: Sequence[Instance]) -> Mapping[str, Condition]:
+    """How those are that run, by id; ones that their cloud does not look into are as well as they seem."""
+    running: dict[str, list[Instance]] = {}
+    for one in these:
+        if one.server.state is ServerState.RUNNING:
+            running.setdefault(one.cloud, []).append(one)
+    found: dict[str, Condition] = {}
+    for cloud, held in running.items():
+        known = compute(cx.session(cloud)).conditions([one.server.native for one in held])
+        found |= {one.id: known.get(one.server.native, _WELL) for one in held}
+    return found
+
+
+def end_those_shut_down(cx: Context, these: Sequence[Instance]) -> None:
+    """Terminate what was shut down from inside and is to go then; protection is against others, not against that."""
+    for one in these:
+        if one.server.state is ServerState.STOPPED and one.server.shut_down and one.launch.shutdown == "terminate":
+            _delete(cx, one)
 
 
 def console(cx: Context, instance: str) -> Console:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from isthmus.model import (
     Address,
+    Condition,
     Console,
     Counters,
     Firewall,
@@ -275,6 +276,10 @@ class Compute(Protocol):
     def delete_server(self, native: str) -> None: ...
     def resize_server(self, native: str, flavor: str) -> None: ...
     def console_output(self, native: str) -> Console: ...
+    def conditions(self, natives: Collection[str]) -> Mapping[str, Condition]:
+        """How those are that run and that the cloud can look into, by native id."""
+        ...
+
     def password_data(self, native: str) -> str: ...
 
 

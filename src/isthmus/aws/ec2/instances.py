@@ -20,7 +20,7 @@ from isthmus.context import Context
 from isthmus.core import servers
 from isthmus.core.instance import Instance, Unlisted
 from isthmus.core.spot import request_id
-from isthmus.model import ServerState
+from isthmus.model import Condition, ServerState, Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -71,9 +71,11 @@ def describe_instances(cx: Context, req: DescribeInstancesRequestTypeDef) -> Ite
 )
 def describe_instance_status(cx: Context, req: DescribeInstanceStatusRequestTypeDef) -> Iterator[Mapping[str, Any]]:
     """IncludeManagedResources changes nothing: no instance is managed."""
-    for face in faces(cx, req.get("InstanceIds")):
-        if face.server.state is ServerState.RUNNING or req.get("IncludeAllInstances"):
-            yield status(face)
+    told = req.get("IncludeAllInstances")
+    wanted = [one for one in faces(cx, req.get("InstanceIds")) if told or one.server.state is ServerState.RUNNING]
+    conditions = servers.conditions(cx, [one.instance for one in wanted])
+    for face in wanted:
+        yield status(face, conditions.get(face.id))
 
 
 @ec2.action("StartInstances", refuses={"AdditionalInfo": "It is reserved by AWS."})
@@ -129,21 +131,29 @@ def change(before: Instance, after: Instance) -> dict[str, Any]:
     }
 
 
-def status(face: Face) -> Mapping[str, Any]:
-    running = face.server.state is ServerState.RUNNING
-    checks: Any = {"Status": "not-applicable", "Details": []}
-    if running:
-        checks = {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
+def status(face: Face, condition: Condition | None) -> Mapping[str, Any]:
+    """An InstanceStatus; without a condition it does not run."""
     return {
         "_ReservationId": face.instance.launch.reservation,
         "InstanceId": face.id,
         "AvailabilityZone": face.zone,
         "AvailabilityZoneId": face.zone_id,
         "InstanceState": state(face.server.state),
-        "InstanceStatus": checks,
-        "SystemStatus": checks,
+        "InstanceStatus": _checks(condition.guest if condition else None, condition),
+        "SystemStatus": _checks(condition.machine if condition else None, condition),
         "Events": [],
     }
+
+
+def _checks(verdict: Verdict | None, condition: Condition | None) -> dict[str, Any]:
+    """An InstanceStatusSummary."""
+    if verdict is None:
+        return {"Status": "not-applicable", "Details": []}
+    summary, passed = _VERDICTS[verdict]
+    detail: dict[str, Any] = {"Name": "reachability", "Status": passed}
+    if verdict is Verdict.IMPAIRED and condition and condition.since:
+        detail["ImpairedSince"] = condition.since
+    return {"Status": summary, "Details": [detail]}
 
 
 @rendered
@@ -204,18 +214,25 @@ def render(face: Face) -> dict[str, Any]:
     }
     said.update({name: value for name, value in optional.items() if value})
     if server.state in _REASONS:
-        code, message = _REASONS[server.state]
+        code, message = _FROM_WITHIN if server.shut_down else _REASONS[server.state]
         why = server.reason if server.state is ServerState.ERROR else ""
         said["StateReason"] = {"Code": code, "Message": f"{code}: {why or message}"}
     return said
 
 
+_VERDICTS = {
+    Verdict.OK: ("ok", "passed"),
+    Verdict.INITIALIZING: ("initializing", "initializing"),
+    Verdict.IMPAIRED: ("impaired", "failed"),
+    Verdict.UNKNOWN: ("insufficient-data", "insufficient-data"),
+}
 _NAMES = {
     "HostnameType": "ip-name",
     "EnableResourceNameDnsARecord": False,
     "EnableResourceNameDnsAAAARecord": False,
 }
 _EXPLAINED = frozenset({ServerState.STOPPED, ServerState.STOPPING, ServerState.DELETING, ServerState.DELETED})
+_FROM_WITHIN = ("Client.InstanceInitiatedShutdown", "Instance initiated shutdown")
 _REASONS = {
     ServerState.STOPPED: ("Client.UserInitiatedShutdown", "User initiated shutdown"),
     ServerState.DELETING: ("Client.UserInitiatedShutdown", "User initiated shutdown"),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
-from isthmus.model import Flavor, Port, Server, ServerState, Zone
+from isthmus.model import Condition, Flavor, Port, Server, ServerState, Zone
 from isthmus.providers import Capability, ServerSpec
 from isthmus.providers.cloudstack import filters, launches, machines, membership, offerings, places
 from isthmus.providers.cloudstack.client import Item, Unsure
@@ -134,6 +134,10 @@ class CloudStackCompute:
 
     def console_output(self, native: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.CONSOLE])
+
+    def conditions(self, natives: Collection[str]) -> Mapping[str, Condition]:  # noqa: ARG002
+        """CloudStack does not look into its machines."""
+        return {}
 
     def password_data(self, native: str) -> str:
         """CloudStack encrypts it as EC2 does: by RSA, with the padding of PKCS#1 v1.5, in base64."""

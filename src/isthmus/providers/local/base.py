@@ -8,12 +8,13 @@ import os
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unavailable
-from isthmus.model import Flavor, ServerState, SnapshotState, Zone
-from isthmus.providers.local import disks, process
+from isthmus.model import Flavor, Server, ServerState, SnapshotState, Zone
+from isthmus.providers.local import disks, journal, process
 from isthmus.providers.local.qmp import Qmp
 from isthmus.providers.local.records import (
     AddressRecord,
@@ -33,7 +34,8 @@ FLAVORS = (
     Flavor("t2.small", "t2.small", 1, 2048),
     Flavor("t2.medium", "t2.medium", 2, 4096),
 )
-GONE = "the machine's process ended: the guest was shut down from within, or the process was killed"
+FROM_WITHIN = "the guest was shut down from within"
+KILLED = "the machine's process was killed, or ended by itself"
 
 
 class Base:
@@ -101,6 +103,16 @@ class Base:
             rebooted = record.host and record.host != process.host_boot()
             return ServerState.PENDING if rebooted else ServerState.STOPPED
         return record.noun.state
+
+    def view(self, record: ServerRecord) -> Server:
+        """The server as it is now; of one whose machine ended by itself, why."""
+        state = self.state_of(record)
+        if state is record.noun.state:
+            return record.noun
+        within = journal.shut_down_from_within(self.run(record.noun.native)) and not record.rebooting
+        if state is not ServerState.STOPPED:
+            return replace(record.noun, state=state, reason="")
+        return replace(record.noun, state=state, reason=FROM_WITHIN if within else KILLED, shut_down=within)
 
     def on_server(self, server: str) -> list[VolumeRecord]:
         """The volumes attached to a server, in whatever state, by device."""

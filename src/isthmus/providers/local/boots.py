@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -14,10 +15,11 @@ from pathlib import Path
 
 from isthmus.errors import Fault
 from isthmus.model import AttachmentState, ServerState, VolumeState
-from isthmus.providers.local import builtin, disks, firewalls, forwards, networks, process
+from isthmus.providers.local import builtin, conditions, disks, firewalls, forwards, journal, networks, process
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.base import Base
 from isthmus.providers.local.machine import (
+    BALLOON,
     BARE,
     CONTROLLERS,
     NICS,
@@ -100,6 +102,7 @@ class Boots:
                 _log.error("the server %s does not start: %s", native, error)
                 self._failed(native, str(error) if isinstance(error, Fault) else FAILED)
                 return 0
+            self._listen(native)
             self._running(native, pid)
             forwards.sync_locked(self._base, native)
             return pid
@@ -137,6 +140,12 @@ class Boots:
         except QmpError:
             return False
         return True
+
+    def _listen(self, native: str) -> None:
+        """Ask the guest for signs of life from now on."""
+        with contextlib.suppress(QmpError), self._base.monitor(native) as monitor:
+            path = f"/machine/peripheral/{BALLOON}"
+            monitor("qom-set", path=path, property="guest-stats-polling-interval", value=conditions.ASKED_SECONDS)
 
     def _machine(self, record: ServerRecord) -> Machine:
         noun = record.noun
@@ -206,7 +215,15 @@ class Boots:
             state = ServerState.RUNNING if record.noun.state is ServerState.PENDING else record.noun.state
             noun = replace(record.noun, state=state, reason="")
             self._base.servers.put(
-                replace(record, noun=noun, pid=pid, birth=process.birth(pid), host=process.host_boot(), booted=True)
+                replace(
+                    record,
+                    noun=noun,
+                    pid=pid,
+                    birth=process.birth(pid),
+                    host=process.host_boot(),
+                    booted=True,
+                    rebooting=False,
+                )
             )
 
     def _failed(self, native: str, reason: str) -> None:
@@ -254,6 +271,7 @@ def settle_offline(base: Base, volume: VolumeRecord) -> None:
 
 
 def _run(machine: Machine) -> None:
+    journal.prepare(machine.directory)
     done = subprocess.run(
         command(machine),
         cwd=machine.directory,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from isthmus.model import AttachmentState, ServerState, SnapshotState, VolumeState
-from isthmus.providers.local import addresses, process
+from isthmus.providers.local import addresses, process, quiesce
 from isthmus.providers.local.base import Base
 from isthmus.providers.local.boots import settle_offline
 from isthmus.providers.local.qmp import QmpError
@@ -31,6 +32,10 @@ class Halts:
         """Begin to stop a server whose record says stopping."""
         self._work.start(f"stop {native} {force}", lambda: self._stop(native, force=force))
 
+    def reboot(self, native: str) -> None:
+        """Begin to restart the guest of a server whose record says so."""
+        self._work.start(f"reboot {native}", lambda: self._reboot(native))
+
     def delete(self, native: str) -> None:
         """Begin to end a server whose record says deleting."""
         self._work.start(f"{LAST}{native}", lambda: self._delete(native))
@@ -38,7 +43,7 @@ class Halts:
     def _stop(self, native: str, *, force: bool) -> None:
         self._await_copies(native)
         if not force:
-            self._power_down(native)
+            self._power_down(native, self._stopping)
         with self._base.lock_of(native):
             record = self._base.servers.raw(native)
             if record is None or record.noun.state is not ServerState.STOPPING:
@@ -46,16 +51,42 @@ class Halts:
             self._end(record)
             self._stopped(native)
 
-    def _power_down(self, native: str) -> None:
+    def _reboot(self, native: str) -> None:
+        """The guest shuts itself down, or is cut off after a while, and begins anew; its machine stays."""
+        with contextlib.suppress(QmpError):  # it has just gone: nothing is left to restart
+            with self._base.lock_of(native), self._base.monitor(native) as monitor:
+                monitor("set-action", shutdown="pause")
+            if not self._power_down(native, self._is_up):
+                return  # the next process goes on with it
+            with self._base.lock_of(native):
+                with self._base.lock:
+                    record = self._base.servers.raw(native)
+                    if record is None or not record.rebooting:
+                        return
+                    self._base.servers.put(replace(record, rebooting=False))
+                with self._base.monitor(native) as monitor:
+                    quiesce.restart(monitor)
+
+    def _is_up(self, native: str) -> bool:
+        """Whether a guest that is to be restarted has not shut down yet."""
+        record = self._base.servers.raw(native)
+        if record is None or not record.rebooting:
+            return False
+        with self._base.lock_of(native), self._base.monitor(native) as monitor:
+            return monitor("query-status")["status"] not in quiesce.DOWN
+
+    def _power_down(self, native: str, going_on: Callable[[str], bool]) -> bool:
+        """Press the power button until that has worked, but not for ever. False if this process ends before."""
         deadline = time.monotonic() + POWERDOWN_SECONDS
         pressed = 0.0
-        while time.monotonic() < deadline and self._stopping(native):
+        while time.monotonic() < deadline and going_on(native):
             if time.monotonic() - pressed > AGAIN_SECONDS:
                 with contextlib.suppress(QmpError), self._base.lock_of(native), self._base.monitor(native) as monitor:
                     monitor("system_powerdown")
                 pressed = time.monotonic()
             if not self._work.pause(0.05):
-                return
+                return False
+        return True
 
     def _stopping(self, native: str) -> bool:
         record = self._base.servers.raw(native)

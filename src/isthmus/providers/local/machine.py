@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from isthmus.providers.local import journal
+
 QEMU = "qemu-system-x86_64"
 RELAY = Path(__file__).with_name("relay.py")
+BALLOON = "balloon0"
+"""By this device a guest gives signs of life, and memory that it does not use back to the host."""
 METADATA = "169.254.169.254"
 NETWORK = "168.0.0.0/5"
 """The narrowest network that holds both 172.31.0.0/16 and the metadata address: slirp forwards only inside its own."""
@@ -92,6 +96,8 @@ def _base(machine: Machine) -> Iterator[str]:
     identity = f"uuid={machine.uuid},serial={machine.uuid}"
     yield from ("-smbios", f"type=1,manufacturer=Amazon EC2,product={escape(machine.product)},{identity}")
     yield from ("-device", "virtio-rng-pci")
+    yield from ("-device", f"virtio-balloon-pci,id={BALLOON},free-page-reporting=on")
+    yield from ("-device", "pvpanic-pci", "-action", "panic=none")
     if machine.kernel is None:
         yield from ("-vga", "std")  # boot loaders of imported images may insist on a screen
 
@@ -139,6 +145,7 @@ def _control(machine: Machine) -> Iterator[str]:
     """All paths are relative: a socket's path may be at most 107 bytes long."""
     yield from ("-chardev", "socket,id=console,path=console.sock,server=on,wait=off,logfile=console.log,logappend=on")
     yield from ("-serial", "chardev:console")
+    yield from journal.ARGUMENTS
     for name in ("qmp", "rescue"):
         yield from ("-qmp", f"unix:{name}.sock,server=on,wait=off")
     yield from ("-pidfile", str(machine.directory / "qemu.pid"), "-daemonize")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -13,18 +12,15 @@ from pathlib import Path
 
 from isthmus.errors import Fault
 from isthmus.model import ImageState, ServerState, SnapshotState, VolumeState
-from isthmus.providers.local import builtin, copies, forwards, halts, plug, process
-from isthmus.providers.local.base import GONE, Base
+from isthmus.providers.local import builtin, conditions, copies, forwards, halts, journal, plug, process
+from isthmus.providers.local.base import Base
 from isthmus.providers.local.boots import Boots, settle_offline
 from isthmus.providers.local.copies import Copies
 from isthmus.providers.local.halts import Halts
 from isthmus.providers.local.records import ImageRecord, ServerRecord, SnapshotRecord, VolumeRecord
-from isthmus.providers.local.servers import tail
 from isthmus.providers.local.volumes import LocalVolumes
 
 _log = logging.getLogger(__name__)
-CONSOLE_LIMIT = 8 << 20
-CONSOLE_KEPT = 65536
 STRAY_SECONDS = 600.0
 """Files without a record are left alone so long: their record may be about to be written."""
 WITHOUT_MACHINE = (ServerState.STOPPED, ServerState.ERROR)
@@ -67,6 +63,8 @@ class Mender:
                 self._halts.delete(native)
             case ServerState.RUNNING:
                 self._running(native)
+                if record.rebooting:
+                    self._halts.reboot(native)
         if any(volume.noun.state is not VolumeState.DELETING for volume in plug.changing(self._base, native)):
             plug.watch(self._base, self._work, native)
 
@@ -78,7 +76,7 @@ class Mender:
             if self._is_gone(native):
                 return
             forwards.sync_locked(self._base, native)
-            _trim(self._base.run(native) / "console.log")
+            journal.trim(self._base.run(native))
         finally:
             lock.release()
 
@@ -93,8 +91,8 @@ class Mender:
                 return False
             for volume in self._base.on_server(native):
                 settle_offline(self._base, volume)
-            noun = replace(record.noun, state=state, reason=GONE if state is ServerState.STOPPED else "")
-            self._base.servers.put(replace(record, noun=noun, pid=0, birth=0))
+            noun = self._base.view(record)
+            self._base.servers.put(replace(record, noun=noun, pid=0, birth=0, rebooting=False))
             if state is ServerState.PENDING:
                 _log.info("the server %s ran when the host went down, and is started again", native)
                 self._work.boot(native)
@@ -191,7 +189,8 @@ class Mender:
             _remove(self._base.state / "disks", {f"{native}.qcow2" for native in volumes})
             _remove(self._base.state / "blobs", blobs)
             _remove(self._base.state / "run", servers)
-            _remove(self._base.state / "locks", {*known, "accelerator"})
+            looks = {conditions.look_name(native) for native in servers}
+            _remove(self._base.state / "locks", {*known, *looks, "accelerator"})
 
 
 def _astray(record: ServerRecord | None, pid: int) -> bool:
@@ -209,13 +208,3 @@ def _remove(directory: Path, needed: set[str]) -> None:
             if path.name in needed or time.time() - path.lstat().st_mtime < STRAY_SECONDS:
                 continue
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _trim(console: Path) -> None:
-    """A guest that prints without end must not fill the host's disk. QEMU appends, so the file may be cut."""
-    with contextlib.suppress(OSError):
-        if console.stat().st_size > CONSOLE_LIMIT:
-            kept = tail(console, CONSOLE_KEPT)
-            os.truncate(console, 0)
-            with console.open("ab") as file:
-                file.write(kept)

@@ -40,8 +40,14 @@ def resume(monitor: Qmp) -> None:
     """Start a guest that was shut down or stopped within its machine; nothing if it runs."""
     monitor("set-action", shutdown="poweroff")
     if monitor("query-status")["status"] in DOWN:
-        monitor("system_reset")
-        monitor("cont")
+        restart(monitor)
+
+
+def restart(monitor: Qmp) -> None:
+    """Begin anew, whatever the guest does now."""
+    monitor("set-action", shutdown="poweroff")
+    monitor("system_reset")
+    monitor("cont")
 
 
 def _is_down(base: Base, server: str) -> bool:

@@ -23,6 +23,8 @@ class ServerRecord:
     """The boot of the host in which the process was started, or empty if that is not known."""
     booted: bool = False
     """It has run before."""
+    rebooting: bool = False
+    """Its guest is being shut down, to be started again within the same machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from isthmus.errors import Conflict, Unavailable, Unsupported
-from isthmus.model import Console, Flavor, Server, ServerState, Zone
+from isthmus.errors import Conflict, Unsupported
+from isthmus.model import Condition, Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
-from isthmus.providers.local import addresses
-from isthmus.providers.local.base import GONE, Base, need_ref, now
+from isthmus.providers.local import addresses, conditions, journal
+from isthmus.providers.local.base import Base, need_ref, now
 from isthmus.providers.local.boots import Boots
 from isthmus.providers.local.halts import Halts, begin_release
 from isthmus.providers.local.launch import launch
-from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ServerRecord
 
 CONSOLE_BYTES = 65536
@@ -40,7 +38,7 @@ class LocalCompute:
         return tuple(self._base.flavors.values())
 
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
-        return [self._view(record) for record in self._base.servers.listed(self._tenant, natives)]
+        return [self._base.view(record) for record in self._base.servers.listed(self._tenant, natives)]
 
     def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
         """Each is made by itself."""
@@ -54,7 +52,7 @@ class LocalCompute:
             record = found or launch(self._base, self._tenant, spec)
         if record.noun.state is ServerState.PENDING:
             self._boots.work.boot(record.noun.native)
-        return self._view(record)
+        return self._base.view(record)
 
     def start_server(self, native: str) -> None:
         with self._base.lock:
@@ -78,16 +76,11 @@ class LocalCompute:
         self._halts.stop(native, force=force)
 
     def reboot_server(self, native: str) -> None:
-        record, state = self._get(native)
-        _demand(native, state, ServerState.RUNNING)
-        with self._base.lock_of(native):
-            try:
-                with self._base.monitor(native) as monitor:
-                    monitor("system_reset")
-            except QmpError as error:
-                if self._base.state_of(record) is not ServerState.RUNNING:
-                    raise Conflict("server", native, f"the server {native} is stopped") from error
-                raise Unavailable(str(error)) from error
+        with self._base.lock:
+            record, state = self._get(native)
+            _demand(native, state, ServerState.RUNNING)
+            self._base.servers.put(replace(record, rebooting=True))
+        self._halts.reboot(native)
 
     def prepare_deletion(self, natives: Collection[str]) -> None:
         """Each is deleted by itself."""
@@ -114,6 +107,11 @@ class LocalCompute:
         self._base.servers.get(self._tenant, native)
         return Console(self._console(native, CONSOLE_BYTES), now())
 
+    def conditions(self, natives: Collection[str]) -> Mapping[str, Condition]:
+        found = self._base.servers.listed(self._tenant, natives)
+        running = [record for record in found if self._base.state_of(record) is ServerState.RUNNING]
+        return {record.noun.native: conditions.condition(self._base, record) for record in running}
+
     def password_data(self, native: str) -> str:
         self._base.servers.get(self._tenant, native)
         found = _PASSWORD.findall(self._console(native, PASSWORD_BYTES))
@@ -124,27 +122,12 @@ class LocalCompute:
         return record, self._base.state_of(record)
 
     def _put(self, record: ServerRecord, state: ServerState, *, started: bool = False) -> None:
-        noun = replace(record.noun, state=state, reason="", started=now() if started else record.noun.started)
-        self._base.servers.put(replace(record, noun=noun))
-
-    def _view(self, record: ServerRecord) -> Server:
-        state = self._base.state_of(record)
-        if state is record.noun.state:
-            return record.noun
-        return replace(record.noun, state=state, reason=GONE if state is ServerState.STOPPED else "")
+        moment = now() if started else record.noun.started
+        noun = replace(record.noun, state=state, reason="", shut_down=False, started=moment)
+        self._base.servers.put(replace(record, noun=noun, rebooting=False))
 
     def _console(self, native: str, most: int) -> bytes:
-        return tail(self._base.run(native) / "console.log", most)
-
-
-def tail(path: Path, most: int) -> bytes:
-    """The last bytes of a file, which need not exist."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - most))
-            return file.read(most)
-    except FileNotFoundError:
-        return b""
+        return journal.tail(self._base.run(native) / journal.CONSOLE, most)
 
 
 def _demand(native: str, state: ServerState, *states: ServerState) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from isthmus.errors import Conflict, Unsupported
-from isthmus.model import Console, Flavor, Server, ServerState, Zone
+from isthmus.model import Condition, Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
 from isthmus.providers.memory import disks, launch, ports
 from isthmus.providers.memory.world import Tenant, World
@@ -101,6 +101,10 @@ class MemoryCompute:
         with self._world as now:
             server = self._tenant.servers.get(native)
             return Console(CONSOLE.format(server=server).encode(), now)
+
+    def conditions(self, natives: Collection[str]) -> Mapping[str, Condition]:  # noqa: ARG002
+        """Simulated servers have no guests to look into."""
+        return {}
 
     def password_data(self, native: str) -> str:  # noqa: ARG002
         raise Unsupported(NO_PASSWORD)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Conflict, Fault, Invalid, Unavailable, Unsupported
-from isthmus.model import Console, Flavor, Server, ServerState, Zone
+from isthmus.model import Condition, Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
 from isthmus.providers.openstack import disks, endings, firewalls, groups, keys, launches, networks, notes, ports
 from isthmus.providers.openstack.client import FEW, Client, Item, found, known
@@ -259,6 +259,10 @@ class OpenStackCompute:
         self._one(native)
         text = self._act(native, {"os-getConsoleOutput": {"length": CONSOLE_LINES}})["output"]
         return Console(text.encode()[-CONSOLE_BYTES:], datetime.now(UTC))
+
+    def conditions(self, natives: Collection[str]) -> Mapping[str, Condition]:  # noqa: ARG002
+        """Nova does not look into its servers."""
+        return {}
 
     def password_data(self, native: str) -> str:
         """What the guest has encrypted with its key pair and told Nova's metadata service."""

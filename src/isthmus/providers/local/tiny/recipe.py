@@ -32,7 +32,7 @@ LIBRARIES = (
     "ld-linux-x86-64.so.2",
 )
 RAMDISK_MODULES = ("virtio_pci", "virtio_blk")
-MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "button", "evdev")
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_balloon", "pvpanic_pci", "button", "evdev")
 DIRECTORIES = (
     *("bin", "sbin", "dev", "proc", "sys", "tmp", "run", "root", "mnt", "home/ec2-user", "usr/bin", "usr/sbin"),
     "usr/lib/openssh",

@@ -1,0 +1,124 @@
+"""Servers that stop, restart, hang and end by themselves, by what their guests say of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from isthmus.model import Condition, ServerState, Verdict
+from isthmus.providers.local import Local, conditions, halts
+from isthmus.providers.local.firewalls import default_of
+
+from .conftest import FLAVORS, SSH, ZONE, World, until
+
+pytestmark = pytest.mark.qemu
+WELL = Condition(Verdict.OK, Verdict.OK)
+SHUTS_DOWN = b"#!/bin/sh\npoweroff -f\n"
+
+
+def condition(world: World, native: str) -> Condition:
+    return world.session.compute.conditions([native])[native]
+
+
+def test_a_reboot_lets_the_guest_write_what_it_has_not_yet(world: World) -> None:
+    world.session.firewalls.add_rules(default_of("acme,ltd"), [SSH])
+    server = world.launched("first")
+    address = world.address(server.native)
+    world.ssh(address, "echo written >/root/file")  # not synced
+
+    world.session.compute.reboot_server(server.native)
+    console = world.says(server.native, b"tiny: ready", times=2)
+
+    assert "tiny: power button" in console
+    assert "written" == world.ssh(address, "cat /root/file")
+    assert (ServerState.RUNNING, server.started) == (world.server(server.native).state, server.started)
+
+
+def test_a_reboot_that_was_cut_off_is_finished_by_the_next_process(world: World) -> None:
+    server = world.launched("first")
+    other = Local("local", world.cloud.base.state, (ZONE,), FLAVORS, accelerator="tcg")
+    other.boots.work.closing.set()
+    other.session("acme,ltd").compute.reboot_server(server.native)
+    with other.base.monitor(server.native) as monitor:
+        monitor("set-action", shutdown="pause")
+        monitor("system_powerdown")
+        until(lambda: monitor("query-status")["status"] == "shutdown")
+    assert Verdict.INITIALIZING is condition(world, server.native).guest
+
+    world.cloud.mend()
+
+    world.says(server.native, b"tiny: ready", times=2)
+    record = world.cloud.base.servers.raw(server.native)
+    assert record
+    assert not record.rebooting
+
+
+def test_a_guest_that_does_not_listen_is_rebooted_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(halts, "POWERDOWN_SECONDS", 1.0)
+    world.metadata.user_data["acme,ltd"] = b"#!/bin/sh\nkillall acpid\n"
+    server = world.launched("first")
+
+    world.session.compute.reboot_server(server.native)
+
+    assert "tiny: power button" not in world.says(server.native, b"tiny: ready", times=2)
+
+
+def test_who_ended_a_guest_is_known(world: World) -> None:
+    world.metadata.user_data["acme,ltd"] = SHUTS_DOWN
+    server = world.session.compute.create_server(world.spec("first"))
+    found = world.wait(server.native, ServerState.STOPPED)
+    assert (found.shut_down, found.reason) == (True, "the guest was shut down from within")
+    world.cloud.mend()
+    assert found == world.server(server.native)
+
+    world.session.compute.start_server(server.native)
+    world.says(server.native, b"tiny: ready")
+    assert not world.server(server.native).shut_down
+    record = world.cloud.base.servers.raw(server.native)
+    assert record
+    os.kill(record.pid, signal.SIGKILL)
+    found = world.wait(server.native, ServerState.STOPPED)
+    assert not found.shut_down
+    assert "killed" in found.reason
+
+
+def test_a_server_that_was_told_to_stop_has_not_shut_down_by_itself(world: World) -> None:
+    server = world.launched("first")
+    world.session.compute.stop_server(server.native)
+    assert not world.wait(server.native, ServerState.STOPPED).shut_down
+
+
+def test_a_guest_that_works_is_well_and_one_that_hangs_is_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.session.firewalls.add_rules(default_of("acme,ltd"), [SSH])
+    server = world.launched("first")
+    address = world.address(server.native)
+    until(lambda: condition(world, server.native) == WELL)
+
+    world.ssh(address, "echo 0 >/proc/sys/kernel/panic; (sleep 1; echo c >/proc/sysrq-trigger) >/dev/null 2>&1 &")
+    world.says(server.native, b"Kernel panic")
+    found = until(lambda: (one := condition(world, server.native)).guest is Verdict.IMPAIRED and one)
+    assert Verdict.OK is found.machine
+    assert found.since
+    assert ServerState.RUNNING is world.server(server.native).state
+
+    world.session.compute.reboot_server(server.native)
+    world.says(server.native, b"tiny: ready", times=2)
+    until(lambda: condition(world, server.native) == WELL)
+    monkeypatch.setattr(conditions, "SILENT_SECONDS", -1)
+    assert Verdict.IMPAIRED is condition(world, server.native).guest
+
+
+def test_a_machine_that_does_not_answer_is_impaired(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conditions, "MONITOR_SECONDS", 0.5)
+    server = world.launched("first")
+    record = world.cloud.base.servers.raw(server.native)
+    assert record
+    os.kill(record.pid, signal.SIGSTOP)
+    try:
+        found = condition(world, server.native)
+        assert (Verdict.IMPAIRED, Verdict.UNKNOWN) == (found.machine, found.guest)
+    finally:
+        os.kill(record.pid, signal.SIGCONT)
+    until(lambda: condition(world, server.native) == WELL)
