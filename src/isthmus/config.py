@@ -38,7 +38,11 @@ KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
         "vpc_offering": options.text,
         "network_offering": options.text,
     },
-    "local": {"accelerator": options.choice("auto", "kvm", "tcg")},
+    "local": {
+        "accelerator": options.choice("auto", "kvm", "tcg"),
+        "memory": options.whole(0, 1 << 30),
+        "cpus": options.whole(0, 1 << 20),
+    },
     "memory": {"settle_ms": options.whole(0, 60_000)},
     "openstack": {
         "cloud": options.text,

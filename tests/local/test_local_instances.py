@@ -7,8 +7,9 @@ import signal
 
 import pytest
 
+from isthmus.errors import NoCapacity
 from isthmus.model import Condition, ServerState, Verdict
-from isthmus.providers.local import Local, conditions, halts
+from isthmus.providers.local import Local, conditions, halts, process
 from isthmus.providers.local.firewalls import default_of
 
 from .conftest import FLAVORS, SSH, ZONE, World, until
@@ -122,3 +123,23 @@ def test_a_machine_that_does_not_answer_is_impaired(world: World, monkeypatch: p
     finally:
         os.kill(record.pid, signal.SIGCONT)
     until(lambda: condition(world, server.native) == WELL)
+
+
+@pytest.mark.parametrize(("limit", "said"), [({"memory": 200}, "128 of 200 MiB"), ({"cpus": 1}, "1 of 1 processors")])
+def test_a_host_that_is_full_takes_no_more(world: World, limit: dict[str, int], said: str) -> None:
+    server = world.launched("first", ready=False)
+    small = Local("local", world.cloud.base.state, (ZONE,), FLAVORS, accelerator="tcg", **limit)
+    compute = small.session("acme,ltd").compute
+    large = world.spec("second", flavor="micro")
+
+    with pytest.raises(NoCapacity, match=said):
+        compute.create_server(large)
+    assert 1 == len(world.session.volumes.list_volumes())
+
+    world.session.compute.stop_server(server.native, force=True)
+    world.wait(server.native, ServerState.STOPPED)
+    compute.create_server(large)
+    until(lambda: len(list(process.machines(world.cloud.base.prefix))) == 1)
+    with pytest.raises(NoCapacity):
+        compute.start_server(server.native)
+    small.close()

@@ -57,7 +57,7 @@ def test_the_example_says_the_defaults() -> None:
     environ = {"XDG_DATA_HOME": "/data"}
     given, default = config.load(EXAMPLE, environ=environ), config.load(environ=environ)
 
-    assert given.clouds.pop("local").options == {"accelerator": "auto"}  # type: ignore[attr-defined]
+    assert given.clouds.pop("local").options == {"accelerator": "auto", "memory": 0, "cpus": 0}  # type: ignore[attr-defined]
     assert default.clouds.pop("local").options == {}  # type: ignore[attr-defined]
     assert given == default
 

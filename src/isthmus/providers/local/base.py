@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unavailable
 from isthmus.model import Flavor, Server, ServerState, SnapshotState, Zone
@@ -38,15 +39,33 @@ FROM_WITHIN = "the guest was shut down from within"
 KILLED = "the machine's process was killed, or ended by itself"
 
 
+class Limits(NamedTuple):
+    """How much all guests together may use, by their flavors; 0 for as much as there is."""
+
+    memory: int = 0
+    """MiB."""
+    cpus: int = 0
+
+
+NO_LIMITS = Limits()
+
+
 class Base:
     """One cloud's state. Several processes, each with a Base of its own, may share one directory."""
 
     def __init__(
-        self, name: str, state: Path, zones: Sequence[str], flavors: Sequence[Flavor], metadata_socket: Path | None
+        self,
+        name: str,
+        state: Path,
+        zones: Sequence[str],
+        flavors: Sequence[Flavor],
+        metadata_socket: Path | None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.name = name
         self.state = state.absolute()
         self.zones = tuple(Zone(zone) for zone in zones)
+        self.limits = limits
         self.flavors = {flavor.native: flavor for flavor in flavors or FLAVORS}
         self.metadata_socket = (metadata_socket or state / "metadata.sock").absolute()
         self.prefix = f"isthmus.{hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]}."

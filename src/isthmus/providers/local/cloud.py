@@ -12,10 +12,10 @@ from typing import Any
 from isthmus.errors import Invalid
 from isthmus.model import Flavor, ServerState, SignedRequest
 from isthmus.providers import NO_SECRETS, Capability, Finding, Health
-from isthmus.providers.local import builtin, checks, forwards
+from isthmus.providers.local import builtin, checks, forwards, room
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.addresses import LocalAddresses
-from isthmus.providers.local.base import Base
+from isthmus.providers.local.base import Base, Limits
 from isthmus.providers.local.boots import Boots
 from isthmus.providers.local.copies import Copies
 from isthmus.providers.local.disks import INSTALL, QEMU_IMG
@@ -82,6 +82,7 @@ class Local:
 
     `flavors` empty means a few of EC2's small ones. `metadata_socket` (by default `state`/metadata.sock) is where the
     guests' requests to 169.254.169.254 arrive: each connection begins with the line `ISTHMUS/1 <tenant> <native>`.
+    `memory` (MiB) and `cpus` are what all guests together may have, by their flavors; 0 for as much as there is.
     Invalid if an argument cannot be; Unavailable if `state` cannot be written.
     """
 
@@ -93,6 +94,8 @@ class Local:
         flavors: Sequence[Flavor] = (),
         metadata_socket: Path | None = None,
         accelerator: str = "auto",
+        memory: int = 0,
+        cpus: int = 0,
     ) -> None:
         if accelerator not in ("auto", *ACCELERATORS):
             raise Invalid(f"the accelerator is auto, tcg or kvm, not {accelerator!r}", "accelerator")
@@ -100,7 +103,7 @@ class Local:
         if len(set(zones)) < len(zones) or len(zones) > len(SUBNETS):
             raise Invalid(f"zones have different names, and there are at most {len(SUBNETS)}", "zones")
         self._name = name
-        self.base = Base(name, state, zones, flavors, metadata_socket)
+        self.base = Base(name, state, zones, flavors, metadata_socket, Limits(memory, cpus))
         self._chooser = Chooser(self.base.state, accelerator)
         self.boots = Boots(self.base, self._chooser)
         self.halts = Halts(self.base, self.boots.work)
@@ -143,11 +146,14 @@ class Local:
     def health(self) -> Health:
         known = self._chooser.known()
         running = sum(self.base.state_of(one) is ServerState.RUNNING for one in self.base.servers.everything())
+        taken = room.taken(self.base)
         details = {
             "accelerator": known.name if known else "not known yet",
             "accelerator_reason": known.reason if known else "it is found out with the first launch",
             "tiny_image": "available" if builtin.kernel(self.base) else "not built",
             "machines": str(running),
+            "memory": _of(taken.memory, self.base.limits.memory, " MiB"),
+            "cpus": _of(taken.cpus, self.base.limits.cpus),
             "isolation": "guests cannot reach each other; at their gateway's address they reach this host's loopback",
         }
         return Health(details, tuple(self._degraded()))
@@ -178,3 +184,7 @@ class Local:
         if not builtin.kernel(self.base):
             reasons.append(f"there is no built-in image until it is built: {builtin.BUILD}")
         return reasons + forwards.failures(self.base)
+
+
+def _of(taken: int, limit: int, unit: str = "") -> str:
+    return f"{taken} of {limit}{unit} taken" if limit else f"{taken}{unit} taken, no limit"

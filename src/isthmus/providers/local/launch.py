@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from isthmus.errors import Conflict, Invalid, NoCapacity, NotFound, Unsupported
+from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import (
     Attachment,
     AttachmentState,
-    Flavor,
     ImageKind,
     ImageState,
     Port,
@@ -19,14 +18,12 @@ from isthmus.model import (
     VolumeState,
 )
 from isthmus.providers import DiskSpec, ServerSpec
-from isthmus.providers.local import firewalls, networks
+from isthmus.providers.local import firewalls, networks, room
 from isthmus.providers.local.base import Base, fitting_size, made, native, now
 from isthmus.providers.local.records import ImageRecord, ServerRecord, SnapshotRecord, VolumeRecord
 
 DEFAULT_TYPE = "standard"
 NO_ENCRYPTION = "volumes of the local cloud are plain files of this host; encrypt the host's own disk instead"
-MIB_LEFT = 256
-"""What a host must have available for one more guest: guests take their memory only as they use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Contents:
 def launch(base: Base, tenant: str, spec: ServerSpec) -> ServerRecord:
     """Write the records of the server and its volumes. Called with the lock held."""
     base.zone(spec.zone)
-    _room(base.flavor(spec.flavor))
+    room.demand(base, base.flavor(spec.flavor))
     image = _bootable(base, tenant, spec.image)
     if spec.key:
         base.keys.get(tenant, spec.key)
@@ -97,16 +94,6 @@ def _own(base: Base, wanted: str) -> ImageRecord | None:
     if record := base.images.raw(wanted):
         return record
     raise Conflict("image", wanted, f"the image needs {wanted}, which was deleted")
-
-
-def _room(flavor: Flavor) -> None:
-    with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
-        known = {line.split(":")[0]: int(line.split()[1]) // 1024 for line in file}
-    if flavor.memory > known["MemTotal"]:
-        reason = f"the flavor {flavor.name} has {flavor.memory} MiB, this host {known['MemTotal']} MiB of memory"
-        raise NoCapacity("server", "", reason)
-    if known["MemAvailable"] < MIB_LEFT:
-        raise NoCapacity("server", "", "this host has no memory left for one more server")
 
 
 def _bootable(base: Base, tenant: str, wanted: str) -> ImageRecord:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from isthmus.errors import Conflict, Unsupported
 from isthmus.model import Condition, Console, Flavor, Server, ServerState, Zone
 from isthmus.providers import ServerSpec
-from isthmus.providers.local import addresses, conditions, journal
+from isthmus.providers.local import addresses, conditions, journal, room
 from isthmus.providers.local.base import Base, need_ref, now
 from isthmus.providers.local.boots import Boots
 from isthmus.providers.local.halts import Halts, begin_release
@@ -63,6 +63,7 @@ class LocalCompute:
             devices = {volume.noun.attachments[0].device for volume in self._base.on_server(native)}
             if record.noun.root_device not in devices:
                 raise Conflict("server", native, f"the server {native} has no root volume")
+            room.demand(self._base, self._base.flavor(record.noun.flavor))
             self._put(record, ServerState.PENDING, started=True)
         self._boots.work.boot(native)
 
