@@ -42,6 +42,8 @@ KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
         "accelerator": options.choice("auto", "kvm", "tcg"),
         "memory": options.whole(0, 1 << 30),
         "cpus": options.whole(0, 1 << 20),
+        "network": options.choice("auto", "namespaces", "slirp"),
+        "public": options.one_range,
     },
     "memory": {"settle_ms": options.whole(0, 60_000)},
     "openstack": {

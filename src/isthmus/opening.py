@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from isthmus.config import CloudSettings, Settings, metadata_socket, read
-from isthmus.errors import Fault
+from isthmus.errors import Fault, Invalid
 from isthmus.options import Address, ConfigError
 
 if TYPE_CHECKING:
@@ -63,14 +63,17 @@ def _open_memory(settings: Settings, cloud: CloudSettings, clock: Callable[[], d
 def _open_local(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
     from isthmus.providers.local import Local
 
-    return Local(
-        cloud.name,
-        settings.state / cloud.name,
-        tuple(cloud.zones.values()),
-        tuple(settings.flavors.values()),
-        metadata_socket=metadata_socket(settings, cloud.name),
-        **cloud.options,
-    )
+    try:
+        return Local(
+            cloud.name,
+            settings.state / cloud.name,
+            tuple(cloud.zones.values()),
+            tuple(settings.flavors.values()),
+            metadata_socket=metadata_socket(settings, cloud.name),
+            **cloud.options,
+        )
+    except Invalid as error:
+        raise ConfigError(f"The cloud {cloud.name!r} cannot be opened: {error}.") from None
 
 
 def _open_openstack(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:

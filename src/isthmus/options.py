@@ -188,6 +188,14 @@ def ranges(value: object) -> tuple[str, ...]:
     raise ValueError(f"must be a list of ranges like 192.0.2.0/24, not {_shown(value)}")
 
 
+def one_range(value: object) -> str:
+    """One IPv4 range."""
+    try:
+        return str(IPv4Network(text(value)))
+    except ValueError:
+        raise ValueError(f"must be a range like 192.0.2.0/24, not {_shown(value)}") from None
+
+
 def _shown(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) <= 60 else shown[:57] + "..."

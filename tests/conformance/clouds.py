@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ class Candidate:
     projects: Callable[[], tuple[str, str]] = lambda: ("conformance-a", "conformance-b")
     boots: bool = False
     """Real guests run: its tests are marked `qemu`."""
+    clean: Callable[[Any], None] = lambda _: None
+    """What is to be done with the cloud at the end, beside closing it."""
 
     @property
     def tenants(self) -> tuple[str, str]:
@@ -38,14 +41,18 @@ def _memory(_: Path) -> Cloud:
     return Memory("memory", settle=timedelta(seconds=0.02))
 
 
-def _local(state: Path) -> Cloud:
+def _local_in_namespaces(state: Path) -> Cloud:
+    return _local(state, "local-namespaces", network="namespaces")
+
+
+def _local(state: Path, name: str = "local", **settings: str) -> Cloud:
     local = pytest.importorskip(
         "isthmus.providers.local", reason="the local cloud cannot be imported", exc_type=ImportError
     )
     if not hasattr(local, "Local"):
         pytest.skip("the local cloud is not there")
     flavors = (Flavor("nano", "nano", cpus=1, memory=128), Flavor("micro", "micro", cpus=1, memory=160))
-    cloud: Cloud = local.Local("local", state, zones=("local-a",), flavors=flavors)
+    cloud: Cloud = local.Local(name, state, zones=("local-a",), flavors=flavors, **settings)
     if reason := cloud.lacks.get(Capability.LAUNCH):
         cloud.close()
         pytest.skip(f"the local cloud cannot launch servers here: {reason}")
@@ -95,8 +102,11 @@ CLOUDS = {
     ),
     "cloudstack-vpc": Candidate(_cloudstack_vpc, limit=10, pause=0.01, projects=lambda: emulated_cloudstack.TENANTS),
     "memory": Candidate(_memory, limit=10, pause=0.005),
-    "local": Candidate(_local, limit=180, pause=0.2, boots=True),
+    "local": Candidate(partial(_local, network="slirp"), limit=180, pause=0.2, boots=True),
+    "local-namespaces": Candidate(
+        _local_in_namespaces, limit=180, pause=0.2, boots=True, clean=lambda cloud: cloud.base.netd.clean()
+    ),
     real_cloudstack.NAME: Candidate(_real_cloudstack, limit=600, pause=2, projects=real_cloudstack.tenants),
     "openstack": Candidate(_openstack, limit=120, pause=0.5, projects=_demo_and_alt),
 }
-DEFAULT = ("memory", "local", "cloudstack", "cloudstack-vpc", "cloudstack-project")
+DEFAULT = ("memory", "local", "local-namespaces", "cloudstack", "cloudstack-vpc", "cloudstack-project")

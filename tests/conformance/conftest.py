@@ -56,6 +56,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 if server.ref.startswith(RUN):
                     session.compute.delete_server(server.native)
     made.close()
+    candidate.clean(made)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from isthmus.model import ServerState
 from isthmus.providers import Finding, VolumeSpec
 from isthmus.providers.local import Local, disks
-from isthmus.providers.local.firewalls import default_of
+from isthmus.providers.local.layout import first_firewall
 
 from .conftest import SSH, ZONE, World
 
@@ -96,7 +96,7 @@ def test_what_a_machine_writes_to_is_left_alone(world: World) -> None:
 
 
 def test_after_the_death_of_a_writing_machine_its_disk_can_be_used_and_mended(world: World) -> None:
-    world.session.firewalls.add_rules(default_of("acme,ltd"), [SSH])
+    world.session.firewalls.add_rules(first_firewall("acme,ltd"), [SSH])
     server = world.launched("first")
     address = world.address(server.native)
     writing = "while dd if=/dev/zero of=/new bs=64k count=256; do sync; done"

@@ -196,7 +196,7 @@ def test_what_ran_when_the_host_went_down_runs_again(world: World) -> None:
     for native in (running, stopped):
         os.kill(base.servers.raw(native).pid, signal.SIGKILL)
     until(lambda: {world.server(native).state for native in (running, stopped)} == {ServerState.STOPPED})
-    record = base.servers.raw(running)
+    record, ports = base.servers.raw(running), world.server(running).ports
     base.servers.put(replace(record, host="an earlier boot"))
     assert world.server(running).state is ServerState.PENDING
 
@@ -204,7 +204,7 @@ def test_what_ran_when_the_host_went_down_runs_again(world: World) -> None:
 
     world.wait(running, ServerState.RUNNING)
     world.says(running, b"tiny: ready", times=2)
-    assert world.server(running).ports == record.noun.ports
+    assert world.server(running).ports == ports
     assert world.server(stopped).state is ServerState.STOPPED
 
 

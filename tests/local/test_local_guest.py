@@ -11,7 +11,8 @@ import pytest
 from isthmus.errors import Conflict, Unsupported
 from isthmus.model import AttachmentState, Server, ServerState, SnapshotState, VolumeState
 from isthmus.providers import FirewallSpec, SnapshotSpec, VolumeSpec
-from isthmus.providers.local.firewalls import ALL_OUT, default_of
+from isthmus.providers.local.firewalls import ALL_OUT
+from isthmus.providers.local.layout import first_firewall
 
 from .conftest import SSH, SSH_PORT, ZONE, World, until
 
@@ -23,7 +24,7 @@ USER_DATA = b"#!/bin/sh\necho USER-DATA RAN ON $(imds meta-data/instance-id) OF 
 def guest(shared: World) -> Server:
     """One running server whose default firewall lets ssh in."""
     shared.metadata.user_data["acme,ltd"] = USER_DATA
-    shared.session.firewalls.add_rules(default_of("acme,ltd"), [SSH])
+    shared.session.firewalls.add_rules(first_firewall("acme,ltd"), [SSH])
     return shared.launched("first")
 
 
@@ -147,7 +148,7 @@ def test_a_volume_that_is_mounted_can_be_taken_away_by_force(
 
 def test_a_port_is_open_while_a_rule_says_so(shared: World, guest: Server, address: str) -> None:
     rule = replace(SSH, protocol="tcp", low=2022, high=2023, cidr="0.0.0.0/0")
-    firewall = default_of("acme,ltd")
+    firewall = first_firewall("acme,ltd")
 
     def listening(port: int) -> bool:
         with socket.socket() as probe:
@@ -164,7 +165,7 @@ def test_a_port_is_open_while_a_rule_says_so(shared: World, guest: Server, addre
 
 def test_a_port_that_is_taken_does_not_harm_the_others(shared: World, guest: Server, address: str) -> None:
     rule = replace(SSH, low=3000, high=3001)
-    firewall = default_of("acme,ltd")
+    firewall = first_firewall("acme,ltd")
     with socket.socket() as other:
         other.bind((address, 3000))
         shared.session.firewalls.add_rules(firewall, [rule])
@@ -204,7 +205,7 @@ def test_a_password_on_the_console_is_found(shared: World, guest: Server, run: C
 
 def test_whether_a_running_guest_may_call_out_cannot_be_changed(shared: World, guest: Server) -> None:
     with pytest.raises(Unsupported, match="settled when it starts"):
-        shared.session.firewalls.remove_rules(default_of("acme,ltd"), [ALL_OUT])
+        shared.session.firewalls.remove_rules(first_firewall("acme,ltd"), [ALL_OUT])
     closed = shared.session.firewalls.create_firewall(FirewallSpec("closed", "closed", ""))
     shared.session.firewalls.remove_rules(closed.native, [ALL_OUT])
     with pytest.raises(Unsupported):
@@ -223,7 +224,7 @@ def test_a_volume_in_a_guest_is_attached_once(shared: World, guest: Server) -> N
 
 def test_a_stopped_server_starts_again_with_its_disk_and_without_its_user_data(world: World) -> None:
     world.metadata.user_data["acme,ltd"] = USER_DATA
-    world.session.firewalls.add_rules(default_of("acme,ltd"), [SSH])
+    world.session.firewalls.add_rules(first_firewall("acme,ltd"), [SSH])
     server = world.launched("first")
     address = world.address(server.native)
     world.ssh(address, "echo kept >/root/file; sync")

@@ -13,7 +13,7 @@ from isthmus.model import Direction, Image, ImageDisk, ImageKind, ImageState, Ru
 from isthmus.providers import DiskSpec, ImageSpec, ImportSpec, SnapshotSpec, VolumeSpec
 from isthmus.providers.local import Local
 from isthmus.providers.local.cloud import LocalSession
-from isthmus.providers.local.firewalls import default_of
+from isthmus.providers.local.layout import first_firewall
 
 from .conftest import ZONE, World, boot_sector, until
 
@@ -54,7 +54,7 @@ def test_an_imported_disk_boots(world: World, tmp_path: Path, kind: str) -> None
 
 @qemu
 def test_an_image_of_a_server_has_what_was_on_its_disk(world: World) -> None:
-    world.session.firewalls.add_rules(default_of("acme,ltd"), [SSH])
+    world.session.firewalls.add_rules(first_firewall("acme,ltd"), [SSH])
     server = world.launched("first")
     address = world.address(server.native)
     world.ssh(address, "echo written >/root/file")  # not synced: the shutdown has to do it

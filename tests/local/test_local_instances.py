@@ -10,7 +10,7 @@ import pytest
 from isthmus.errors import NoCapacity
 from isthmus.model import Condition, ServerState, Verdict
 from isthmus.providers.local import Local, conditions, halts, process
-from isthmus.providers.local.firewalls import default_of
+from isthmus.providers.local.layout import first_firewall
 
 from .conftest import FLAVORS, SSH, ZONE, World, until
 
@@ -24,7 +24,7 @@ def condition(world: World, native: str) -> Condition:
 
 
 def test_a_reboot_lets_the_guest_write_what_it_has_not_yet(world: World) -> None:
-    world.session.firewalls.add_rules(default_of("acme,ltd"), [SSH])
+    world.session.firewalls.add_rules(first_firewall("acme,ltd"), [SSH])
     server = world.launched("first")
     address = world.address(server.native)
     world.ssh(address, "echo written >/root/file")  # not synced
@@ -92,7 +92,7 @@ def test_a_server_that_was_told_to_stop_has_not_shut_down_by_itself(world: World
 
 
 def test_a_guest_that_works_is_well_and_one_that_hangs_is_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.session.firewalls.add_rules(default_of("acme,ltd"), [SSH])
+    world.session.firewalls.add_rules(first_firewall("acme,ltd"), [SSH])
     server = world.launched("first")
     address = world.address(server.native)
     until(lambda: condition(world, server.native) == WELL)

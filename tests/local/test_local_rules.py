@@ -16,7 +16,8 @@ from isthmus.model import Direction, Firewall, Rule, Server, ServerState
 from isthmus.providers import AddressSpec, Capability, FirewallSpec, ServerSpec, VolumeSpec
 from isthmus.providers.local import Local, accel, disks, forwards, process, tiny
 from isthmus.providers.local.accel import Accelerator, Chooser
-from isthmus.providers.local.firewalls import ALL_OUT, ALL_OUT_6, default_of
+from isthmus.providers.local.firewalls import ALL_OUT, ALL_OUT_6
+from isthmus.providers.local.layout import first_firewall
 from isthmus.providers.local.machine import RELAY, Kernel, Machine, Nic, command
 from isthmus.providers.local.qmp import short
 from isthmus.providers.local.records import FirewallRecord
@@ -209,7 +210,7 @@ def test_a_guest_whose_firewalls_let_nothing_out_reaches_its_metadata_only(world
         world.metadata.user_data["acme,ltd"] = script % host.getsockname()[1]
         closed = world.launched("closed", firewalls=(firewall.native,))
         assert "CALLED NOBODY" in world.says(closed.native, b"tiny: ready")
-        world.launched("open", ready=False, firewalls=(default_of("acme,ltd"),))
+        world.launched("open", ready=False, firewalls=(first_firewall("acme,ltd"),))
         host.settimeout(60)
         connection, _ = host.accept()
         connection.close()

@@ -57,7 +57,8 @@ def test_the_example_says_the_defaults() -> None:
     environ = {"XDG_DATA_HOME": "/data"}
     given, default = config.load(EXAMPLE, environ=environ), config.load(environ=environ)
 
-    assert given.clouds.pop("local").options == {"accelerator": "auto", "memory": 0, "cpus": 0}  # type: ignore[attr-defined]
+    own = {"accelerator": "auto", "memory": 0, "cpus": 0, "network": "auto"}
+    assert given.clouds.pop("local").options == own  # type: ignore[attr-defined]
     assert default.clouds.pop("local").options == {}  # type: ignore[attr-defined]
     assert given == default
 
@@ -155,6 +156,8 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
         ("[clouds.X]\nkind = 'memory'", "a name in small letters"),
         ("[clouds.run]\nkind = 'local'", "cannot be named run"),
         ("[clouds.x]\nkind = 'memory'\naccelerator = 'tcg'", "unknown key 'accelerator'"),
+        ("[clouds.x]\nkind = 'local'\nnetwork = 'bridges'", "must be one of auto, namespaces, slirp"),
+        ("[clouds.x]\nkind = 'local'\npublic = '203.0.113.1/24'", "must be a range like"),
         ("[clouds.x]\nkind = 'memory'\nsettle_ms = -1", "clouds.x.settle_ms must be a whole number from 0 to 60000"),
         ("[clouds.x]\nkind = 'local'\nzones = ['a', 'a']", "a list of different names"),
         ("[clouds.x]\nkind = 'local'\nzones = []", "a list of different names"),

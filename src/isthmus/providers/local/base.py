@@ -10,23 +10,29 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unavailable
 from isthmus.model import Flavor, Server, ServerState, SnapshotState, Zone
 from isthmus.providers.local import disks, journal, process
+from isthmus.providers.local.netd.client import Netd
 from isthmus.providers.local.qmp import Qmp
 from isthmus.providers.local.records import (
     AddressRecord,
     FirewallRecord,
     ImageRecord,
     KeyRecord,
+    NetworkRecord,
+    PortRecord,
     ServerRecord,
     SnapshotRecord,
+    SubnetRecord,
     VolumeRecord,
 )
 from isthmus.providers.local.tables import CloudLock, FileLock, Table
+from isthmus.providers.local.way import NAMESPACES, SLIRP, Way, choose
 
 _log = logging.getLogger(__name__)
 FLAVORS = (
@@ -61,6 +67,8 @@ class Base:
         flavors: Sequence[Flavor],
         metadata_socket: Path | None,
         limits: Limits = NO_LIMITS,
+        network: str = SLIRP,
+        public: str = "",
     ) -> None:
         self.name = name
         self.state = state.absolute()
@@ -70,6 +78,10 @@ class Base:
         self.metadata_socket = (metadata_socket or state / "metadata.sock").absolute()
         self.prefix = f"isthmus.{hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]}."
         """What the names of this cloud's machines begin with, so that their processes can be told from all others."""
+        self.routed = public
+        """The range of public addresses that is routed to guests; empty: they are loopback addresses of this host."""
+        self.netd = Netd(self.state / "net", self.prefix.strip(".").replace(".", "-"))
+        self._network = network
         try:
             for directory in ("blobs", "disks", "run", "locks", "slots"):
                 (self.state / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,12 +89,34 @@ class Base:
             self.volumes = Table(self.state / "volumes", VolumeRecord, "volume")
             self.snapshots = Table(self.state / "snapshots", SnapshotRecord, "snapshot")
             self.images = Table(self.state / "images", ImageRecord, "image")
+            self.networks = Table(self.state / "networks", NetworkRecord, "network")
+            self.subnets = Table(self.state / "subnets", SubnetRecord, "subnet")
+            self.ports = Table(self.state / "ports", PortRecord, "port")
             self.firewalls = Table(self.state / "firewalls", FirewallRecord, "firewall")
             self.addresses = Table(self.state / "addresses", AddressRecord, "address")
             self.keys = Table(self.state / "keys", KeyRecord, "key")
         except OSError as error:
             raise Unavailable(f"the directory of the cloud {name} cannot be written: {error.strerror}") from error
         self.lock = CloudLock(self.state / "lock")
+
+    @cached_property
+    def way(self) -> Way:
+        """Which way guests are connected, chosen once."""
+        return choose(self._network)
+
+    @property
+    def namespaces(self) -> bool:
+        """Whether guests that are started now are in the networks of the daemon."""
+        return self.way.name == NAMESPACES
+
+    def tapped(self, record: ServerRecord) -> bool:
+        """Whether a server is in the networks of the daemon: a machine stays on what it was started on."""
+        return self.namespaces if record.noun.state is ServerState.PENDING else record.tapped
+
+    @property
+    def networks_lock(self) -> FileLock:
+        """Held while the daemon of networks is told what to do. Taken after `lock_of`, and never with `lock` held."""
+        return FileLock(self.state / "locks" / "networks")
 
     def disk(self, volume: str) -> Path:
         return self.state / "disks" / f"{volume}.qcow2"
@@ -124,7 +158,7 @@ class Base:
         return record.noun.state
 
     def view(self, record: ServerRecord) -> Server:
-        """The server as it is now; of one whose machine ended by itself, why."""
+        """The server as it is now, without its ports; of one whose machine ended by itself, why."""
         state = self.state_of(record)
         if state is record.noun.state:
             return record.noun
@@ -200,8 +234,3 @@ def fitting_size(asked: int, least: int) -> int:
     if size > disks.LARGEST:
         raise Invalid(f"a disk has at most {disks.LARGEST} GiB", "size")
     return size
-
-
-def need_ref(ref: str, word: str) -> None:
-    if not ref:
-        raise Invalid(f"every {word} needs a ref", "ref")

@@ -11,11 +11,23 @@ import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
-from isthmus.errors import Fault
+from isthmus.errors import Fault, Unsupported
 from isthmus.model import AttachmentState, ServerState, VolumeState
-from isthmus.providers.local import builtin, conditions, disks, firewalls, forwards, journal, networks, process
+from isthmus.providers.local import (
+    builtin,
+    conditions,
+    disks,
+    firewalls,
+    forwards,
+    journal,
+    layout,
+    nics,
+    process,
+    wires,
+)
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.base import Base
 from isthmus.providers.local.machine import (
@@ -29,6 +41,7 @@ from isthmus.providers.local.machine import (
     Kernel,
     Machine,
     Nic,
+    Tap,
     command,
 )
 from isthmus.providers.local.qmp import QmpError
@@ -42,6 +55,10 @@ READY = (b"tiny: ready", b"login:")
 READY_SECONDS = 20.0
 """How long a boot that does not say so is thought to be under way."""
 LAUNCH_SECONDS = 60
+ONLY_ONE = (
+    "user-mode networking has one interface with one address of 172.31.0.0/16 for each server, and this one has "
+    "others: start it with network = 'namespaces' in the cloud's settings"
+)
 FAILED = "the machine could not be started; the operator's log has QEMU's words"
 
 
@@ -105,6 +122,7 @@ class Boots:
             self._listen(native)
             self._running(native, pid)
             forwards.sync_locked(self._base, native)
+            nics.try_sync_locked(self._base, native)
             return pid
 
     def _launch(self, record: ServerRecord) -> int:
@@ -117,6 +135,16 @@ class Boots:
                 return pid
             process.terminate(pid, name, patience=2)
         machine = self._machine(record)
+        try:
+            self._run(machine, name, pidfile)
+        finally:
+            if isinstance(machine.nic, tuple):
+                nics.close(machine.nic)
+        if pid := process.of_pidfile(pidfile, name):
+            return pid
+        raise LaunchError("the machine ended as soon as it was started")
+
+    def _run(self, machine: Machine, name: str, pidfile: Path) -> None:
         for attempt in (1, 2):
             pidfile.unlink(missing_ok=True)
             try:
@@ -129,9 +157,6 @@ class Boots:
                     process.terminate(pid, name, patience=2)
             else:
                 break
-        if pid := process.of_pidfile(pidfile, name):
-            return pid
-        raise LaunchError("the machine ended as soon as it was started")
 
     def _answers(self, native: str) -> bool:
         try:
@@ -165,19 +190,28 @@ class Boots:
             uuid=f"ec2{identity[:5]}-{identity[5:9]}-4{identity[9:12]}-8{identity[12:15]}-{identity[15:27]}",
             product=flavor.name,
             drives=drives,
-            nic=self._nic(record),
             kernel=self._kernel(record, drives[0], accelerator),
+            nic=self._nics(record),
         )
 
+    def _nics(self, record: ServerRecord) -> Nic | tuple[Tap, ...]:
+        """What connects the machine; taps are open from here on."""
+        if not self._base.namespaces:
+            return self._nic(record)
+        wires.settle(self._base)
+        return nics.taps(self._base, record)
+
     def _nic(self, record: ServerRecord) -> Nic:
-        port = record.noun.ports[0]
-        gateway, resolver = networks.gateway(port.address)
+        port, *more = layout.ports_on(self._base, record.noun.native)
+        subnet = IPv4Network(layout.subnet(self._base, record.tenant, port.subnet).noun.cidr)
+        if more or len(port.addresses) > 1 or not subnet.subnet_of(layout.CIDR):
+            raise Unsupported(ONLY_ONE)
         chosen = [firewalls.get(self._base, record.tenant, one).noun for one in port.firewalls]
         return Nic(
             mac=port.mac,
             address=port.address,
-            gateway=gateway,
-            resolver=resolver,
+            gateway=str(subnet[1]),
+            resolver=str(subnet[2]),
             restricted=firewalls.restricted(chosen),
             metadata_socket=self._base.metadata_socket,
             tenant=record.tenant,
@@ -223,6 +257,7 @@ class Boots:
                     host=process.host_boot(),
                     booted=True,
                     rebooting=False,
+                    tapped=any(word.startswith("tap,") for word in process.arguments(pid)),
                 )
             )
 
@@ -275,6 +310,7 @@ def _run(machine: Machine) -> None:
     done = subprocess.run(
         command(machine),
         cwd=machine.directory,
+        pass_fds=[tap.descriptor for tap in machine.nic] if isinstance(machine.nic, tuple) else (),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

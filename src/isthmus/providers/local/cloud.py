@@ -12,7 +12,7 @@ from typing import Any
 from isthmus.errors import Invalid
 from isthmus.model import Flavor, ServerState, SignedRequest
 from isthmus.providers import NO_SECRETS, Capability, Finding, Health
-from isthmus.providers.local import builtin, checks, forwards, room
+from isthmus.providers.local import builtin, checks, forwards, layout, room, way, wires
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.addresses import LocalAddresses
 from isthmus.providers.local.base import Base, Limits
@@ -24,10 +24,11 @@ from isthmus.providers.local.halts import Halts
 from isthmus.providers.local.images import LocalImages
 from isthmus.providers.local.keys import LocalKeys
 from isthmus.providers.local.launch import NO_ENCRYPTION
+from isthmus.providers.local.layout import SUBNETS
 from isthmus.providers.local.machine import ACCELERATORS, QEMU
 from isthmus.providers.local.mend import Mender
 from isthmus.providers.local.metrics import LocalMetrics
-from isthmus.providers.local.networks import ONE_NETWORK, SUBNETS, LocalNetworks
+from isthmus.providers.local.networks import ONE_NETWORK, LocalNetworks
 from isthmus.providers.local.ports import ONE_PORT, LocalPorts
 from isthmus.providers.local.servers import LocalCompute
 from isthmus.providers.local.volumes import LocalVolumes
@@ -35,7 +36,7 @@ from isthmus.providers.local.volumes import LocalVolumes
 _log = logging.getLogger(__name__)
 _TENANT = re.compile(r"[!-~]{1,255}")
 DEFAULT_ZONES = ("us-east-1a",)
-LACKS = {
+ON_SLIRP = {
     Capability.EGRESS_RULES: NO_EGRESS,
     Capability.PEER_RULES: NO_PEERS,
     **dict.fromkeys(
@@ -44,9 +45,16 @@ LACKS = {
     ),
     Capability.PEERING: ONE_NETWORK,
     **dict.fromkeys((Capability.PORTS, Capability.PORT_ADDRESSES), ONE_PORT),
+}
+"""What user-mode networking alone cannot do."""
+LACKS = {
     Capability.ENCRYPTION: NO_ENCRYPTION,
     Capability.MULTI_ATTACH: "a volume of the local cloud is a file that one machine at a time can write to",
     Capability.PLACEMENT: "the local cloud is one host; it runs one instance of a spread group, or one partition",
+}
+ISOLATION = {
+    way.SLIRP: "guests cannot reach each other; at their gateway's address they reach this host's loopback",
+    way.NAMESPACES: "guests reach each other as their firewalls say, and nothing of this host",
 }
 NEED_QEMU = (Capability.LAUNCH, Capability.IMAGE_OF_SERVER, Capability.ATTACH_RUNNING)
 NEED_DISKS = (
@@ -83,6 +91,8 @@ class Local:
     `flavors` empty means a few of EC2's small ones. `metadata_socket` (by default `state`/metadata.sock) is where the
     guests' requests to 169.254.169.254 arrive: each connection begins with the line `ISTHMUS/1 <tenant> <native>`.
     `memory` (MiB) and `cpus` are what all guests together may have, by their flavors; 0 for as much as there is.
+    `network` is how guests are connected: namespaces, slirp, or auto; `public`, with namespaces and as root, a range of
+    public addresses that this host routes to guests, instead of loopback addresses of its own that it relays.
     Invalid if an argument cannot be; Unavailable if `state` cannot be written.
     """
 
@@ -96,20 +106,25 @@ class Local:
         accelerator: str = "auto",
         memory: int = 0,
         cpus: int = 0,
+        network: str = way.AUTO,
+        public: str = "",
     ) -> None:
+        way.demand(network, public)
         if accelerator not in ("auto", *ACCELERATORS):
             raise Invalid(f"the accelerator is auto, tcg or kvm, not {accelerator!r}", "accelerator")
         zones = tuple(zones) or DEFAULT_ZONES
         if len(set(zones)) < len(zones) or len(zones) > len(SUBNETS):
             raise Invalid(f"zones have different names, and there are at most {len(SUBNETS)}", "zones")
         self._name = name
-        self.base = Base(name, state, zones, flavors, metadata_socket, Limits(memory, cpus))
+        limits = Limits(memory, cpus)
+        self.base = Base(name, state, zones, flavors, metadata_socket, limits, network, public)
         self._chooser = Chooser(self.base.state, accelerator)
         self.boots = Boots(self.base, self._chooser)
         self.halts = Halts(self.base, self.boots.work)
         self.copies = Copies(self.base, self.boots.work)
         self._mender = Mender(self.base, self.boots, self.halts, self.copies)
         builtin.adopt(self.base)
+        layout.adopt_ports(self.base)
 
     @property
     def name(self) -> str:
@@ -121,7 +136,9 @@ class Local:
 
     @property
     def lacks(self) -> Mapping[Capability, str]:
-        lacking = dict(LACKS)
+        lacking = LACKS | ({} if self.base.namespaces else ON_SLIRP)
+        if reason := self.base.way.missing:
+            lacking[Capability.LAUNCH] = reason
         for program, capabilities in ((QEMU, NEED_QEMU), (QEMU_IMG, NEED_DISKS)):
             if not shutil.which(program):
                 lacking |= dict.fromkeys(capabilities, f"{program} is not installed: {INSTALL}")
@@ -154,7 +171,8 @@ class Local:
             "machines": str(running),
             "memory": _of(taken.memory, self.base.limits.memory, " MiB"),
             "cpus": _of(taken.cpus, self.base.limits.cpus),
-            "isolation": "guests cannot reach each other; at their gateway's address they reach this host's loopback",
+            "isolation": ISOLATION[self.base.way.name],
+            **wires.told(self.base),
         }
         return Health(details, tuple(self._degraded()))
 
@@ -183,7 +201,7 @@ class Local:
             reasons.append(f"guests are emulated, which is slow: {known.reason}")
         if not builtin.kernel(self.base):
             reasons.append(f"there is no built-in image until it is built: {builtin.BUILD}")
-        return reasons + forwards.failures(self.base)
+        return reasons + forwards.failures(self.base) + wires.degraded(self.base)
 
 
 def _of(taken: int, limit: int, unit: str = "") -> str:

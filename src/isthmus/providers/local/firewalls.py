@@ -1,60 +1,69 @@
-"""Firewalls: which ports of a server's public address are forwarded to it, and whether it may call out at all."""
+"""Firewalls. On user-mode networking they say which ports are forwarded to a server, and whether it may call out."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
-from isthmus.model import Direction, Firewall, Rule, ServerState, demand_rule
+from isthmus import networking
+from isthmus.errors import Denied, NotFound, Unsupported
+from isthmus.model import Direction, Firewall, Rule, ServerState
+from isthmus.networking import need_ref
 from isthmus.providers import FirewallSpec
-from isthmus.providers.local import forwards, networks
-from isthmus.providers.local.base import Base, made, native, need_ref
-from isthmus.providers.local.records import FirewallRecord
+from isthmus.providers.local import forwards, layout, wires
+from isthmus.providers.local.base import Base, made, native
+from isthmus.providers.local.records import FirewallRecord, PortRecord
 
 DEFAULT = "default"
-# protocol -> the largest value of `low` and `high`
+DEFAULT_WORDS = "default VPC security group"
 ALL_OUT = Rule(Direction.EGRESS, "-1", cidr="0.0.0.0/0")
 ALL_OUT_6 = Rule(Direction.EGRESS, "-1", cidr="::/0")
 NO_EGRESS = (
-    "guests of the local cloud are connected by user-mode networking, which lets out all or nothing: "
-    "the rule for all traffic to 0.0.0.0/0 can be removed and added again, no other; more needs a cloud with networks"
+    "guests of the local cloud are connected by user-mode networking here, which lets out all or nothing: the rule for "
+    "all traffic to 0.0.0.0/0 can be removed and added again, no other; more needs network = 'namespaces' in the "
+    "cloud's settings"
 )
 NO_PEERS = (
-    "guests of the local cloud cannot reach each other, so a firewall cannot let in the members of another; "
-    "this needs a cloud with networks, such as OpenStack or CloudStack"
+    "guests of the local cloud cannot reach each other on user-mode networking, so a firewall cannot let in the "
+    "members of another; this needs network = 'namespaces' in the cloud's settings, or a cloud such as OpenStack"
 )
 FIXED_EGRESS = (
-    "a server that runs uses the firewall, and whether it may call out is settled when it starts: "
-    "stop the server, change the rule, and start the server"
+    "a server that runs uses the firewall, and on user-mode networking whether it may call out is settled when it "
+    "starts: stop the server, change the rule, and start the server"
 )
 ACTIVE = (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING)
 
 
-def default_of(tenant: str) -> str:
-    return f"fw-{hashlib.sha256(tenant.encode()).hexdigest()[:16]}"
-
-
-def all_of(base: Base, tenant: str) -> tuple[FirewallRecord, ...]:
-    """The tenant's firewalls; the default one is there before anything was written."""
-    records = base.firewalls.owned(tenant)
-    if any(record.noun.native == default_of(tenant) for record in records):
+def all_of(base: Base, tenant: str) -> list[FirewallRecord]:
+    """The tenant's firewalls; the first default one is there before anything was written."""
+    networks = {record.noun.native for record in layout.networks(base, tenant)}
+    records = [record for record in base.firewalls.owned(tenant) if record.noun.network in networks]
+    first = layout.first_firewall(tenant)
+    if layout.first_network(tenant) not in networks or any(record.noun.native == first for record in records):
         return records
-    return (_default(tenant), *records)
+    return [_first(tenant), *records]
 
 
 def get(base: Base, tenant: str, wanted: str) -> FirewallRecord:
-    if wanted == default_of(tenant):
-        return base.firewalls.find(tenant, wanted) or _default(tenant)
+    """NotFound if there is none."""
+    if wanted == layout.first_firewall(tenant):
+        if found := next((one for one in all_of(base, tenant) if one.noun.native == wanted), None):
+            return found
+        raise NotFound("firewall", wanted)
     return base.firewalls.get(tenant, wanted)
 
 
-def _default(tenant: str) -> FirewallRecord:
-    own = default_of(tenant)
+def choose(base: Base, tenant: str, network: str, wanted: Iterable[str]) -> tuple[str, ...]:
+    """The firewalls of a port, the network's default one if none is named; NotFound or Invalid."""
+    default = layout.network(base, tenant, network).firewall
+    return networking.chosen_firewalls(wanted, network, default, lambda one: get(base, tenant, one).noun)
+
+
+def _first(tenant: str) -> FirewallRecord:
+    own = layout.first_firewall(tenant)
     rules = (Rule(Direction.INGRESS, "-1", peer=own), ALL_OUT)
-    network = networks.network_of(tenant)
-    return FirewallRecord(tenant, Firewall(own, "", DEFAULT, "default VPC security group", network, rules), 0)
+    network = layout.first_network(tenant)
+    return FirewallRecord(tenant, Firewall(own, "", DEFAULT, DEFAULT_WORDS, network, rules), 0)
 
 
 def restricted(firewalls: Iterable[Firewall]) -> bool:
@@ -62,10 +71,28 @@ def restricted(firewalls: Iterable[Firewall]) -> bool:
     return not any(rule.key == ALL_OUT.key for firewall in firewalls for rule in firewall.rules)
 
 
-def members(base: Base, tenant: str, firewall: str) -> list[str]:
-    """The servers that use a firewall."""
-    servers = base.servers.owned(tenant)
-    return [one.noun.native for one in servers if any(firewall in port.firewalls for port in one.noun.ports)]
+def members(base: Base, tenant: str, firewall: str) -> list[PortRecord]:
+    """The ports that use a firewall."""
+    return [record for record in base.ports.owned(tenant) if firewall in record.noun.firewalls]
+
+
+def demand_same_egress(
+    base: Base, member: PortRecord, firewalls: Iterable[str], changed: Firewall | None = None
+) -> None:
+    """Unsupported if a port's server would have to call out now, or no longer, and cannot while it runs.
+
+    `firewalls` are those that the port is to have; `changed` is one of them as it is to be.
+    """
+    server = base.servers.raw(member.noun.server)
+    if server is None:
+        return
+    if base.state_of(server) not in ACTIVE or base.tapped(server):
+        return
+    before = [get(base, member.tenant, one).noun for one in member.noun.firewalls]
+    after = [get(base, member.tenant, one).noun for one in firewalls]
+    after = [changed if changed and changed.native == one.native else one for one in after]
+    if restricted(before) != restricted(after):
+        raise Unsupported(FIXED_EGRESS)
 
 
 class LocalFirewalls:
@@ -81,74 +108,55 @@ class LocalFirewalls:
         with self._base.lock:
             if found := self._base.firewalls.by_ref(self._tenant, spec.ref):
                 return found.noun
-            if not spec.name:
-                raise Invalid("a firewall needs a name", "name")
-            network = networks.network_of(self._tenant)
-            if spec.network not in ("", network):
-                raise NotFound("network", spec.network)
-            if any(other.name == spec.name for other in self.list_firewalls()):
-                raise Conflict("firewall", spec.name, f"there is a firewall {spec.name!r}", code="duplicate")
+            network = layout.network(self._base, self._tenant, spec.network or self._default_network()).noun.native
+            networking.demand_name(spec.name, network, self.list_firewalls())
             firewall = Firewall(native("fw"), spec.ref, spec.name, spec.description, network, (ALL_OUT,))
             return self._base.firewalls.put(FirewallRecord(self._tenant, firewall, made())).noun
 
     def delete_firewall(self, native: str) -> None:
-        if native == default_of(self._tenant):
-            raise Denied("the default firewall cannot be deleted")
         with self._base.lock:
-            if not self._base.firewalls.find(self._tenant, native):
+            found = next((one for one in all_of(self._base, self._tenant) if one.noun.native == native), None)
+            if found is None:
                 return
-            if members(self._base, self._tenant, native):
-                raise Conflict("firewall", native, f"a server uses the firewall {native}", code="in-use")
+            if native in {one.firewall for one in layout.networks(self._base, self._tenant)}:
+                raise Denied("the default firewall cannot be deleted")
+            ports = [record.noun for record in self._base.ports.owned(self._tenant)]
+            networking.demand_unused(native, ports, self.list_firewalls())
             self._base.firewalls.drop(native)
 
     def add_rules(self, native: str, rules: Sequence[Rule]) -> None:
         with self._base.lock:
             record = get(self._base, self._tenant, native)
-            known = {rule.key for rule in record.noun.rules}
-            for rule in rules:
-                check(rule)
-                if rule.key in known:
-                    raise Conflict("rule", native, f"the firewall {native} has this rule", code="duplicate")
-                known.add(rule.key)
-            self._change(record, (*record.noun.rules, *rules))
+            self._change(record, networking.with_rules(record.noun, rules, self._check))
         self._apply(native)
 
     def remove_rules(self, native: str, rules: Sequence[Rule]) -> None:
         with self._base.lock:
             record = get(self._base, self._tenant, native)
-            going = {rule.key for rule in rules}
-            if going - {rule.key for rule in record.noun.rules}:
-                raise NotFound("rule", native, f"the firewall {native} has no such rule")
-            self._change(record, tuple(rule for rule in record.noun.rules if rule.key not in going))
+            self._change(record, networking.without_rules(record.noun, rules))
         self._apply(native)
 
-    def _change(self, record: FirewallRecord, rules: tuple[Rule, ...]) -> None:
-        changed = replace(record, noun=replace(record.noun, rules=rules))
-        if restricted([record.noun]) != restricted([changed.noun]):
-            self._check_members(record.noun, changed.noun)
-        self._base.firewalls.put(changed)
+    def _check(self, rule: Rule) -> None:
+        """NotFound if the rule's peer is not there, Unsupported if the rule cannot be here."""
+        if rule.peer and not self._base.namespaces:
+            raise Unsupported(NO_PEERS)
+        if rule.peer:
+            get(self._base, self._tenant, rule.peer)
+        all_or_nothing = rule.key in (ALL_OUT.key, ALL_OUT_6.key)
+        if rule.direction is Direction.EGRESS and not all_or_nothing and not self._base.namespaces:
+            raise Unsupported(NO_EGRESS)
 
-    def _check_members(self, before: Firewall, after: Firewall) -> None:
-        for member in members(self._base, self._tenant, before.native):
-            server = self._base.servers.get(self._tenant, member)
-            others = [
-                get(self._base, self._tenant, one).noun
-                for one in server.noun.ports[0].firewalls
-                if one != before.native
-            ]
-            changes = restricted([*others, before]) != restricted([*others, after])
-            if changes and self._base.state_of(server) in ACTIVE:
-                raise Unsupported(FIXED_EGRESS)
+    def _change(self, record: FirewallRecord, changed: Firewall) -> None:
+        if restricted([record.noun]) != restricted([changed]):
+            for member in members(self._base, self._tenant, changed.native):
+                if member.noun.server:
+                    demand_same_egress(self._base, member, member.noun.firewalls, changed)
+        self._base.firewalls.put(replace(record, noun=changed))
+
+    def _default_network(self) -> str:
+        return layout.default_network(self._base, self._tenant).noun.native
 
     def _apply(self, native: str) -> None:
         for member in members(self._base, self._tenant, native):
-            forwards.sync(self._base, member)
-
-
-def check(rule: Rule) -> None:
-    """Invalid if the rule cannot be, Unsupported if it cannot be here."""
-    demand_rule(rule)
-    if rule.peer:
-        raise Unsupported(NO_PEERS)
-    if rule.direction is Direction.EGRESS and rule.key not in (ALL_OUT.key, ALL_OUT_6.key):
-        raise Unsupported(NO_EGRESS)
+            forwards.sync(self._base, member.noun.server)
+        wires.settle(self._base)

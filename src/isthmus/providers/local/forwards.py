@@ -11,11 +11,10 @@ from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
-from isthmus.model import Direction, Firewall, Rule, ServerState
-from isthmus.providers.local import firewalls
+from isthmus.model import Direction, Firewall, Port, Rule, ServerState
+from isthmus.providers.local import firewalls, layout
 from isthmus.providers.local.base import Base
 from isthmus.providers.local.qmp import Qmp, QmpError
-from isthmus.providers.local.records import ServerRecord
 from isthmus.providers.local.tables import write
 
 _log = logging.getLogger(__name__)
@@ -82,9 +81,12 @@ def _from_host(rule: Rule) -> bool:
 
 
 def sync(base: Base, server: str) -> None:
-    """Make the machine forward what it should; waits for the server's lock. A no-op unless it runs."""
+    """Make the machine forward what it should; waits for the server's lock.
+
+    A no-op unless it runs, and is on user-mode networking.
+    """
     record = base.servers.raw(server)
-    if record is None or base.state_of(record) is not ServerState.RUNNING:
+    if record is None or base.state_of(record) is not ServerState.RUNNING or record.tapped:
         return
     with base.lock_of(server):
         sync_locked(base, server)
@@ -92,14 +94,15 @@ def sync(base: Base, server: str) -> None:
 
 def sync_locked(base: Base, server: str) -> None:
     record = base.servers.raw(server)
-    if record is None or base.state_of(record) is not ServerState.RUNNING:
+    if record is None or base.state_of(record) is not ServerState.RUNNING or record.tapped:
         return
-    target = _wanted_of(base, record)
+    [port] = layout.ports_on(base, server)
+    target = _wanted_of(base, record.tenant, port)
     if not target and not _noted(base, server):
         return
     try:
         with base.monitor(server) as monitor:
-            failed = _apply(monitor, target, record.noun.ports[0].address)
+            failed = _apply(monitor, target, port.address)
     except QmpError as error:
         _log.warning("the forwards of %s could not be set: %s", server, error)
         return
@@ -107,11 +110,11 @@ def sync_locked(base: Base, server: str) -> None:
     write(base.run(server) / "forwards.json", json.dumps(note))
 
 
-def _wanted_of(base: Base, record: ServerRecord) -> dict[tuple[str, int], Forward]:
-    address = next((one.noun for one in base.addresses.everything() if one.noun.server == record.noun.native), None)
+def _wanted_of(base: Base, tenant: str, port: Port) -> dict[tuple[str, int], Forward]:
+    address = next((one.noun for one in base.addresses.everything() if one.noun.port == port.native), None)
     if address is None:
         return {}
-    chosen = [firewalls.get(base, record.tenant, one).noun for one in record.noun.ports[0].firewalls]
+    chosen = [firewalls.get(base, tenant, one).noun for one in port.firewalls]
     return wanted(chosen, address.address)
 
 

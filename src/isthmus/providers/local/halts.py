@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from isthmus.model import AttachmentState, ServerState, SnapshotState, VolumeState
-from isthmus.providers.local import addresses, process, quiesce
+from isthmus.providers.local import ports, process, quiesce, wires
 from isthmus.providers.local.base import Base
 from isthmus.providers.local.boots import settle_offline
 from isthmus.providers.local.qmp import QmpError
@@ -50,6 +50,7 @@ class Halts:
                 return
             self._end(record)
             self._stopped(native)
+        wires.try_settle(self._base)
 
     def _reboot(self, native: str) -> None:
         """The guest shuts itself down, or is cut off after a while, and begins anew; its machine stays."""
@@ -114,11 +115,12 @@ class Halts:
             with self._base.lock:
                 for volume in self._base.on_server(native):
                     finish_release(self._base, volume.noun.native)
-                addresses.free_of(self._base, native)
+                ports.leave(self._base, native)
                 self._base.servers.drop(native)
                 for blob in (record.kernel_blob, record.ramdisk_blob):
                     self._base.release_blob(blob)
             shutil.rmtree(self._base.run(native), ignore_errors=True)
+        wires.try_settle(self._base)
 
     def _end(self, record: ServerRecord) -> None:
         """End the server's process; the caller holds the server's lock."""

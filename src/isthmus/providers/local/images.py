@@ -11,9 +11,10 @@ from pathlib import Path
 
 from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, Unavailable
 from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Snapshot, SnapshotState
+from isthmus.networking import need_ref
 from isthmus.providers import ImageSpec, ImportSpec
 from isthmus.providers.local import copies, disks, quiesce
-from isthmus.providers.local.base import Base, fitting_size, made, need_ref, now, seen
+from isthmus.providers.local.base import Base, fitting_size, made, now, seen
 from isthmus.providers.local.base import native as new_native
 from isthmus.providers.local.builtin import ROOT_DEVICE
 from isthmus.providers.local.copies import Copies

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from isthmus.errors import Conflict, Invalid
 from isthmus.model import Key, public_key
+from isthmus.networking import need_ref
 from isthmus.providers import KeySpec
-from isthmus.providers.local.base import Base, made, native, need_ref, now
+from isthmus.providers.local.base import Base, made, native, now
 from isthmus.providers.local.records import KeyRecord
 
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
+from isthmus import networking
+from isthmus.errors import Conflict, Invalid, Unsupported
 from isthmus.model import (
     Attachment,
     AttachmentState,
     ImageKind,
     ImageState,
-    Port,
     Server,
     ServerState,
     Volume,
     VolumeState,
 )
-from isthmus.providers import DiskSpec, ServerSpec
-from isthmus.providers.local import firewalls, networks, room
+from isthmus.providers import DiskSpec, PortSpec, ServerSpec
+from isthmus.providers.local import layout, ports, room
 from isthmus.providers.local.base import Base, fitting_size, made, native, now
-from isthmus.providers.local.records import ImageRecord, ServerRecord, SnapshotRecord, VolumeRecord
+from isthmus.providers.local.records import ImageRecord, PortRecord, ServerRecord, SnapshotRecord, VolumeRecord
 
 DEFAULT_TYPE = "standard"
 NO_ENCRYPTION = "volumes of the local cloud are plain files of this host; encrypt the host's own disk instead"
@@ -46,7 +46,7 @@ def launch(base: Base, tenant: str, spec: ServerSpec) -> ServerRecord:
     kernel = loadable(base, tenant, spec.kernel, ImageKind.KERNEL) or _own(base, image.noun.kernel)
     ramdisk = loadable(base, tenant, spec.ramdisk, ImageKind.RAMDISK) or _own(base, image.noun.ramdisk)
     own, moment = native("server"), now()
-    port = replace(_port(base, tenant, spec), server=own, since=moment)
+    connected = _ports(base, tenant, spec, own, moment)
     contents = _contents(base, tenant, spec, image)
     server = Server(
         native=own,
@@ -59,7 +59,6 @@ def launch(base: Base, tenant: str, spec: ServerSpec) -> ServerRecord:
         created=moment,
         started=moment,
         key=spec.key,
-        ports=(port,),
         root_device=contents[0].spec.device,
         kernel=kernel.noun.native if kernel else "",
         ramdisk=ramdisk.noun.native if ramdisk else "",
@@ -69,7 +68,10 @@ def launch(base: Base, tenant: str, spec: ServerSpec) -> ServerRecord:
     blobs = (kernel.blob if kernel else "", ramdisk.blob if ramdisk else "")
     order = made()
     record = ServerRecord(tenant, server, order, *blobs, partitioned=image.partitioned)
-    # The server last: a crash in between leaves volumes of no server, which mending removes, and no server without.
+    # The server last: a crash in between leaves volumes and ports of no server, which mending removes or frees, and
+    # no server without.
+    for port in connected:
+        base.ports.put(port)
     for offset, disk in enumerate(contents):
         _volume(base, record, disk, order + offset)
     return base.servers.put(record)
@@ -105,25 +107,24 @@ def _bootable(base: Base, tenant: str, wanted: str) -> ImageRecord:
     return record
 
 
-def _port(base: Base, tenant: str, spec: ServerSpec) -> Port:
-    if spec.ports:
-        raise NotFound("port", spec.ports[0])
-    subnet = spec.subnet or networks.subnet_of(tenant, spec.zone)
-    zone, _ = networks.range_of(base, tenant, subnet)
-    if zone != spec.zone:
-        raise Invalid(f"the subnet {subnet} is not in the zone {spec.zone}", "subnet")
-    chosen = dict.fromkeys(spec.firewalls or (firewalls.default_of(tenant),))
-    address = networks.choose(base, tenant, subnet, spec.address)
-    own = native("port")
-    digits = hashlib.sha256(own.encode()).hexdigest()
-    return Port(
-        native=own,
-        mac="02:" + ":".join(digits[place : place + 2] for place in range(0, 10, 2)),
-        address=address,
-        subnet=subnet,
-        network=networks.network_of(tenant),
-        firewalls=tuple(firewalls.get(base, tenant, one).noun.native for one in chosen),
-        delete_with_server=True,
+def _ports(base: Base, tenant: str, spec: ServerSpec, server: str, since: datetime) -> tuple[PortRecord, ...]:
+    """The ports that are named, on the server; without any, one of its own."""
+    if not spec.ports:
+        subnet = layout.subnet(base, tenant, spec.subnet).noun if spec.subnet else None
+        subnet = subnet or layout.default_subnet(base, tenant, spec.zone)
+        networking.demand_zone(subnet, spec.zone)
+        wanted = PortSpec("", subnet.native, spec.address, firewalls=spec.firewalls, delete_with_server=True)
+        return (PortRecord(tenant, ports.draft(base, tenant, wanted, server=server, since=since), made()),)
+    named = [base.ports.get(tenant, one) for one in spec.ports]
+    if len(set(spec.ports)) < len(named):
+        raise Invalid("a server has each port once", "ports")
+    for record in named:
+        networking.demand_free(record.noun)
+        networking.demand_zone(layout.subnet(base, tenant, record.noun.subnet).noun, spec.zone)
+    indexes = spec.indexes or range(len(named))
+    return tuple(
+        replace(record, noun=replace(record.noun, server=server, index=index, since=since))
+        for index, record in zip(indexes, named, strict=True)
     )
 
 

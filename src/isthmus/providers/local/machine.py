@@ -43,6 +43,8 @@ class Drive:
 
 @dataclass(frozen=True, slots=True)
 class Nic:
+    """The one interface of a guest on user-mode networking."""
+
     mac: str
     address: str
     gateway: str
@@ -52,6 +54,24 @@ class Nic:
     metadata_socket: Path
     tenant: str
     model: str = NICS[""]
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """An interface in the networks of the daemon, by an open descriptor of this process."""
+
+    name: str
+    mac: str
+    descriptor: int
+    model: str = NICS[""]
+
+    @property
+    def netdev(self) -> str:
+        return self.netdev_of(self.name)
+
+    @staticmethod
+    def netdev_of(name: str) -> str:
+        return f"tap-{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +93,7 @@ class Machine:
     uuid: str
     product: str
     drives: tuple[Drive, ...]
-    nic: Nic
+    nic: Nic | tuple[Tap, ...]
     kernel: Kernel | None
 
 
@@ -128,8 +148,21 @@ def _drives(machine: Machine) -> Iterator[str]:
         yield from ("-device", options + (",bootindex=0" if index == 0 and machine.kernel is None else ""))
 
 
+def tap_device(tap: Tap) -> dict[str, object]:
+    """The interface as QMP's `device_add` takes it."""
+    return {"driver": tap.model, "id": tap.name, "netdev": tap.netdev, "mac": tap.mac, "romfile": ""}
+
+
 def _network(machine: Machine) -> Iterator[str]:
-    nic = machine.nic
+    if isinstance(machine.nic, Nic):
+        yield from _slirp(machine, machine.nic)
+        return
+    for tap in machine.nic:
+        yield from ("-netdev", f"tap,id={tap.netdev},fd={tap.descriptor}")
+        yield from ("-device", ",".join(f"{key}={value}" for key, value in tap_device(tap).items()))
+
+
+def _slirp(machine: Machine, nic: Nic) -> Iterator[str]:
     python = (sys.executable, "-S", "-E", "-I", str(RELAY))
     relay = shlex.join([*python, str(nic.metadata_socket), nic.tenant, machine.native])
     options = [

@@ -12,7 +12,20 @@ from pathlib import Path
 
 from isthmus.errors import Fault
 from isthmus.model import ImageState, ServerState, SnapshotState, VolumeState
-from isthmus.providers.local import builtin, conditions, copies, forwards, halts, journal, plug, process
+from isthmus.providers.local import (
+    builtin,
+    conditions,
+    copies,
+    forwards,
+    halts,
+    journal,
+    layout,
+    nics,
+    plug,
+    ports,
+    process,
+    wires,
+)
 from isthmus.providers.local.base import Base
 from isthmus.providers.local.boots import Boots, settle_offline
 from isthmus.providers.local.copies import Copies
@@ -36,6 +49,8 @@ class Mender:
 
     def mend(self) -> None:
         builtin.adopt(self._base)
+        self._ports()
+        wires.mend(self._base)
         for server in self._base.servers.everything():
             self._server(server)
         self._strays()
@@ -76,6 +91,7 @@ class Mender:
             if self._is_gone(native):
                 return
             forwards.sync_locked(self._base, native)
+            nics.try_sync_locked(self._base, native)
             journal.trim(self._base.run(native))
         finally:
             lock.release()
@@ -97,6 +113,18 @@ class Mender:
                 _log.info("the server %s ran when the host went down, and is started again", native)
                 self._work.boot(native)
             return True
+
+    def _ports(self) -> None:
+        """Free or remove ports of servers that never came to be, and firewalls of networks that did not."""
+        layout.adopt_ports(self._base)
+        with self._base.lock:
+            servers = {record.noun.native for record in self._base.servers.everything()}
+            for server in {record.noun.server for record in self._base.ports.everything()} - servers - {""}:
+                ports.leave(self._base, server)
+            networks = {record.noun.native for record in self._base.networks.everything()}
+            for record in self._base.firewalls.everything():
+                if record.noun.network not in networks | {layout.first_network(record.tenant)}:
+                    self._base.firewalls.drop(record.noun.native)
 
     def _strays(self) -> None:
         """End machines of this cloud that no record speaks of."""
@@ -190,7 +218,7 @@ class Mender:
             _remove(self._base.state / "blobs", blobs)
             _remove(self._base.state / "run", servers)
             looks = {conditions.look_name(native) for native in servers}
-            _remove(self._base.state / "locks", {*known, *looks, "accelerator"})
+            _remove(self._base.state / "locks", {*known, *looks, "accelerator", "networks"})
 
 
 def _astray(record: ServerRecord | None, pid: int) -> bool:

@@ -1,36 +1,25 @@
-"""Each tenant's default network: 172.31.0.0/16 with a subnet for every zone, as EC2 has it."""
+"""Networks and subnets: the default ones, and where the daemon of networks can run, more."""
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import replace
 
-from isthmus.errors import Conflict, Denied, Invalid, NoCapacity, NotFound, Unsupported
-from isthmus.model import Hop, Network, Route, Subnet, SubnetWiring, Wiring
+from isthmus import networking
+from isthmus.errors import Conflict, Denied, Unsupported
+from isthmus.model import Direction, Firewall, Network, Rule, Subnet, Wiring
+from isthmus.networking import need_ref
 from isthmus.providers import NetworkSpec, SubnetSpec
-from isthmus.providers.local.base import Base
+from isthmus.providers.local import layout, wires
+from isthmus.providers.local.base import Base, made, native
+from isthmus.providers.local.firewalls import ALL_OUT, DEFAULT, DEFAULT_WORDS, all_of
+from isthmus.providers.local.records import FirewallRecord, NetworkRecord, SubnetRecord
 
-CIDR = IPv4Network("172.31.0.0/16")
-SUBNETS = tuple(CIDR.subnets(new_prefix=20))
-RESERVED = 4
-"""At the start of a subnet, besides its last address: EC2's own."""
 ONE_NETWORK = (
-    "guests of the local cloud are connected by user-mode networking, which has one network for each tenant; "
-    "networks of your own need a cloud such as OpenStack or CloudStack"
+    "guests of the local cloud are connected by user-mode networking here, which has one network for each tenant; "
+    "networks of your own need network = 'namespaces' in the cloud's settings, or a cloud such as OpenStack"
 )
-
-
-def _key(*words: str) -> str:
-    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
-
-
-def network_of(tenant: str) -> str:
-    return f"net-{_key(tenant)}"
-
-
-def subnet_of(tenant: str, zone: str) -> str:
-    return f"subnet-{_key(tenant, zone)}"
 
 
 class LocalNetworks:
@@ -39,96 +28,117 @@ class LocalNetworks:
         self._tenant = tenant
 
     def list_networks(self) -> Sequence[Network]:
-        return [Network(network_of(self._tenant), "", "default", str(CIDR), default=True)]
+        return [record.noun for record in layout.networks(self._base, self._tenant)]
 
-    def create_network(self, spec: NetworkSpec) -> Network:  # noqa: ARG002
-        raise Unsupported(ONE_NETWORK)
+    def create_network(self, spec: NetworkSpec) -> Network:
+        self._demand_namespaces()
+        need_ref(spec.ref, "network")
+        with self._base.lock:
+            if found := self._base.networks.by_ref(self._tenant, spec.ref):
+                return found.noun
+            cidr = str(networking.demand_range(spec.cidr))
+            networking.demand_one_default(spec.default, self.list_networks())
+            network = Network(native("net"), spec.ref, spec.name, cidr, spec.default)
+            own = native("fw")
+            rules = (Rule(Direction.INGRESS, "-1", peer=own), ALL_OUT)
+            firewall = Firewall(own, "", DEFAULT, DEFAULT_WORDS, network.native, rules)
+            # The firewall first: one of no network is not listed, and goes when the cloud is mended.
+            self._base.firewalls.put(FirewallRecord(self._tenant, firewall, made()))
+            wiring = Wiring(internet=network.default)
+            self._base.networks.put(NetworkRecord(self._tenant, network, made(), own, wiring))
+            return network
 
     def delete_network(self, native: str) -> None:
-        if native == network_of(self._tenant):
-            raise Denied("the default network cannot be deleted")
+        with self._base.lock:
+            record = next((one for one in self._records() if one.noun.native == native), None)
+            if record is None:
+                return
+            if record.noun.default and not self._base.namespaces:
+                raise Denied("the default network cannot be deleted")
+            firewalls = [one.noun for one in all_of(self._base, self._tenant)]
+            wirings = [layout.wiring(self._base, one) for one in self._records()]
+            networking.demand_empty(native, record.firewall, self._subnets(), firewalls, wirings)
+            if native == layout.first_network(self._tenant):
+                self._base.networks.put(replace(record, gone=True))
+            else:
+                self._base.networks.drop(native)
+            self._base.firewalls.drop(record.firewall)
 
-    def add_range(self, native: str, cidr: str) -> None:  # noqa: ARG002
-        raise Unsupported(ONE_NETWORK)
+    def add_range(self, native: str, cidr: str) -> None:
+        self._demand_namespaces()
+        with self._base.lock:
+            record = self._get(native)
+            self._base.networks.put(replace(record, noun=networking.with_range(record.noun, cidr)))
+        wires.settle(self._base)
 
     def remove_range(self, native: str, cidr: str) -> None:
-        self._demand(native)
-        raise Invalid(f"{cidr} is not a further range of the network", "cidr")
+        with self._base.lock:
+            record = self._get(native)
+            self._base.networks.put(replace(record, noun=networking.without_range(record.noun, cidr, self._subnets())))
+        wires.settle(self._base)
 
     def wire(self, native: str, wiring: Wiring) -> None:
-        self._demand(native)
-        if wiring != self.wiring_of(native):
-            raise Unsupported(ONE_NETWORK)
+        with self._base.lock:
+            record = self._get(native)
+            if wiring == layout.wiring(self._base, record):
+                return
+            self._demand_namespaces()
+            networks = {one.native for one in self.list_networks()}
+            ports = {one.noun.native for one in self._base.ports.owned(self._tenant)}
+            networking.demand_wiring(native, wiring, networks, self._subnets(), ports)
+            self._base.networks.put(replace(record, wiring=wiring))
+        wires.settle(self._base)
 
     def wiring_of(self, native: str) -> Wiring:
-        self._demand(native)
-        out = (Route("0.0.0.0/0", Hop.INTERNET),)
-        names = sorted(subnet_of(self._tenant, zone.name) for zone in self._base.zones)
-        return Wiring(internet=True, subnets=tuple(SubnetWiring(name, out) for name in names))
-
-    def _demand(self, native: str) -> None:
-        if native != network_of(self._tenant):
-            raise NotFound("network", native)
+        return layout.wiring(self._base, self._get(native))
 
     def list_subnets(self) -> Sequence[Subnet]:
-        return [self._subnet(index) for index in range(len(self._base.zones))]
+        ports = self._base.ports.owned(self._tenant)
+        used = Counter({one.native: 0 for one in self._subnets()})
+        for port in ports:
+            used[port.noun.subnet] += len(port.noun.addresses)
+        return [layout.counted(one, used[one.native]) for one in self._subnets()]
 
-    def create_subnet(self, spec: SubnetSpec) -> Subnet:  # noqa: ARG002
-        raise Unsupported(ONE_NETWORK)
+    def create_subnet(self, spec: SubnetSpec) -> Subnet:
+        self._demand_namespaces()
+        need_ref(spec.ref, "subnet")
+        with self._base.lock:
+            if found := self._base.subnets.by_ref(self._tenant, spec.ref):
+                used = len(layout.taken(self._base, self._tenant, found.noun.native))
+                return layout.counted(found.noun, used)
+            self._base.zone(spec.zone)
+            network = self._get(spec.network).noun
+            own = native("subnet")
+            subnet = Subnet(own, spec.ref, spec.name, spec.network, spec.cidr, spec.zone, 0, spec.default)
+            subnet = replace(subnet, cidr=networking.demand_subnet(subnet, network, self._subnets()))
+            self._base.subnets.put(SubnetRecord(self._tenant, subnet, made()))
+        wires.settle(self._base)
+        return layout.counted(subnet, 0)
 
     def delete_subnet(self, native: str) -> None:
-        if any(native == subnet_of(self._tenant, zone.name) for zone in self._base.zones):
-            raise Denied("a default subnet cannot be deleted")
+        with self._base.lock:
+            found = next((one for one in layout.subnets(self._base, self._tenant) if one.noun.native == native), None)
+            if found is None:
+                return
+            if found.noun.default and not self._base.namespaces:
+                raise Denied("a default subnet cannot be deleted")
+            if layout.taken(self._base, self._tenant, native):
+                raise Conflict("subnet", native, f"the subnet {native} has ports", code="in-use")
+            if native == layout.first_subnet(self._tenant, found.noun.zone):
+                self._base.subnets.put(replace(found, gone=True))
+            else:
+                self._base.subnets.drop(native)
+        wires.settle(self._base)
 
-    def _subnet(self, index: int) -> Subnet:
-        zone = self._base.zones[index].name
-        native = subnet_of(self._tenant, zone)
-        free = SUBNETS[index].num_addresses - RESERVED - 1 - len(taken(self._base, self._tenant, native))
-        network = network_of(self._tenant)
-        return Subnet(native, "", f"default-{zone}", network, str(SUBNETS[index]), zone, max(free, 1), default=True)
+    def _records(self) -> list[NetworkRecord]:
+        return layout.networks(self._base, self._tenant)
 
+    def _get(self, native: str) -> NetworkRecord:
+        return layout.network(self._base, self._tenant, native)
 
-def taken(base: Base, tenant: str, subnet: str) -> set[str]:
-    """The addresses that servers have in a subnet."""
-    servers = base.servers.owned(tenant)
-    return {port.address for server in servers for port in server.noun.ports if port.subnet == subnet}
+    def _subnets(self) -> list[Subnet]:
+        return [record.noun for record in layout.subnets(self._base, self._tenant)]
 
-
-def range_of(base: Base, tenant: str, subnet: str) -> tuple[str, IPv4Network]:
-    """The zone and the range of a subnet; NotFound."""
-    for index, zone in enumerate(base.zones):
-        if subnet == subnet_of(tenant, zone.name):
-            return zone.name, SUBNETS[index]
-    raise NotFound("subnet", subnet)
-
-
-def choose(base: Base, tenant: str, subnet: str, wanted: str) -> str:
-    """A free address, or the wanted one. Called with the lock held; Invalid, Conflict or NoCapacity."""
-    _, cidr = range_of(base, tenant, subnet)
-    used = taken(base, tenant, subnet)
-    if wanted:
-        return _wanted(cidr, used, wanted)
-    first, last = int(cidr.network_address) + RESERVED, int(cidr.broadcast_address)
-    for number in range(first, last):
-        if str(IPv4Address(number)) not in used:
-            return str(IPv4Address(number))
-    raise NoCapacity("address", "", "the subnet has no free addresses")
-
-
-def _wanted(cidr: IPv4Network, used: set[str], wanted: str) -> str:
-    try:
-        address = IPv4Address(wanted)
-    except ValueError:
-        raise Invalid(f"{wanted!r} is not an IPv4 address", "address") from None
-    usable = int(cidr.network_address) + RESERVED <= int(address) < int(cidr.broadcast_address)
-    if not usable:
-        raise Invalid(f"{wanted} is not an address for servers of {cidr}", "address")
-    if str(address) in used:
-        raise Conflict("address", wanted, f"another server has {wanted}", code="in-use")
-    return str(address)
-
-
-def gateway(address: str) -> tuple[str, str]:
-    """The gateway and the resolver of the subnet that an address is in: EC2's .1 and .2."""
-    cidr = next(subnet for subnet in SUBNETS if IPv4Address(address) in subnet)
-    return str(cidr.network_address + 1), str(cidr.network_address + 2)
+    def _demand_namespaces(self) -> None:
+        if not self._base.namespaces:
+            raise Unsupported(ONE_NETWORK)

@@ -11,13 +11,12 @@ from isthmus.providers.local.base import Base
 from isthmus.providers.local.boots import ensure, settle_offline
 from isthmus.providers.local.disks import GIB
 from isthmus.providers.local.machine import blockdev, device
-from isthmus.providers.local.qmp import Qmp, QmpError
+from isthmus.providers.local.qmp import PERIPHERALS, Qmp, QmpError
 from isthmus.providers.local.records import VolumeRecord
 from isthmus.providers.local.work import Work
 
 CHANGING = (AttachmentState.ATTACHING, AttachmentState.DETACHING)
 SOON_SECONDS = 10.0
-PERIPHERALS = "/machine/peripheral"
 
 
 def changing(base: Base, server: str) -> list[VolumeRecord]:

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+PERIPHERALS = "/machine/peripheral"
+"""Where a machine has the devices that were given a name."""
+
 
 class QmpError(Exception):
     """QEMU refused a command, or is not there. `name` is QEMU's error class."""
@@ -58,9 +61,16 @@ class Qmp:
     def __call__(self, command: str, **arguments: Any) -> Any:
         """The command's answer; `_` in names stands for QMP's `-`."""
         words = {name.replace("_", "-"): value for name, value in arguments.items()}
-        deadline = time.monotonic() + self._timeout
         try:
             self._socket.sendall(json.dumps({"execute": command, "arguments": words}).encode() + b"\n")
+        except OSError as error:
+            raise QmpError(f"{command}: {error}") from error
+        return self._answer(command)
+
+    def _answer(self, command: str) -> Any:
+        """What the command, the last that was sent, answers."""
+        deadline = time.monotonic() + self._timeout
+        try:
             while "return" not in (answer := self._read()):
                 if "error" in answer:
                     raise QmpError(f"{command}: {answer['error'].get('desc')}", answer["error"].get("class", ""))
@@ -69,6 +79,15 @@ class Qmp:
         except OSError as error:
             raise QmpError(f"{command}: {error}") from error
         return answer["return"]
+
+    def give(self, name: str, descriptor: int) -> None:
+        """Pass a descriptor to the machine, which knows it by `name` until it is used."""
+        command = json.dumps({"execute": "getfd", "arguments": {"fdname": name}}).encode() + b"\n"
+        try:
+            socket.send_fds(self._socket, [command], [descriptor])
+        except OSError as error:
+            raise QmpError(f"getfd: {error}") from error
+        self._answer("getfd")
 
     def human(self, line: str) -> str:
         """What the human monitor prints for `line`; for what QMP has no command for."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from isthmus.model import Address, Firewall, Image, Key, Server, Snapshot, Volume
+from isthmus.model import Address, Firewall, Image, Key, Network, Port, Server, Snapshot, Subnet, Volume, Wiring
 
 
 @dataclass(frozen=True, slots=True)
 class ServerRecord:
     tenant: str
     noun: Server
+    """Without its ports, which have records of their own."""
     made: int
     """When it was made, in nanoseconds: the order of lists."""
     kernel_blob: str = ""
@@ -25,6 +26,8 @@ class ServerRecord:
     """It has run before."""
     rebooting: bool = False
     """Its guest is being shut down, to be started again within the same machine."""
+    tapped: bool = False
+    """The process that runs is in the networks of the daemon, else on a user-mode network of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,36 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkRecord:
+    tenant: str
+    noun: Network
+    made: int
+    firewall: str
+    """The native of its default firewall."""
+    wiring: Wiring | None = None
+    """None for a default network that was never wired anew."""
+    gone: bool = False
+    """It was deleted: a tenant's first default network is there unless a record says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetRecord:
+    tenant: str
+    noun: Subnet
+    """Its `free` is counted when it is shown."""
+    made: int
+    gone: bool = False
+    """It was deleted, as in NetworkRecord."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortRecord:
+    tenant: str
+    noun: Port
+    made: int
+
+
+@dataclass(frozen=True, slots=True)
 class FirewallRecord:
     tenant: str
     noun: Firewall
@@ -74,6 +107,7 @@ class FirewallRecord:
 class AddressRecord:
     tenant: str
     noun: Address
+    """Its `server` is that of its port, and is looked up when it is shown."""
     made: int
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from isthmus.errors import Conflict, Unsupported
-from isthmus.model import Condition, Console, Flavor, Server, ServerState, Zone
+from isthmus.model import Condition, Console, Flavor, Port, Server, ServerState, Zone
+from isthmus.networking import need_ref
 from isthmus.providers import ServerSpec
-from isthmus.providers.local import addresses, conditions, journal, room
-from isthmus.providers.local.base import Base, need_ref, now
+from isthmus.providers.local import conditions, journal, layout, ports, room
+from isthmus.providers.local.base import Base, now
 from isthmus.providers.local.boots import Boots
 from isthmus.providers.local.halts import Halts, begin_release
 from isthmus.providers.local.launch import launch
@@ -38,7 +39,13 @@ class LocalCompute:
         return tuple(self._base.flavors.values())
 
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
-        return [self._base.view(record) for record in self._base.servers.listed(self._tenant, natives)]
+        connected: dict[str, list[Port]] = {}
+        for port in self._base.ports.owned(self._tenant):
+            connected.setdefault(port.noun.server, []).append(port.noun)
+        return [
+            self._view(record, connected.get(record.noun.native, ()))
+            for record in self._base.servers.listed(self._tenant, natives)
+        ]
 
     def prepare_servers(self, specs: Sequence[ServerSpec]) -> None:
         """Each is made by itself."""
@@ -52,7 +59,7 @@ class LocalCompute:
             record = found or launch(self._base, self._tenant, spec)
         if record.noun.state is ServerState.PENDING:
             self._boots.work.boot(record.noun.native)
-        return self._base.view(record)
+        return self._view(record, layout.ports_on(self._base, record.noun.native))
 
     def start_server(self, native: str) -> None:
         with self._base.lock:
@@ -94,7 +101,7 @@ class LocalCompute:
             if record.noun.state is not ServerState.DELETING:
                 self._put(record, ServerState.DELETING)
                 begin_release(self._base, native)
-                addresses.free_of(self._base, native)
+                ports.free_publics(self._base, native)
         self._halts.delete(native)
 
     def resize_server(self, native: str, flavor: str) -> None:
@@ -126,6 +133,9 @@ class LocalCompute:
         moment = now() if started else record.noun.started
         noun = replace(record.noun, state=state, reason="", shut_down=False, started=moment)
         self._base.servers.put(replace(record, noun=noun, rebooting=False))
+
+    def _view(self, record: ServerRecord, connected: Iterable[Port]) -> Server:
+        return replace(self._base.view(record), ports=tuple(sorted(connected, key=lambda port: port.index)))
 
     def _console(self, native: str, most: int) -> bytes:
         return journal.tail(self._base.run(native) / journal.CONSOLE, most)

@@ -15,9 +15,10 @@ from isthmus.model import (
     Volume,
     VolumeState,
 )
+from isthmus.networking import need_ref
 from isthmus.providers import SnapshotSpec, VolumeSpec
 from isthmus.providers.local import copies, disks, halts, plug, process
-from isthmus.providers.local.base import Base, fitting_size, made, need_ref, now, seen
+from isthmus.providers.local.base import Base, fitting_size, made, now, seen
 from isthmus.providers.local.base import native as new_native
 from isthmus.providers.local.copies import Copies
 from isthmus.providers.local.launch import DEFAULT_TYPE, NO_ENCRYPTION
