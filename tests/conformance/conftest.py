@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.model import Flavor, Image, ImageKind, ImageState, Server, ServerState
+from isthmus.model import Flavor, Image, ImageKind, ImageState, Port, Server, ServerState
 from isthmus.providers import Capability, Cloud, DiskSpec, ServerSpec
 
 from .clouds import CLOUDS, DEFAULT
@@ -234,6 +234,15 @@ def stopped(base: Base, session: Any, patience: Patience) -> str:
         session.compute.stop_server(base.native)
         patience.server(session, base.native, ServerState.STOPPED)
     return base.native
+
+
+@pytest.fixture
+def port(request: pytest.FixtureRequest, cloud: Cloud, session: Any, made: Maker) -> Port:
+    """One of its own, where a cloud has such; else that of the shared server."""
+    if Capability.PORTS not in cloud.lacks:
+        return made.port()
+    native = first_port(session, request.getfixturevalue("running"))
+    return next(one for one in session.ports.list_ports() if one.native == native)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from isthmus.errors import Conflict, Invalid
-from isthmus.model import Address, Image, ServerState
+from isthmus.model import Address, Image, Port, ServerState
 from isthmus.providers import Capability, ServerSpec
 
 from .kit import Maker, Patience, first_port, refused, root_disk, word
@@ -108,16 +108,19 @@ def test_a_released_address_is_gone(session: Any, made: Maker, patience: Patienc
     patience.gone(lambda: session.addresses.list_addresses(), native)
 
 
-@pytest.mark.needs("ports", Capability.PORTS)
-def test_each_address_of_a_port_has_a_public_one_of_its_own(session: Any, made: Maker) -> None:
+@pytest.mark.boots
+@pytest.mark.needs("ports", Capability.PORT_ADDRESSES)
+def test_each_address_of_a_port_has_a_public_one_of_its_own(port: Port, session: Any, made: Maker) -> None:
     """A9"""
-    port = made.port(count=1)
+    session.ports.add_addresses(port.native, [], 1)
+    [further] = next(each for each in session.ports.list_ports() if each.native == port.native).secondary
+    made.later(lambda: session.ports.remove_addresses(port.native, [further]))
     one, two = made.address().native, made.address().native
 
     session.addresses.associate_address(one, port.native)
-    session.addresses.associate_address(two, port.native, port.secondary[0])
+    session.addresses.associate_address(two, port.native, further)
 
-    assert [port.address, *port.secondary] == [address_of(session, native).private for native in (one, two)]
+    assert [port.address, further] == [address_of(session, native).private for native in (one, two)]
     assert {port.native} == {address_of(session, native).port for native in (one, two)}
     with refused(Invalid, field="private"):
         session.addresses.associate_address(made.address().native, port.native, "192.0.2.1")

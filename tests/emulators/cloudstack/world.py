@@ -228,14 +228,16 @@ class World:
                 return one
         raise Refusal(431, f"Unable to find zone by id {known}", 4350)
 
-    def private_addresses(self, network: Item) -> set[str]:
+    def private_addresses(self, network: str) -> set[str]:
         """Those that are taken in a network."""
         nics = [nic for _, machine in self.things["machine"].values() for nic in machine["nic"]]
-        return {nic["ipaddress"] for nic in nics if nic["networkid"] == network["id"]}
+        here = [nic for nic in nics if nic["networkid"] == network]
+        further = {one["ipaddress"] for nic in here for one in nic.get("secondaryip", ())}
+        return {nic["ipaddress"] for nic in here} | further
 
     def nic(self, network: Item, address: str = "") -> Item:
         """Of a new machine, with this address or any that is free."""
-        within, taken = IPv4Network(network["cidr"]), self.private_addresses(network)
+        within, taken = IPv4Network(network["cidr"]), self.private_addresses(network["id"])
         self.addresses += 1
         while not address or address in taken:
             address = str(within[1 + self.addresses % (within.num_addresses - 3)])

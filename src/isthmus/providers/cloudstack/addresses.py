@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
 from isthmus.model import Address
 from isthmus.providers import AddressSpec
-from isthmus.providers.cloudstack import filters, machines, offerings
+from isthmus.providers.cloudstack import filters, machines, offerings, secondary
 from isthmus.providers.cloudstack.client import Item
 from isthmus.providers.cloudstack.grounds import Ground, by_item, default_network, grounds, made_default
 from isthmus.providers.cloudstack.isolated import REF
@@ -59,9 +59,9 @@ class CloudStackAddresses:
     def associate_address(self, native: str, port: str, private: str = "") -> None:
         items, there, found = together(self._items, partial(machines.every, self._tenant), self._grounds)
         item = _one(items, native)
-        host, nic = _nic(there, port)
+        host, nic = secondary.interface(there, port)
         private = private or nic["ipaddress"]
-        if private != nic["ipaddress"]:
+        if private not in _private(nic):
             raise Invalid(f"{private} is not an address of the port {port}", "private")
         if item.get("isstaticnat"):
             if (item.get("virtualmachineid"), item.get("vmipaddress")) == (host["id"], private):
@@ -174,20 +174,16 @@ def _one(items: Sequence[Item], native: str) -> Item:
     raise NotFound("address", native[:64])
 
 
-def _nic(there: Sequence[Item], port: str) -> tuple[Item, Item]:
-    """A server and its interface. Raises NotFound."""
-    for host in there:
-        for nic in host.get("nic", ()):
-            if nic["id"] == port:
-                return host, nic
-    raise NotFound("port", port[:64])
+def _private(nic: Item) -> list[str]:
+    """All addresses of an interface, its own first."""
+    return [nic.get("ipaddress", ""), *(one["ipaddress"] for one in secondary.of(nic))]
 
 
 def _address(item: Item, there: Sequence[Item]) -> Address:
     host = next((one for one in there if item.get("isstaticnat") and one["id"] == item.get("virtualmachineid")), None)
     private = item.get("vmipaddress", "") if host else ""
     nics = host.get("nic", ()) if host else ()
-    port = next((nic["id"] for nic in nics if nic.get("ipaddress") == private), "")
+    port = next((nic["id"] for nic in nics if private in _private(nic)), "")
     return Address(
         item["id"], _ref(item), item["ipaddress"], host["id"] if host else "", port, private, item.get("zonename", "")
     )

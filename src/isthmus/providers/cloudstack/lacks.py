@@ -11,8 +11,8 @@ _EVERYWHERE = {
     Capability.CONSOLE: "CloudStack keeps no text of consoles: open the server's console in its own interface",
     Capability.KERNEL: "CloudStack boots what is in a template: make a template with the kernel in it",
     Capability.ROOT_KEPT: "CloudStack deletes a root disk with its server: make a snapshot of it before",
-    Capability.PORTS: "CloudStack's interfaces are those of servers, made with them: name a subnet at launch",
-    Capability.PORT_ADDRESSES: "CloudStack's interfaces have one address here: use a server for each address",
+    Capability.PORTS: "CloudStack's interfaces are on servers alone, and it holds no address for one that is on none: "
+    "name a subnet at launch",
     Capability.KEY_PUBLIC: "CloudStack tells fingerprints of keys alone: keep the public key where it was made",
     Capability.SNAPSHOT_UNUSED: "CloudStack makes a volume's data as it is first attached: attach it once",
     Capability.SNAPSHOT_SHARE: "CloudStack's snapshots are their account's alone: share an image of one",
@@ -44,7 +44,7 @@ UNGROUPED: Mapping[Capability, str] = MappingProxyType(
     {
         **_EVERYWHERE,
         Capability.ADDRESS_ANY_ZONE: "CloudStack's public addresses are in one zone: allocate one of the zone's own",
-        Capability.ACLS: "CloudStack's filters of subnets keep state: change the lists of the VPC in its own interface",
+        Capability.ACLS: "CloudStack's filters of subnets let all answers pass, judging none: use security groups",
         Capability.DEFAULT_NETWORK: "CloudStack makes an account's default network by itself: use a VPC",
     }
 )

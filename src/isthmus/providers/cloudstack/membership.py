@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.errors import Invalid
 from isthmus.model import Rule
-from isthmus.providers.cloudstack import notes, places
+from isthmus.providers.cloudstack import notes, places, secondary
 from isthmus.providers.cloudstack.client import Item
 from isthmus.providers.cloudstack.grounds import Ground
 from isthmus.providers.cloudstack.rulebook import Kept, default_group
@@ -28,7 +28,7 @@ _OUT = frozenset({"Destroyed", "Expunging", "Error"})
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An interface of a machine, with the groups that it is in."""
+    """An address of a machine, with the groups that its interface is in."""
 
     server: str
     network: str
@@ -87,9 +87,12 @@ def members(cloud: CloudStack, machines: Sequence[Item], where: Mapping[str, Gro
         nics = [nic for nic in interfaces(machine) if nic["networkid"] in where]
         for nic in nics:
             network, first = (where[one["networkid"]].network for one in (nic, nics[0]))
-            if nic.get("ipaddress"):
-                groups = groups_of(machine, network, first)
-                found.append(Member(machine["id"], network, nic["networkid"], nic["ipaddress"], groups))
+            groups = groups_of(machine, network, first)
+            further = (one["ipaddress"] for one in secondary.of(nic) if one["id"] not in cloud.going)
+            found += [
+                Member(machine["id"], network, nic["networkid"], address, groups)
+                for address in filter(None, [nic.get("ipaddress"), *further])
+            ]
     return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
+from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
 from isthmus.model import Port
 from isthmus.providers import Capability, PortSpec
-from isthmus.providers.cloudstack import filters, machines, membership, servers
+from isthmus.providers.cloudstack import filters, machines, membership, secondary, servers
 from isthmus.providers.cloudstack.launches import demand_groups
 from isthmus.providers.cloudstack.tenant import Tenant
 
@@ -40,14 +41,29 @@ class CloudStackPorts:
         self._demand(native)
         raise Conflict("port", native, "a server keeps its first port")
 
-    def add_addresses(self, native: str, addresses: Sequence[str], count: int = 0) -> NoReturn:  # noqa: ARG002
-        raise Unsupported(self._cloud.lacks[Capability.PORT_ADDRESSES])
+    def add_addresses(self, native: str, addresses: Sequence[str], count: int = 0) -> None:
+        with self._cloud.turn(native):
+            secondary.add(self._tenant, native, addresses, count)
+            self._tend(native)
 
     def remove_addresses(self, native: str, addresses: Sequence[str]) -> None:
-        if set(addresses) - set(self._demand(native).secondary):
-            raise Invalid(f"{addresses[0]} is not a further address of the port {native}", "addresses")
-        if addresses:
-            raise Unsupported(self._cloud.lacks[Capability.PORT_ADDRESSES])
+        """The filters let them pass no longer before they go: another server may have them next."""
+        with self._cloud.turn(native):
+            going = secondary.chosen(self._tenant, native, addresses)
+            for one in going:
+                self._cloud.going.add(one["id"])
+            try:
+                self._tend(native)
+                secondary.remove(self._tenant, native, going, public=not self._cloud.options.security_groups)
+            except BaseException:
+                for one in going:
+                    self._cloud.going.discard(one["id"])
+                with suppress(Fault):
+                    self._tend(native)
+                raise
+
+    def _tend(self, native: str) -> None:
+        filters.tend(self._cloud, self._tenant, [self._demand(native).network])
 
     def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
         """CloudStack's own groups are changed of a server that is stopped, and hold for all of its interfaces."""

@@ -31,7 +31,9 @@ _MISSING = re.compile(
     re.IGNORECASE,
 )
 _TAKEN = re.compile(
-    r"already exi(s|st)|already (on|in use by|used)|duplicate|failed to authorize security group", re.IGNORECASE
+    r"already exi(s|st)|already (on|in use by|used)|duplicate|failed to authorize security group"
+    r"|choose another ip",
+    re.IGNORECASE,
 )
 _LIMIT = re.compile(r"maximum (number|amount)|limit.* exceeded|exceed.* limit|max\w* .*resource", re.IGNORECASE)
 _FULL = re.compile(r"insufficient|no (free|available|more) |unable to (create a deployment|orchestrate)", re.IGNORECASE)

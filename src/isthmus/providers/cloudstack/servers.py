@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
 from isthmus.model import Condition, Flavor, Port, Server, ServerState, Zone
 from isthmus.providers import Capability, ServerSpec
-from isthmus.providers.cloudstack import filters, launches, machines, membership, offerings, places
+from isthmus.providers.cloudstack import filters, launches, machines, membership, offerings, places, secondary
 from isthmus.providers.cloudstack.client import Item, Unsure
 from isthmus.providers.cloudstack.grounds import Ground, default_network, shared_subnet
 from isthmus.providers.cloudstack.notes import moment
@@ -191,7 +191,7 @@ def ports_of(tenant: Tenant, item: Item, where: Mapping[str, Ground]) -> tuple[P
             network=networks[index],
             firewalls=guards or (membership.groups_of(item, networks[index], networks[0]) if where else ()),
             index=index,
-            secondary=tuple(one["ipaddress"] for one in nic.get("secondaryip", ())),
+            secondary=tuple(one["ipaddress"] for one in secondary.of(nic)),
             server=item["id"],
             since=moment(item["created"]),
             delete_with_server=True,

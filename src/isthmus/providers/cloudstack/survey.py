@@ -40,6 +40,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
         "startVirtualMachine",
         "stopVirtualMachine",
     ),
+    "give servers further private addresses": ("addIpToNic", "removeIpFromNic"),
     "use volumes": (
         "attachVolume",
         "createTags",

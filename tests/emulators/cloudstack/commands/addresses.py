@@ -75,17 +75,22 @@ def enable_static_nat(world: World, account: Account, params: Params) -> Item:
     machine = mine(world, account, "machine", known, missing("enableStaticNat", "vm_instance", known))
     if address["isstaticnat"]:
         raise Refusal(431, f"Failed to enable static nat: ip address {address['id']} is already assigned to a vm", 4350)
-    if any(one.get("virtualmachineid") == known for one in world.own(account, _KIND)):
-        raise Refusal(431, f"Failed to enable static nat: vm {known} already has a static nat ip", 4350)
     tiers = {one["id"]: one.get("vpcid") for one in world.own(account, "network")}
     nic = next((one for one in machine["nic"] if _serves(address, one["networkid"], tiers)), None)
     if nic is None:
         raise Refusal(431, f"Vm {known} is not in the network or VPC of the ip address", 4350)
+    guest = params.get("vmguestip", nic["ipaddress"])
+    if guest not in {nic["ipaddress"], *(one["ipaddress"] for one in nic.get("secondaryip", ()))}:
+        raise Refusal(431, f"Invalid ip {guest}: it is no address of the nic {nic['id']}", 4350)
+    if any(
+        (one.get("virtualmachineid"), one.get("vmipaddress")) == (known, guest) for one in world.own(account, _KIND)
+    ):
+        raise Refusal(431, f"Failed to enable static nat: {guest} of vm {known} already has a static nat ip", 4350)
     address.update(
         isstaticnat=True,
         virtualmachineid=known,
         virtualmachinename=machine["name"],
-        vmipaddress=nic["ipaddress"],
+        vmipaddress=guest,
         associatednetworkid=nic["networkid"],
     )
     machine.update(publicip=address["ipaddress"], publicipid=address["id"])

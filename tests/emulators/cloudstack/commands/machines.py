@@ -200,7 +200,7 @@ def _nics(world: World, account: Account, params: Params, zone: Item) -> list[It
     """One in each network; a wanted address is the first's."""
     first, *more = _networks(world, account, params, zone)
     wanted = params.get("ipaddress", "")
-    if wanted and wanted in world.private_addresses(first):
+    if wanted and wanted in world.private_addresses(first["id"]):
         raise Refusal(533, f"Unable to acquire Guest IP address for network {first['id']}", 4325)
     return [world.nic(first, wanted), *map(world.nic, more)]
 
