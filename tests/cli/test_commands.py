@@ -39,6 +39,7 @@ COMMANDS = (
     ("image", "build"),
     ("cloud",),
     ("cloud", "check"),
+    ("cloud", "clean"),
     ("cloud", "add"),
     ("cloud", "add", "cloudstack"),
     ("cloud", "map"),
@@ -377,3 +378,23 @@ def test_help_costs_no_cloud() -> None:
     done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_a_cloud_is_cleaned(state: Path) -> None:
+    kept = state / "local"
+    assert "nothing to remove" in isthmus("cloud", "clean", "local", state=state).stdout
+    (kept / "disks" / "disk-1.qcow2").write_bytes(b"left over")
+    assert "removed disks/disk-1.qcow2" in isthmus("cloud", "clean", "local", state=state).stdout
+
+    assert isthmus("cloud", "clean", "local", "--all", state=state, text="n\n").returncode == 1
+    assert kept.exists()
+    assert f"removed {kept}" in isthmus("cloud", "clean", "local", "--all", state=state, text="y\n").stdout
+    assert not kept.exists()
+    assert "no cloud lokal" in refused("cloud", "clean", "lokal", state=state)
+
+
+def test_a_cloud_that_is_served_is_not_removed(state: Path) -> None:
+    with serving(state):
+        assert "running" in refused("cloud", "clean", "local", "--all", "--yes", state=state)
+        assert isthmus("cloud", "clean", "local", state=state).returncode == 0
+    assert (state / "local").exists()

@@ -12,6 +12,7 @@ from isthmus.cli.common import ConfigFile, Failure, State
 from isthmus.options import nearest
 
 if TYPE_CHECKING:
+    from isthmus.config import Settings
     from isthmus.providers import Cloud, Session
 
 app = typer.Typer(help="The clouds behind the service.", no_args_is_help=True)
@@ -75,6 +76,52 @@ def check(
                 failed = True
                 typer.echo(f"  FAILED    {error}")
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command("clean")
+def clean(
+    name: Annotated[str, typer.Argument(metavar="CLOUD")],
+    everything: Annotated[bool, typer.Option("--all", help="Remove the cloud with all that is in it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether --all is meant.")] = False,
+    config_file: ConfigFile = None,
+    state: State = None,
+) -> None:
+    """Remove what a cloud keeps on this host and nothing needs any more: processes, sockets, files of disks.
+
+    The service may run meanwhile, but not with --all, which ends all machines and removes all disks, snapshots and
+    images of the cloud. A cloud that keeps nothing on this host is left as it is.
+
+    Examples:
+
+      isthmus cloud clean local
+
+      isthmus cloud clean local --all
+    """
+    settings = common.settings(config_file, state)
+    if name not in settings.clouds:
+        raise Failure(f"There is no cloud {name}.{nearest(name, settings.clouds)}")
+    if everything:
+        if _is_served(settings):
+            raise Failure("The service is running: stop it first.")
+        if not yes and not typer.confirm(f"Remove the cloud {name} with all its machines, disks and images?"):
+            raise Failure("Nothing was removed.")
+    with common.gateway(settings) as gateway:
+        untouched = True
+        for what in gateway.world.clouds[name].clean(everything=everything):
+            typer.echo(what)
+            untouched = False
+        if untouched:
+            typer.echo(f"There is nothing to remove of {name}.")
+
+
+def _is_served(settings: Settings) -> bool:
+    from isthmus.serving.duties import Presence
+
+    if not settings.run.is_dir():
+        return False
+    presence = Presence(settings.run / "present")
+    presence.close()
+    return not presence.alone
 
 
 def report(cloud: Cloud, session: Session) -> Iterator[str]:

@@ -467,6 +467,14 @@ class Cloud(Protocol):
         """
         ...
 
+    def clean(self, *, everything: bool = False) -> Iterable[str]:
+        """Remove what the cloud keeps on this host and no record needs; with `everything`, the cloud with its records,
+        after which this object is of no use. What was removed, in words for the operator.
+
+        Nothing for a cloud that keeps nothing here.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of connections. What runs in the cloud goes on."""
         ...

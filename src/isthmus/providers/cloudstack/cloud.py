@@ -173,6 +173,10 @@ class CloudStack:
         """Its storage is the operator's."""
         return ()
 
+    def clean(self, *, everything: bool = False) -> Sequence[str]:  # noqa: ARG002
+        """It keeps nothing on this host."""
+        return ()
+
     def close(self) -> None:
         self.copies.close()
         self._wire.close()

@@ -12,7 +12,7 @@ from typing import Any
 from isthmus.errors import Invalid
 from isthmus.model import Flavor, ServerState, SignedRequest
 from isthmus.providers import NO_SECRETS, Capability, Finding, Health
-from isthmus.providers.local import builtin, checks, forwards, layout, room, way, wires
+from isthmus.providers.local import builtin, checks, clean, forwards, layout, room, way, wires
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.addresses import LocalAddresses
 from isthmus.providers.local.base import Base, Limits
@@ -186,6 +186,11 @@ class Local:
         if repair:
             self.mend()
         yield from checks.check(self.base, repair=repair)
+
+    def clean(self, *, everything: bool = False) -> Iterator[str]:
+        if everything:
+            self.close()
+        yield from clean.clean(self.base, everything=everything)
 
     def close(self) -> None:
         self.boots.work.close()

@@ -122,5 +122,9 @@ class Memory:
         """It has no storage."""
         return ()
 
+    def clean(self, *, everything: bool = False) -> Sequence[str]:  # noqa: ARG002
+        """It keeps nothing on this host."""
+        return ()
+
     def close(self) -> None:
         """There is no connection to let go of."""

@@ -181,6 +181,10 @@ class OpenStack:
         """Its storage is the operator's."""
         return ()
 
+    def clean(self, *, everything: bool = False) -> Sequence[str]:  # noqa: ARG002
+        """It keeps nothing on this host."""
+        return ()
+
     def close(self) -> None:
         self.endings.close()
         self._service.close()
