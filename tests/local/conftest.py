@@ -162,11 +162,12 @@ def end_machines(cloud: Local) -> None:
     cloud.close()
     for pid, name in list(process.machines(cloud.base.prefix)):
         process.terminate(pid, name)
+    cloud.base.netd.clean()
 
 
-def make_world(directory: Path, key: Path) -> Iterator[World]:
+def make_world(directory: Path, key: Path, **settings: Any) -> Iterator[World]:
     state = directory / "a, b"  # a path with what shells and option lists stumble over
-    cloud = Local("local", state, (ZONE,), FLAVORS, accelerator="tcg")
+    cloud = Local("local", state, (ZONE,), FLAVORS, accelerator="tcg", **settings)
     metadata = MetadataServer(state / "metadata.sock", key.with_suffix(".pub").read_text().strip())
     yield World(cloud, metadata, key)
     metadata.shutdown()

@@ -1,0 +1,137 @@
+"""Real guests in networks made of namespaces: what reaches whom. What the daemon itself promises is tested with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from isthmus.model import Direction, Rule, Server, ServerState
+from isthmus.providers import FirewallSpec, PortSpec
+from isthmus.providers.local import tiny, way
+from isthmus.providers.local.layout import first_subnet
+from isthmus.providers.local.netd.client import able
+
+from .conftest import ZONE, World, make_world, until
+
+pytestmark = [
+    pytest.mark.qemu,
+    pytest.mark.skipif(not able()[0], reason=f"no networks can be made of namespaces here: {able()[1]}"),
+]
+TENANT = "acme,ltd"
+WATCH = b"""#!/bin/sh
+(while sleep 0.5; do
+  found=$(nc -w 1 %s 22 </dev/null 2>/dev/null | head -c 3)
+  echo "SEES ${found:-NOTHING} WITH" $(ls /sys/class/net)
+done >/dev/console) &
+"""
+"""What a guest says of a port 22 again and again, and of its own interfaces."""
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory, tiny_image: tiny.Tiny, key: Path) -> Iterator[World]:
+    """A cloud whose guests are in namespaces."""
+    yield from make_world(tmp_path_factory.mktemp("linked"), key, network=way.NAMESPACES)
+
+
+@pytest.fixture(scope="module")
+def group(linked: World) -> str:
+    """A firewall that lets nothing in."""
+    return linked.session.firewalls.create_firewall(FirewallSpec("watched", "watched", "")).native
+
+
+@pytest.fixture(scope="module")
+def watched(linked: World, group: str) -> Server:
+    return linked.launched("first", firewalls=(group,))
+
+
+@pytest.fixture(scope="module")
+def watcher(linked: World, watched: Server) -> Server:
+    """A guest in the same network, in no group of the other's."""
+    linked.metadata.user_data[TENANT] = WATCH % watched.ports[0].address.encode()
+    own = linked.session.firewalls.create_firewall(FirewallSpec("watching", "watching", "")).native
+    return linked.launched("second", firewalls=(own,))
+
+
+def last_said(world: World, server: Server) -> str:
+    """The latest line of a guest that watches."""
+    console = world.session.compute.console_output(server.native).output.decode(errors="replace")
+    return ["", *re.findall(r"SEES \w+ WITH[\w ]*", console)][-1]
+
+
+def says(world: World, server: Server, words: str) -> None:
+    until(lambda: words in last_said(world, server))
+
+
+def test_a_guest_reaches_another_while_a_rule_names_its_group(
+    linked: World, group: str, watched: Server, watcher: Server
+) -> None:
+    firewalls = linked.session.firewalls
+    rule = Rule(Direction.INGRESS, "tcp", 22, 22, peer=watcher.ports[0].firewalls[0])
+    says(linked, watcher, "SEES NOTHING")
+
+    firewalls.add_rules(group, [rule])
+    says(linked, watcher, "SEES SSH")
+
+    firewalls.remove_rules(group, [rule])
+    says(linked, watcher, "SEES NOTHING")
+
+
+def test_a_server_that_is_started_again_keeps_its_address(
+    linked: World, group: str, watched: Server, watcher: Server
+) -> None:
+    rule = Rule(Direction.INGRESS, "tcp", 22, 22, cidr=f"{watcher.ports[0].address}/32")
+    linked.session.firewalls.add_rules(group, [rule])
+    says(linked, watcher, "SEES SSH")
+
+    linked.session.compute.stop_server(watched.native)
+    linked.wait(watched.native, ServerState.STOPPED)
+    says(linked, watcher, "SEES NOTHING")
+    linked.session.compute.start_server(watched.native)
+
+    assert linked.wait(watched.native, ServerState.RUNNING).ports == watched.ports
+    says(linked, watcher, "SEES SSH")
+    linked.session.firewalls.remove_rules(group, [rule])
+
+
+def test_an_interface_comes_and_goes_while_the_guest_runs(linked: World, watcher: Server) -> None:
+    ports = linked.session.ports
+    says(linked, watcher, "WITH eth0 lo")
+    port = ports.create_port(PortSpec("hot", first_subnet(TENANT, ZONE)))
+
+    ports.attach_port(port.native, watcher.native, 1)
+    says(linked, watcher, "WITH eth0 eth1 lo")
+    assert [one.index for one in linked.server(watcher.native).ports] == [0, 1]
+
+    ports.detach_port(port.native)
+    says(linked, watcher, "WITH eth0 lo")
+    ports.attach_port(port.native, watcher.native, 2)
+    says(linked, watcher, "WITH eth0 eth1 lo")
+    ports.detach_port(port.native)
+    ports.delete_port(port.native)
+
+
+def test_a_server_boots_with_all_of_its_interfaces(linked: World, watched: Server) -> None:
+    named = [
+        linked.session.ports.create_port(PortSpec(f"named-{index}", first_subnet(TENANT, ZONE))).native
+        for index in range(2)
+    ]
+    linked.metadata.user_data[TENANT] = WATCH % watched.ports[0].address.encode()
+    server = linked.launched("third", ports=tuple(named))
+
+    says(linked, server, "WITH eth0 eth1 lo")
+    assert f"tiny: address {server.ports[0].address}" in linked.says(server.native, b"tiny: address")
+    linked.session.compute.delete_server(server.native)
+
+
+def test_a_daemon_that_was_killed_is_started_again_by_mending(linked: World, watched: Server, watcher: Server) -> None:
+    linked.cloud.base.netd.stop()
+    assert any("does not run" in reason for reason in linked.cloud.health().degraded)
+
+    linked.cloud.mend()
+
+    assert not any("daemon" in reason for reason in linked.cloud.health().degraded)
+    assert linked.cloud.health().details["network"] == "namespaces"
+    says(linked, watcher, "SEES")
