@@ -427,3 +427,19 @@ def test_a_cloud_that_is_no_cloudstack_is_told(configured: Path, demo: Account, 
 
     for name, said in (("simulated", "is no CloudStack"), ("stak", "Did you mean 'stack'?")):
         assert said in refusal(isthmus(*words, name, state=tmp_path / "state", text=pair(demo)))
+
+
+def test_a_subnet_that_its_groups_do_not_filter_is_told(tmp_path: Path) -> None:
+    with emulating(groups=False) as emulator:
+        world, state, file = emulator.world, tmp_path / "state", tmp_path / "isthmus.toml"
+        user = world.new_account("demo")
+        vpc = {"id": str(uuid4()), "name": "vpc", "account": user.name, "zonename": "zone-1", "tags": []}
+        open_to_all = next(one["id"] for one in world.acl_lists if one["name"] == "default_allow")
+        world.add(user, "vpc", vpc)
+        tier = {"id": str(uuid4()), "name": "tier", "account": user.name, "zonename": "zone-1", "tags": []}
+        world.add(user, "network", {**tier, "vpcid": vpc["id"], "vpcname": "vpc", "aclid": open_to_all})
+        assert 0 == adding(emulator, user, file, "--name", "stack", state=state).returncode
+        told = isthmus("cloud", "check", "--config", str(file), state=state)
+
+    assert 1 == told.returncode, told.stderr
+    assert "BROKEN    the subnet tier of the VPC vpc of demo is filtered by the list default_allow" in told.stdout

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from isthmus.options import nearest
 if TYPE_CHECKING:
     from isthmus.config import Settings
     from isthmus.providers import Cloud, Session
+    from isthmus.store import Store
 
 app = typer.Typer(help="The clouds behind the service.", no_args_is_help=True)
 
@@ -41,9 +42,10 @@ def check(
     config_file: ConfigFile = None,
     state: State = None,
 ) -> None:
-    """Tell what each configured cloud can and cannot do, and why, and what of its own storage is broken.
+    """Tell what each configured cloud can and cannot do, and why, and what is not as it shall be.
 
-    Of the local cloud the disks are looked at that no machine uses; the service may run meanwhile.
+    Of the local cloud the disks are looked at that no machine uses; the service may run meanwhile. Of a CloudStack with
+    VPCs it is told which subnets are not filtered by their security groups yet.
 
     Exit code 1: a cloud cannot be reached, or something is broken that has not been mended.
 
@@ -67,7 +69,7 @@ def check(
             try:
                 for line in report(cloud, cloud.session(settings.operator)):
                     typer.echo(f"  {line}")
-                for what, mended in cloud.check(repair=repair):
+                for what, mended in cloud.check(repair=repair, tenants=_tenants(gateway.world.store, name)):
                     failed = failed or not mended
                     typer.echo(f"  {'MENDED  ' if mended else 'BROKEN  '}  {what}")
             except Exception as error:
@@ -76,6 +78,12 @@ def check(
                 failed = True
                 typer.echo(f"  FAILED    {error}")
     raise typer.Exit(1 if failed else 0)
+
+
+def _tenants(store: Store, cloud: str) -> dict[str, Mapping[str, Any]]:
+    """Those of a cloud that have an account here, each with the secrets that are kept."""
+    known = (store.tenant(one.id, cloud) for one in store.accounts())
+    return {one.tenant: one.secrets("") for one in known if one}
 
 
 @app.command("clean")

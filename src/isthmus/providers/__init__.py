@@ -410,6 +410,9 @@ class Health:
 
 
 NO_SECRETS: Mapping[str, Any] = MappingProxyType({})
+Tenants = Mapping[str, Mapping[str, Any]]
+"""By their native ids, each with the secrets that the operator keeps for it."""
+NO_TENANTS: Tenants = MappingProxyType({})
 
 
 class Admission(NamedTuple):
@@ -460,10 +463,10 @@ class Cloud(Protocol):
         """Repair what a crash left half done. Called at start, and now and then; safe beside everything else."""
         ...
 
-    def check(self, *, repair: bool = False) -> Iterable[Finding]:
-        """What of the cloud's own storage is broken; mended where it can be, if wanted. Safe beside everything else.
+    def check(self, *, repair: bool = False, tenants: Tenants = NO_TENANTS) -> Iterable[Finding]:
+        """What is not as it shall be: of the cloud's own storage, and of what it keeps for `tenants`.
 
-        Nothing for a cloud whose storage others look after.
+        It is mended where it can be, if wanted. Safe beside everything else.
         """
         ...
 

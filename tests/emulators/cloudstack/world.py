@@ -179,6 +179,7 @@ class World:
 
     def acting(self, account: Account, params: dict[str, str]) -> Account:
         """For whom a command is done: the project that it names, or whose thing it names, if the account is in it."""
+        params = {name: value for name, value in params.items() if (name, value) != ("projectid", "-1")}
         mine = [self.project(account, params["projectid"])] if "projectid" in params else []
         mine += [one for one in self.projects.values() if account.id in one.members]
         owners = {known: owner for things in self.things.values() for known, (owner, _) in things.items()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus.errors import Denied, Fault, Invalid, Unavailable
 from isthmus.model import Flavor, SignedRequest
-from isthmus.providers import NO_SECRETS, Admission, Capability, Finding, Health
-from isthmus.providers.cloudstack import projects
+from isthmus.providers import NO_SECRETS, NO_TENANTS, Admission, Capability, Finding, Health, Tenants
+from isthmus.providers.cloudstack import exposed, projects
 from isthmus.providers.cloudstack.addresses import CloudStackAddresses
 from isthmus.providers.cloudstack.client import READ_SECONDS, Client, Nowhere, Wire
 from isthmus.providers.cloudstack.copies import Copies
@@ -116,6 +116,10 @@ class CloudStack:
         if not secrets:
             signer = self._credentials.latest(tenant)
             return self._session(signer) if signer else self._keyless(tenant)
+        return CloudStackSession(self, self.kept(tenant, secrets))
+
+    def kept(self, tenant: str, secrets: Mapping[str, Any]) -> Tenant:
+        """A tenant by the keys that the operator keeps for it. Raises Denied, Unavailable."""
         if wrong := set(SECRETS) ^ set(secrets):
             raise Denied(f"An account of CloudStack signs in with {' and '.join(SECRETS)}: see to {min(wrong)}.")
         keys = Keys(*(str(secrets[name]) for name in SECRETS))
@@ -125,11 +129,18 @@ class CloudStack:
             if member is None:
                 raise Denied("The keys that are kept for this account are of another account, and not in this project.")
             whose = member
-        return self._session(Signer(whose, keys))
+        return self._tenant(Signer(whose, keys))
+
+    def administrator(self) -> Client | None:
+        """For what an operator asks."""
+        return Client(self._wire, self.options.admin) if self.options.admin else None
+
+    def _tenant(self, signer: Signer) -> Tenant:
+        client = Client(self._wire, signer.keys, more=projects.naming(signer.owner.project))
+        return Tenant(client, signer.owner, self._offered)
 
     def _session(self, signer: Signer) -> CloudStackSession:
-        client = Client(self._wire, signer.keys, more=projects.naming(signer.owner.project))
-        return CloudStackSession(self, Tenant(client, signer.owner, self._offered))
+        return CloudStackSession(self, self._tenant(signer))
 
     def _keyless(self, tenant: str) -> CloudStackSession:
         return CloudStackSession(
@@ -169,9 +180,9 @@ class CloudStack:
     def mend(self) -> None:
         """Nothing is done without a tenant's own keys: sessions mend what they find half done."""
 
-    def check(self, *, repair: bool = False) -> Sequence[Finding]:  # noqa: ARG002
-        """Its storage is the operator's."""
-        return ()
+    def check(self, *, repair: bool = False, tenants: Tenants = NO_TENANTS) -> Iterator[Finding]:  # noqa: ARG002
+        """Its storage is the operator's; what is looked at are the filters of subnets."""
+        yield from exposed.check(self, tenants)
 
     def clean(self, *, everything: bool = False) -> Sequence[str]:  # noqa: ARG002
         """It keeps nothing on this host."""

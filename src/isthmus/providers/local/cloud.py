@@ -11,7 +11,7 @@ from typing import Any
 
 from isthmus.errors import Invalid
 from isthmus.model import Flavor, ServerState, SignedRequest
-from isthmus.providers import NO_SECRETS, Capability, Finding, Health
+from isthmus.providers import NO_SECRETS, NO_TENANTS, Capability, Finding, Health, Tenants
 from isthmus.providers.local import builtin, checks, clean, forwards, layout, room, way, wires
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.addresses import LocalAddresses
@@ -182,7 +182,7 @@ class Local:
             self.boots.work.start("probe", lambda: self._probe(kernel))
         self._mender.mend()
 
-    def check(self, *, repair: bool = False) -> Iterator[Finding]:
+    def check(self, *, repair: bool = False, tenants: Tenants = NO_TENANTS) -> Iterator[Finding]:  # noqa: ARG002
         if repair:
             self.mend()
         yield from checks.check(self.base, repair=repair)

@@ -10,7 +10,7 @@ from typing import Any
 
 from isthmus.errors import Invalid
 from isthmus.model import Flavor, SignedRequest
-from isthmus.providers import NO_SECRETS, Capability, Finding, Health
+from isthmus.providers import NO_SECRETS, NO_TENANTS, Capability, Finding, Health, Tenants
 from isthmus.providers.memory import builtin
 from isthmus.providers.memory.addresses import MemoryAddresses
 from isthmus.providers.memory.compute import NO_PASSWORD, MemoryCompute
@@ -118,7 +118,7 @@ class Memory:
     def mend(self) -> None:
         """Nothing can be half done: every call does all or nothing in one process."""
 
-    def check(self, *, repair: bool = False) -> Sequence[Finding]:  # noqa: ARG002
+    def check(self, *, repair: bool = False, tenants: Tenants = NO_TENANTS) -> Sequence[Finding]:  # noqa: ARG002
         """It has no storage."""
         return ()
 

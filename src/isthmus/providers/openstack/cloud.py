@@ -19,7 +19,7 @@ from openstack.config import OpenStackConfig
 
 from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
-from isthmus.providers import NO_SECRETS, Admission, Capability, Finding, Health
+from isthmus.providers import NO_SECRETS, NO_TENANTS, Admission, Capability, Finding, Health, Tenants
 from isthmus.providers.openstack.addresses import OpenStackAddresses
 from isthmus.providers.openstack.client import Client
 from isthmus.providers.openstack.credentials import Credentials
@@ -177,7 +177,7 @@ class OpenStack:
     def mend(self) -> None:
         """Nothing is done without a tenant's own rights: sessions mend what they find half done."""
 
-    def check(self, *, repair: bool = False) -> Sequence[Finding]:  # noqa: ARG002
+    def check(self, *, repair: bool = False, tenants: Tenants = NO_TENANTS) -> Sequence[Finding]:  # noqa: ARG002
         """Its storage is the operator's."""
         return ()
 

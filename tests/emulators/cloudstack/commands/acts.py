@@ -51,6 +51,15 @@ def mine(world: World, account: Account, kind: str, known: str, text: str) -> It
     return item
 
 
+def listed(world: World, account: Account, kind: str, params: Params) -> list[Item]:
+    """What is the asker's own; for an administrator who asks for all, that of all accounts, or of all projects."""
+    if account.role != "Admin" or params.get("listall", "false").lower() != "true":
+        return world.own(account, kind)
+    projects = params.get("projectid") == "-1"
+    items = world.things[kind].values()
+    return [one for owner, one in items if (world.project_of(owner) is not None) == projects]
+
+
 def missing(command: str, table: str, known: str) -> str:
     """How CloudStack says that there is nothing of an id that a parameter names."""
     said = f"Unable to execute API command {command.lower()} due to invalid value."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from uuid import uuid4
 
-from emulators.cloudstack.commands.acts import SUCCESS, Params, act, deletion, filtered, mine, offered
+from emulators.cloudstack.commands.acts import SUCCESS, Params, act, deletion, filtered, listed, mine, offered
 from emulators.cloudstack.commands.firewalls import check_ports
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
@@ -116,7 +116,14 @@ def create_network(world: World, account: Account, params: Params) -> Item:
 @act("listNetworks")
 def list_networks(world: World, account: Account, params: Params) -> list[Item]:
     return filtered(
-        [*world.networks, *world.own(account, "network")], params, "id", "name", "zoneid", "type", "vpcid", "state"
+        [*world.networks, *listed(world, account, "network", params)],
+        params,
+        "id",
+        "name",
+        "zoneid",
+        "type",
+        "vpcid",
+        "state",
     )
 
 
@@ -144,7 +151,7 @@ def create_list(world: World, account: Account, params: Params) -> Item:
 
 @act("listNetworkACLLists")
 def list_lists(world: World, account: Account, params: Params) -> list[Item]:
-    return filtered([*world.acl_lists, *world.own(account, "acllist")], params, "id", "name", "vpcid")
+    return filtered([*world.acl_lists, *listed(world, account, "acllist", params)], params, "id", "name", "vpcid")
 
 
 @act("deleteNetworkACLList")
