@@ -19,6 +19,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -41,6 +42,14 @@ MARK = "Hello from user-data! I am"
 SCRIPT = f"""#!/bin/sh
 echo "{MARK} $(imds meta-data/instance-id), the metadata service says."
 """
+VISITOR_DATA = HOME / "visitor-data.sh"
+VISITOR = """#!/bin/sh
+(while sleep 1; do
+  found=$(nc -w 2 {address} 22 </dev/null 2>/dev/null | head -c 3)
+  echo "At {address} I find ${{found:-nothing}}."
+done >/dev/console) &
+"""
+"""What a second instance does: it looks for the first one's ssh, and says on its console what it finds."""
 LIFT = 10000
 """What the local cloud adds to a port on which an ordinary user may not listen."""
 PATIENCE = 180
@@ -176,6 +185,7 @@ class Demo:
         self.story = story
         self.server = Server()
         self.group = self.image = self.instance = self.allocation = self.address = ""
+        self.visitor = self.visitor_group = self.private = ""
         self.console_text = ""
         self.port = 0
 
@@ -221,6 +231,18 @@ class Demo:
             self.give_address()
         with step("Log into it with ssh"):
             self.log_in()
+        details = self.server.health()["clouds"]["local"]["details"]
+        if details["network"] != "namespaces":
+            self.story.show(f"No second instance, as {details['isolation']}: {details['network_reason']}.")
+            return
+        with step("Launch a second instance, which looks for the first one's ssh"):
+            self.launch_visitor()
+        with step("Wait until it says that it is kept out"):
+            wait_for("The second instance's look", lambda: self.visitor_finds("nothing"))
+        with step("Let its security group in"):
+            self.let_in()
+        with step("Wait until it says that it gets through"):
+            wait_for("The second instance's way", lambda: self.visitor_finds("SSH"))
 
     def create_key(self) -> None:
         words = ("--key-name", "demo", "--key-type", "ed25519", "--query", "KeyMaterial", "--output", "text")
@@ -229,36 +251,56 @@ class Demo:
             file.write(material + "\n")
 
     def create_group(self) -> None:
-        words = (
-            "--group-name",
-            "demo",
-            "--description",
-            "ssh from everywhere",
-            "--query",
-            "GroupId",
-            "--output",
-            "text",
-        )
-        self.group = self.aws("create-security-group", *words)
-        rule = ("--protocol", "tcp", "--port", "22", "--cidr", "0.0.0.0/0")
+        self.group = self.new_group("demo", "ssh from this host")
+        rule = ("--protocol", "tcp", "--port", "22", "--cidr", "127.0.0.1/32")
         self.aws("authorize-security-group-ingress", "--group-id", self.group, *rule)
+
+    def new_group(self, name: str, description: str) -> str:
+        words = ("--group-name", name, "--description", description, "--query", "GroupId", "--output", "text")
+        return self.aws("create-security-group", *words)
 
     def launch(self) -> None:
         wanted = ("--filters", "Name=name,Values=isthmus-tiny", "--query", "Images[0].ImageId", "--output", "text")
         self.image = self.aws("describe-images", *wanted)
         USER_DATA.write_text(SCRIPT)
-        what = ("--image-id", self.image, "--instance-type", "t2.nano", "--key-name", "demo")
-        how = ("--security-group-ids", self.group, "--user-data", f"file://{USER_DATA}")
-        name = ("--tag-specifications", "ResourceType=instance,Tags=[{Key=Name,Value=demo}]")
-        told = ("--query", "Instances[0].InstanceId", "--output", "text")
-        self.instance = self.aws("run-instances", *what, *how, *name, *told)
+        self.instance, self.private = self.run_instance("demo", self.group, USER_DATA)
 
-    def state(self) -> str:
+    def run_instance(self, name: str, group: str, user_data: Path) -> list[str]:
+        """The new instance's id and private address."""
+        what = ("--image-id", self.image, "--instance-type", "t2.nano", "--key-name", "demo")
+        how = ("--security-group-ids", group, "--user-data", f"file://{user_data}")
+        tag = ("--tag-specifications", f"ResourceType=instance,Tags=[{{Key=Name,Value={name}}}]")
+        told = ("--query", "Instances[0].[InstanceId,PrivateIpAddress]", "--output", "text")
+        return self.aws("run-instances", *what, *how, *tag, *told).split()
+
+    def launch_visitor(self) -> None:
+        VISITOR_DATA.write_text(VISITOR.format(address=self.private))
+        self.visitor_group = self.new_group("visitor", "who is let in by name")
+        self.visitor, _ = self.run_instance("visitor", self.visitor_group, VISITOR_DATA)
+
+    def visitor_finds(self, what: str) -> bool | None:
+        """Whether the second instance has said so last."""
+        words = ("--query", "Output", "--output", "text")
+        console = self.aws("get-console-output", "--instance-id", self.visitor, *words, quiet=True)
+        said = [line.strip() for line in console.splitlines() if line.startswith(f"At {self.private}")]
+        if not said or not said[-1].endswith(f"{what}."):
+            return None
+        self.story.show(said[-1], style="bold")
+        return True
+
+    def let_in(self) -> None:
+        rule = ("--protocol", "tcp", "--port", "22", "--source-group", self.visitor_group)
+        self.aws("authorize-security-group-ingress", "--group-id", self.group, *rule)
+
+    def state(self, instance: str) -> str:
         words = ("--query", "Reservations[0].Instances[0].State.Name", "--output", "text")
-        return self.aws("describe-instances", "--instance-ids", self.instance, *words, quiet=True)
+        return self.aws("describe-instances", "--instance-ids", instance, *words, quiet=True)
+
+    def terminated(self, instance: str) -> bool | None:
+        return True if self.state(instance) == "terminated" else None
 
     def running(self) -> bool | None:
-        state = self.state()
+        state = self.state(self.instance)
         self.story.detail(f"{self.instance} is {state}")
         if state not in ("pending", "running"):
             raise DemoError(f"The instance is {state}.")
@@ -333,14 +375,14 @@ class Demo:
 
     def clean_up(self) -> None:
         """Give back what was made, by the API as far as that works."""
-        if self.instance:
-            self.story.detail(f"terminating {self.instance}")
-            self.aws("terminate-instances", "--instance-ids", self.instance, quiet=True)
-            wait_for("The termination", lambda: True if self.state() == "terminated" else None)
+        for instance in filter(None, (self.visitor, self.instance)):
+            self.story.detail(f"terminating {instance}")
+            self.aws("terminate-instances", "--instance-ids", instance, quiet=True)
+            wait_for("The termination", partial(self.terminated, instance))
         if self.allocation:
             self.aws("release-address", "--allocation-id", self.allocation, quiet=True)
-        if self.group:
-            self.aws("delete-security-group", "--group-id", self.group, quiet=True)
+        for group in filter(None, (self.group, self.visitor_group)):  # the first names the second in a rule
+            self.aws("delete-security-group", "--group-id", group, quiet=True)
         if KEY.exists():
             self.aws("delete-key-pair", "--key-name", "demo", quiet=True)
         if left := machines():
@@ -399,16 +441,13 @@ def machines() -> set[int]:
 
 def sweep() -> None:
     """Remove what a demo has left that could not clean up after itself."""
+    if STATE.exists():
+        command = [str(BIN / "isthmus"), "cloud", "clean", "local", "--all", "--yes", "--state", str(STATE)]
+        subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False, env=plain_environment())
     for pid in machines():
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 10
-    while (left := machines()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for pid in left:
-        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    for path in (STATE, LOG, KEY, KNOWN_HOSTS, USER_DATA):
+    for path in (STATE, LOG, KEY, KNOWN_HOSTS, USER_DATA, VISITOR_DATA):
         if path.is_dir():
             shutil.rmtree(path)
         else:

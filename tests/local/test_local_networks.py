@@ -135,3 +135,20 @@ def test_a_daemon_that_was_killed_is_started_again_by_mending(linked: World, wat
     assert not any("daemon" in reason for reason in linked.cloud.health().degraded)
     assert linked.cloud.health().details["network"] == "namespaces"
     says(linked, watcher, "SEES")
+
+
+def test_cleaning_leaves_networks_that_are_used_and_takes_the_others(
+    tmp_path: Path, tiny_image: tiny.Tiny, key: Path
+) -> None:
+    for world in make_world(tmp_path, key, network=way.NAMESPACES):
+        server = world.launched("first", ready=False)
+        left = world.cloud.base.netd_directory
+        assert not [line for line in world.cloud.clean() if "networks" in line]
+        assert world.cloud.base.netd.health()["running"]
+
+        world.session.compute.delete_server(server.native)
+        until(lambda world=world: not world.session.compute.list_servers())
+        until(lambda world=world: not world.cloud.base.netd.health()["running"])
+        list(world.cloud.clean())
+
+        assert not left.exists()

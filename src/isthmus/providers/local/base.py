@@ -80,7 +80,8 @@ class Base:
         """What the names of this cloud's machines begin with, so that their processes can be told from all others."""
         self.routed = public
         """The range of public addresses that is routed to guests; empty: they are loopback addresses of this host."""
-        self.netd = Netd(self.state / "net", self.prefix.strip(".").replace(".", "-"))
+        self.netd_directory = self.state / "net"
+        self.netd = Netd(self.netd_directory, self.prefix.strip(".").replace(".", "-"))
         self._network = network
         try:
             for directory in ("blobs", "disks", "run", "locks", "slots"):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from isthmus.providers.local import conditions, process
+from isthmus.providers.local import conditions, process, wires
 from isthmus.providers.local.base import Base
 
 Cleaner = Callable[[Base, bool], Iterator[str]]
@@ -37,6 +37,17 @@ def machines(base: Base, everything: bool) -> Iterator[str]:
         yield f"ended the machine {native} (process {pid})"
 
 
+def networks(base: Base, everything: bool) -> Iterator[str]:
+    """The daemon of networks, its namespaces and all else that it has made, unless a server needs it."""
+    if not base.netd_directory.exists():
+        return
+    with base.networks_lock:
+        if not everything and wires.present(base).networks:
+            return
+        wires.clean(base)
+    yield "removed the networks of guests, and ended their daemon"
+
+
 def files(base: Base, everything: bool) -> Iterator[str]:
     """Disks, contents, sockets and locks."""
     if everything:
@@ -45,7 +56,7 @@ def files(base: Base, everything: bool) -> Iterator[str]:
         servers = {record.noun.native for record in base.servers.everything()}
         volumes = {record.noun.native for record in base.volumes.everything()}
         others = {record.noun.native for table in (base.snapshots, base.images) for record in table.everything()}
-        locks = {"accelerator", *servers, *volumes, *others, *map(conditions.look_name, servers)}
+        locks = {"accelerator", "networks", *servers, *volumes, *others, *map(conditions.look_name, servers)}
         for directory, needed in (
             ("disks", {f"{native}.qcow2" for native in volumes}),
             ("blobs", base.needed_blobs()),
@@ -59,7 +70,7 @@ def files(base: Base, everything: bool) -> Iterator[str]:
                     yield f"removed {directory}/{path.name} ({size >> 20} MiB)"
 
 
-CLEANERS: list[Cleaner] = [machines, files]
+CLEANERS: list[Cleaner] = [machines, networks, files]
 """In the order in which they run: processes go before the files that they have open."""
 
 

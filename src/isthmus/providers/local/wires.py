@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import time
-from contextlib import suppress
 
 from isthmus.errors import Unavailable
 from isthmus.model import ServerState
@@ -121,7 +120,9 @@ def degraded(base: Base) -> list[str]:
 
 
 def clean(base: Base) -> None:
-    """Remove all that the daemon has made, and the daemon; guests that still run have no network any more."""
-    with suppress(FileNotFoundError):
-        (base.state / "networks.done").unlink()
+    """Remove all that the daemon has made, and the daemon; guests that still run have no network any more.
+
+    Called with `networks_lock` held.
+    """
+    (base.state / "networks.done").unlink(missing_ok=True)
     base.netd.clean()
