@@ -12,6 +12,7 @@ from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
 from isthmus.core.rule_ids import all_ids
+from isthmus.core.turns import turn
 from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import Firewall, Subnet
 from isthmus.providers import Firewalls, FirewallSpec, Session
@@ -88,7 +89,7 @@ def create(cx: Context, name: str, description: str, network: str = "") -> Found
             raise Conflict(Kind.FIREWALL, found.id, reason, "duplicate")
     ref = mint(Kind.FIREWALL, cx.seed)
     check, tags = room(cx, Kind.FIREWALL, "groups", index(cx)), cx.tags.get("security-group")
-    with creating(cx, Kind.FIREWALL, ref, within.cloud, tags=tags, check=check) as made:
+    with creating(cx, Kind.FIREWALL, ref, within.cloud, tags=tags, check=check) as made, turn(cx, "groups"):
         spec = FirewallSpec(ref, name, description, within.noun.native)
         noun = made(api(cx.session(within.cloud)).create_firewall(spec))
     return join(cx, cx.view(), Kind.FIREWALL, within.cloud, noun)

@@ -9,10 +9,13 @@ from isthmus.core.ids import Kind, mint
 from isthmus.core.quotas import demand, room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, index, join, pick
+from isthmus.core.turns import turn
 from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Network, Subnet
 from isthmus.providers import Networks, NetworkSpec, Session, SubnetSpec
 
+TURN = "networks"
+"""What one at a time is at, who makes networks and subnets or connects them: they share routers."""
 _DEFAULT_CIDR = "172.31.0.0/16"
 _ONE_NETWORK = (Network(native="default", ref="", name="default", cidr=_DEFAULT_CIDR, default=True),)
 
@@ -67,7 +70,7 @@ def create_network(cx: Context, cidr: str, *, cloud: str = "", default: bool = F
     ref = mint(Kind.NETWORK, cx.seed)
     tags = cx.tags.get("vpc", {})
     check = room(cx, Kind.NETWORK, "vpcs", networks(cx))
-    with creating(cx, Kind.NETWORK, ref, cloud, tags=tags, check=check) as made:
+    with creating(cx, Kind.NETWORK, ref, cloud, tags=tags, check=check) as made, turn(cx, TURN):
         noun = made(api(cx.session(cloud)).create_network(NetworkSpec(ref, tags.get("Name", ref), cidr, default)))
     return join(cx, cx.view(), Kind.NETWORK, cloud, noun)
 
@@ -104,7 +107,7 @@ def create_subnet(
     spec = SubnetSpec(ref, tags.get("Name", ref), network.noun.native, cidr, place.native, default)
     beside = {one.id for one in subnets_of(cx, network)}
     check = room(cx, Kind.SUBNET, "subnets_per_vpc", subnets(cx), lambda one: one.id in beside, network.id)
-    with creating(cx, Kind.SUBNET, ref, network.cloud, tags=tags, check=check) as made:
+    with creating(cx, Kind.SUBNET, ref, network.cloud, tags=tags, check=check) as made, turn(cx, TURN):
         noun = made(api(cx.session(network.cloud)).create_subnet(spec))
     return join(cx, cx.view(), Kind.SUBNET, network.cloud, noun)
 

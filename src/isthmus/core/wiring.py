@@ -2,14 +2,13 @@
 
 Route tables, gateways, filters and so on are records of the store; a cloud knows their effect alone. Whoever changes
 such records does so within `changing`, which tells the cloud afterwards, or takes the change back if it refuses, and
-nothing of what others have changed meanwhile. After a crash in between, `mend` tells it again.
+nothing of what others have changed meanwhile. One at a time does so in each account, as the last one told must be the
+last one recorded. After a crash in between, `mend` tells it again.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -17,14 +16,13 @@ from isthmus.context import Context
 from isthmus.core import acls, dhcp, gateways, hops, kept, networks, routes
 from isthmus.core.ids import Kind
 from isthmus.core.registry import Found
+from isthmus.core.turns import turn
 from isthmus.core.undo import undo
 from isthmus.errors import Fault, NotFound, Unavailable, Unsupported
 from isthmus.model import Hop, Network, Route, Subnet, SubnetWiring, Wiring
 from isthmus.store import Edit
 
 _log = logging.getLogger(__name__)
-_turns: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
-"""One change of wiring at a time in each account: the last one told must be the last one recorded."""
 
 
 def compiled(cx: Context, network: Found[Network]) -> Wiring:
@@ -60,7 +58,7 @@ def changing(cx: Context, *known: str) -> Iterator[None]:
 
     A network that is deleted meanwhile need not be told: nothing was in it then, so the change has only taken away.
     """
-    with _turns[cx.account]:
+    with turn(cx, networks.TURN):
         before = {one: compiled(cx, networks.one_network(cx, one)) for one in known if one}
         edits: list[Edit] = []
         told = False
@@ -86,7 +84,7 @@ def settle(cx: Context, network: Found[Network]) -> None:
     api = cx.session(network.cloud).networks
     if api is None:
         return
-    with _turns[cx.account]:
+    with turn(cx, networks.TURN):
         try:
             _tell(cx, network.id, api.wiring_of(network.noun.native))
         except (Unsupported, Unavailable):
@@ -112,5 +110,6 @@ def _tell(cx: Context, known: str, told: Wiring | None = None) -> None:
 
 def mend(cx: Context) -> None:
     """Tell each network's cloud what the records say, where it is not so."""
-    for network in networks.networks(cx):
-        settle(cx, network)
+    with turn(cx, networks.TURN):
+        for network in networks.networks(cx):
+            settle(cx, network)

@@ -45,6 +45,7 @@ class OpenStackFirewalls:
         if not spec.ref or not spec.name:
             raise Invalid("a firewall needs a ref and a name", "name" if spec.ref else "ref")
         with self._cloud.turn(f"firewalls of {self._client.project}"):
+            self._client.again()
             land = self._read()
             item = next((one for one in land.groups if said(one).get("ref") == spec.ref), None)
             if item is None:

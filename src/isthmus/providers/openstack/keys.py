@@ -33,6 +33,7 @@ class OpenStackKeys:
             raise Invalid("a key needs a ref and a name", "name" if spec.ref else "ref")
         public = public_key(spec.public)
         with self._cloud.turn(f"keys of {self._client.project}"):
+            self._client.again()
             listed = self.list_keys()
             if before := next((one for one in listed if one.ref == spec.ref), None):
                 return before

@@ -37,6 +37,7 @@ class OpenStackNetworks:
         if not spec.ref:
             raise Invalid("a network needs a ref", "ref")
         with self._turn():
+            self._client.again()
             land = self._read(groups=True)
             if before := next((one for one in land.listing() if one.ref == spec.ref), None):
                 self._complete(land, before)

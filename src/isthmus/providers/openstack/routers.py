@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Conflict, NotFound, Unsupported
-from isthmus.providers.openstack import notes
+from isthmus.providers.openstack import landscape, notes
 from isthmus.providers.openstack.client import Client, Item, known
 from isthmus.providers.openstack.landscape import Landscape, hosts, is_own
 from isthmus.providers.openstack.neutron import change, create, delete, listed, said
@@ -28,9 +28,14 @@ def external(client: Client, cloud: OpenStack) -> str:
 
 
 def ensure(client: Client, land: Landscape, network: str) -> Item:
-    """The router of a network, made if there is none."""
+    """The router of a network, made if there is none: what was read may be older than another's."""
+    if there := land.router_of(network):
+        return there
+    client.again()
     name = land.networks[network]["name"]
-    return land.router_of(network) or create(client, "router", name=name, description=notes.dump(network=network))
+    return landscape.read(client, land.zones).router_of(network) or create(
+        client, "router", name=name, description=notes.dump(network=network)
+    )
 
 
 def lead(client: Client, cloud: OpenStack, router: Item, *, outside: bool) -> None:
