@@ -18,11 +18,24 @@ insert into items values ('i-0a1b2c3d', 'blue', null, 'server-1', '{}');
 insert into items values ('vol-00000001', 'blue', null, 'volume-1', '{}');
 insert into items values ('eni-00000002', 'red', 'vpc-00000003', 'port-1', '{}');
 insert into items values ('vpc-00000003', 'red', null, 'router-1', '{}');
+insert into items values ('subnet-00000006', 'red', 'vpc-00000003', 'subnet-1', '{}');
+insert into items values ('vpc-00000007', 'red', null, 'router-2', '{}');
+insert into items values ('subnet-00000008', 'red', 'vpc-00000007', 'subnet-2', '{}');
+insert into items values ('subnet-00000009', 'red', 'vpc-00000007', 'subnet-3', '{}');
+insert into items values ('vpc-0000000a', 'red', null, 'router-3', '{}');
 insert into items values ('rtb-00000004', 'red', 'vpc-00000003', null, '{}');
 insert into items values ('ami-00000005', null, null, 'image-1', null);
 insert into tags values ('blue', 'i-0a1b2c3d', 'Name', 'web');
+insert into tags values ('red', 'vpc-00000003', 'Name', 'ours');
 """
-"""ec2-api 17.0.0's tables, as its models say, with two projects."""
+"""ec2-api 17.0.0's tables, as its models say, with two projects; of three VPCs one has a subnet, one two, one none."""
+
+NEUTRON = """
+create table subnets (id varchar(36) primary key, project_id varchar(255), name varchar(255), network_id varchar(36));
+insert into subnets values ('subnet-1', 'red', '', 'network-1'), ('subnet-2', 'red', '', 'network-2'),
+                           ('subnet-3', 'red', '', 'network-3'), ('subnet-4', 'red', '', 'network-1');
+"""
+"""What is asked for of Neutron's tables (Zed): ec2-api gave each subnet a network of its own."""
 
 
 NOVA = """
@@ -72,8 +85,9 @@ TOLD = [
     ["eni-", "1", "0", "1"],
     ["i-", "1", "0", "1"],
     ["rtb-", "0", "1", "1"],
+    ["subnet-", "3", "0", "3"],
     ["vol-", "1", "0", "1"],
-    ["vpc-", "0", "1", "1"],
+    ["vpc-", "0", "3", "3"],
 ]
 
 
@@ -84,6 +98,9 @@ def test_ids_and_tags_are_taken_over_for_each_project(old: str, state: Path) -> 
     assert [
         ("eni-00000002", "port", "port-1", "red"),
         ("i-0a1b2c3d", "server", "server-1", "blue"),
+        ("subnet-00000006", "subnet", "subnet-1", "red"),
+        ("subnet-00000008", "subnet", "subnet-2", "red"),
+        ("subnet-00000009", "subnet", "subnet-3", "red"),
         ("vol-00000001", "volume", "volume-1", "blue"),
     ] == rows(state, known)
     assert [("i-0a1b2c3d", '{"Name": "web"}')] == rows(state, "select resource, tags from tags")
@@ -96,6 +113,31 @@ def test_taking_over_again_changes_nothing(old: str, state: Path) -> None:
     assert TOLD == take(old, state)
 
     assert before == rows(state, "select id, account, native, generation from records")
+
+
+def test_the_id_of_a_vpc_with_one_subnet_is_taken_over_by_neutrons_networks(
+    old: str, state: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "neutron.db")) as database:
+        database.executescript(NEUTRON)
+    neutron, told = ("--neutron-db", f"sqlite:///{tmp_path}/neutron.db"), [*TOLD[:-1], ["vpc-", "1", "2", "3"]]
+
+    for words in ((*neutron, "--dry-run"), (), neutron, neutron):
+        assert (told if words else TOLD) == take(old, state, *words)
+
+    vpcs = (
+        "select r.id, r.native, t.tenant from records r join tenants t on t.account = r.account where r.kind='network'"
+    )
+    assert [("vpc-00000003", "network-1", "red")] == rows(state, vpcs)
+    assert [('{"Name": "ours"}',)] == rows(state, "select tags from tags where resource = 'vpc-00000003'")
+
+
+def test_a_neutron_that_cannot_be_read_is_told(old: str, state: Path) -> None:
+    words = ("import", "ec2-api", "--db", old, "--cloud", "memory", "--neutron-db", "no url")
+
+    done = isthmus(*words, state=state, ISTHMUS_CLOUD="memory")
+
+    assert (1, True) == (done.returncode, "--neutron-db is no URL" in done.stderr)
 
 
 def test_a_dry_run_takes_nothing_over(old: str, state: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -32,12 +33,16 @@ TAKEN = {
     "ari": "ramdisk",
     "eni": "port",
     "subnet": "subnet",
+    "vpc": "network",
     "sg": "firewall",
     "eipalloc": "address",
 }
 """The prefixes of ids of things that OpenStack has under one id of its own, with our kinds."""
 _MOST_TAGS = 50
 
+NeutronDb = Annotated[
+    str, typer.Option("--neutron-db", metavar="URL", help="Neutron's database: it tells which networks VPCs are here.")
+]
 CloudName = Annotated[str, typer.Option("--cloud", help="The OpenStack's name in the configuration.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken over.")]
 
@@ -69,6 +74,7 @@ class Old:
 def ec2_api(
     db: Annotated[str, typer.Option("--db", metavar="URL", help="ec2-api's database, as SQLAlchemy names it.")],
     cloud: CloudName,
+    neutron_db: NeutronDb = "",
     dry_run: DryRun = False,
     config_file: ConfigFile = None,
     state: State = None,
@@ -76,13 +82,15 @@ def ec2_api(
     """Take over the ids and tags that OpenStack's ec2-api gave out, so that Terraform's states and scripts stay good.
 
     Ids of instances, volumes, snapshots, images, network interfaces, subnets, security groups and elastic IPs go on to
-    name what they named. Each project becomes an account, if it is none yet. ec2-api's database and OpenStack stay as
-    they are; running it again takes over what is new. Ids of what only ec2-api knew (VPCs, route tables, gateways) are
-    not taken over: import these anew in Terraform.
+    name what they named, and with --neutron-db those of VPCs with one subnet: VPCs were routers there, each subnet had
+    a network of its own, and a VPC is a network here. Each project becomes an account, if it is none yet. The databases
+    and OpenStack stay as they are; running it again takes over what is new. Ids of other VPCs, and of what only ec2-api
+    knew (route tables, gateways, DHCP options), are not taken over: import these anew in Terraform.
 
     Example: isthmus import ec2-api --cloud private --db mysql+pymysql://ec2api:secret@db/ec2api --dry-run
     """
-    _take_over(db, cloud, _of_ec2_api, dry_run, config_file, state)
+    networks = _networks(neutron_db) if neutron_db else {}
+    _take_over(db, cloud, partial(_of_ec2_api, networks=networks), dry_run, config_file, state)
 
 
 @app.command()
@@ -131,7 +139,7 @@ def _take_over(
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Connection]:
+def _connected(url: str, option: str = "--db") -> Iterator[Connection]:
     """Another gateway's database, to be read. Raises Failure if it cannot be."""
     from sqlalchemy import create_engine
     from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -140,7 +148,7 @@ def _connected(url: str) -> Iterator[Connection]:
         engine = create_engine(url)
     except (ArgumentError, NoSuchModuleError):
         raise Failure(
-            "--db is no URL of a database that SQLAlchemy knows, like mysql+pymysql://user@host/ec2api."
+            f"{option} is no URL of a database that SQLAlchemy knows, like mysql+pymysql://user@host/ec2api."
         ) from None
     except ModuleNotFoundError as missing:
         raise Failure(f"The database's driver is missing: pip install {missing.name}") from None
@@ -153,17 +161,35 @@ def _connected(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _of_ec2_api(connection: Connection) -> Old:
+def _of_ec2_api(connection: Connection, networks: Mapping[str, str]) -> Old:
+    """By ec2-api's tables; `networks` names Neutron's network of each subnet."""
     from sqlalchemy import column, select, table
 
-    names: list[Any] = [column(name) for name in ("id", "project_id", "os_id")]
-    items = select(*names).select_from(table("items", *names)).order_by(names[0])
+    names: list[Any] = [column(name) for name in ("id", "project_id", "os_id", "vpc_id")]
+    rows = connection.execute(select(*names).select_from(table("items", *names)).order_by(names[0])).all()
+    within: dict[str, set[str]] = {}
+    for known, _, native, vpc in rows:
+        if known.startswith("subnet-") and vpc and native in networks:
+            within.setdefault(vpc, set()).add(networks[native])
+    vpcs = {vpc: next(iter(there)) for vpc, there in within.items() if len(there) == 1}
+    items = [
+        Item(known, of, vpcs.get(known, "") if known.startswith("vpc-") else native) for known, of, native, _ in rows
+    ]
     labels: list[Any] = [column(name) for name in ("project_id", "item_id", "key", "value")]
-    rows = [tuple(row) for row in connection.execute(items)]
     tags: dict[tuple[str, str], dict[str, str]] = {}
     for of, item, key, value in connection.execute(select(*labels).select_from(table("tags", *labels))):
         tags.setdefault((of, item), {})[key] = value or ""
-    return Old([Item(*row) for row in rows if all(row)], tags, [row[0] for row in rows if not all(row)])
+    return Old([one for one in items if all(one)], tags, [one.id for one in items if not all(one)])
+
+
+def _networks(url: str) -> Mapping[str, str]:
+    """The network of each subnet, by Neutron's database."""
+    from sqlalchemy import column, select, table
+
+    names: list[Any] = [column(name) for name in ("id", "network_id")]
+    with _connected(url, "--neutron-db") as connection:
+        rows = connection.execute(select(*names).select_from(table("subnets", *names)))
+        return {row[0]: row[1] for row in rows}
 
 
 def _of_nova(connection: Connection) -> Old:
