@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from isthmus.context import Context, Place
 from isthmus.core.ids import Kind, mint
@@ -14,8 +15,8 @@ from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import Network, Subnet
 from isthmus.providers import Networks, NetworkSpec, Session, SubnetSpec
 
-TURN = "networks"
-"""What one at a time is at, who makes networks and subnets or connects them: they share routers."""
+TURN = "wiring"
+"""What one at a time is at, who makes subnets or connects networks: they share routers."""
 _DEFAULT_CIDR = "172.31.0.0/16"
 _ONE_NETWORK = (Network(native="default", ref="", name="default", cidr=_DEFAULT_CIDR, default=True),)
 
@@ -70,7 +71,8 @@ def create_network(cx: Context, cidr: str, *, cloud: str = "", default: bool = F
     ref = mint(Kind.NETWORK, cx.seed)
     tags = cx.tags.get("vpc", {})
     check = room(cx, Kind.NETWORK, "vpcs", networks(cx))
-    with creating(cx, Kind.NETWORK, ref, cloud, tags=tags, check=check) as made, turn(cx, TURN):
+    alone = turn(cx, "default network") if default else nullcontext()
+    with creating(cx, Kind.NETWORK, ref, cloud, tags=tags, check=check) as made, alone:
         noun = made(api(cx.session(cloud)).create_network(NetworkSpec(ref, tags.get("Name", ref), cidr, default)))
     return join(cx, cx.view(), Kind.NETWORK, cloud, noun)
 
