@@ -137,18 +137,20 @@ def test_a_daemon_that_was_killed_is_started_again_by_mending(linked: World, wat
     says(linked, watcher, "SEES")
 
 
-def test_cleaning_leaves_networks_that_are_used_and_takes_the_others(
-    tmp_path: Path, tiny_image: tiny.Tiny, key: Path
-) -> None:
-    for world in make_world(tmp_path, key, network=way.NAMESPACES):
-        server = world.launched("first", ready=False)
-        left = world.cloud.base.netd_directory
-        assert not [line for line in world.cloud.clean() if "networks" in line]
-        assert world.cloud.base.netd.health()["running"]
+@pytest.fixture
+def alone(tmp_path: Path, tiny_image: tiny.Tiny, key: Path) -> Iterator[World]:
+    """A cloud for one test."""
+    yield from make_world(tmp_path, key, network=way.NAMESPACES)
 
-        world.session.compute.delete_server(server.native)
-        until(lambda world=world: not world.session.compute.list_servers())
-        until(lambda world=world: not world.cloud.base.netd.health()["running"])
-        list(world.cloud.clean())
 
-        assert not left.exists()
+def test_cleaning_leaves_networks_that_are_used_and_takes_the_others(alone: World) -> None:
+    server = alone.launched("first", ready=False)
+    assert not [line for line in alone.cloud.clean() if "networks" in line]
+    assert alone.cloud.base.netd.health()["running"]
+
+    alone.session.compute.delete_server(server.native)
+    until(lambda: not alone.session.compute.list_servers())
+    until(lambda: not alone.cloud.base.netd.health()["running"])
+    list(alone.cloud.clean())
+
+    assert not alone.cloud.base.netd_directory.exists()
