@@ -184,6 +184,7 @@ class World:
         mine += [one for one in self.projects.values() if account.id in one.members]
         owners = {known: owner for things in self.things.values() for known, (owner, _) in things.items()}
         owners |= {job.id: job.account for job in self.jobs.values()}
+        owners |= {known: owner for owner, machine in self.things["machine"].values() for known in _within(machine)}
         said = (value for name, value in params.items() if name != "ids")  # lists by several ids look at no owner
         named = {owners.get(one, "") for value in said for one in value.split(",")}
         for one in mine:
@@ -314,6 +315,11 @@ class World:
         for job in self.jobs.values():
             if job.result is None and job.due and job.due <= self.now():
                 job.run()
+
+
+def _within(machine: Item) -> list[str]:
+    """The ids of a machine's interfaces and of their further addresses."""
+    return [one["id"] for nic in machine["nic"] for one in (nic, *nic.get("secondaryip", ()))]
 
 
 def world(*, groups: bool, kinds: Sequence[str] = ("Advanced",)) -> World:
