@@ -14,16 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from isthmus.providers.local.netd import edge, links, names
 from isthmus.providers.local.netd.inside import Inside
 from isthmus.providers.local.netd.layout import Layout, layouts
+from isthmus.providers.local.netd.outside import Outside
 from isthmus.providers.local.netd.plan import Plan
 from isthmus.providers.local.netd.processes import Noted
+from isthmus.providers.local.netd.relays import Relays
 from isthmus.providers.local.netd.spaces import Spaces
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 LONGEST_QUESTION = 4096
 QUESTION_SECONDS = 10.0
+WATCH_SECONDS = 5.0
 
 
 class Refusal(Exception):
@@ -40,6 +44,8 @@ class Daemon:
         self._failed: list[str] = []
         self._mutex = asyncio.Lock()
         self._ended = asyncio.Event()
+        self._outside = Outside(spaces, directory)
+        self._relays = Relays(spaces)
 
     async def run(self) -> None:
         """Until it is told to end, or has nothing left to do."""
@@ -50,8 +56,11 @@ class Daemon:
             await self._settle()
         server = await asyncio.start_unix_server(self._serve, sock=listening, limit=LONGEST_QUESTION)
         Noted(self._directory / "netd.pid", self._directory).note(os.getpid())
+        watching = asyncio.create_task(self._watch())
         await self._ended.wait()
+        watching.cancel()
         server.close()
+        self._relays.close()
         for inside in self._insides.values():
             inside.close()
         if not self._layouts:
@@ -104,7 +113,8 @@ class Daemon:
         return {
             "mode": "root" if self._spaces.root else "user",
             "networks": len(self._layouts),
-            "failed": list(self._failed),
+            "outside": self._outside.failed,
+            "failed": [*self._failed, *self._relays.failed],
         }
 
     async def _plug(self, native: str) -> int:
@@ -131,23 +141,60 @@ class Daemon:
             for native, layout in self._layouts.items():
                 if native not in self._insides:
                     await self._open(native, layout)
+            await self._connect()
             for native, layout in self._layouts.items():
                 if native in self._insides:
-                    await self._try(f"the network {native}", partial(self._insides[native].apply, layout))
+                    await self._serve_network(native, layout)
+            await self._relays.apply(self._layouts)
+
+    async def _connect(self) -> None:
+        """The edge, and the links between namespaces."""
+        linked = edge.with_edge(self._layouts)
+        if linked:
+            await self._try("the edge", self._outside.make)
+        made = {native: one for native, one in self._layouts.items() if native in self._insides}
+        await self._try("the links", partial(links.settle, self._spaces, made, with_edge=bool(linked)))
+        if linked:
+            await self._try("the edge", partial(self._outside.apply, linked, self._plan.routed))
+
+    async def _serve_network(self, native: str, layout: Layout) -> None:
+        inside = self._insides[native]
+        if await self._try(f"the network {native}", partial(inside.apply, layout)):
+            try:
+                await inside.serve(layout, self._plan.metadata_socket)
+            except Exception as error:
+                _log.exception("the network %s cannot be served", native)
+                self._failed.append(f"the network {native}: {error}")
+
+    async def _watch(self) -> None:
+        """What guests may not reach at the host follows the host's addresses, and slirp4netns is there again."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            async with self._mutex:
+                linked = edge.with_edge(self._layouts)
+                if linked:
+                    try:
+                        await asyncio.to_thread(self._outside.look, linked)
+                    except Exception:
+                        _log.exception("the edge could not be looked after")
 
     async def _open(self, native: str, layout: Layout) -> None:
         inside = Inside(self._spaces, native)
         if await self._try(f"the network {native}", partial(inside.make, layout)):
             self._insides[native] = inside
-            await inside.serve(layout, self._plan.metadata_socket)
 
     async def _drop(self) -> None:
         """Whatever has a namespace, of this life or an earlier one, and should not."""
         for native in self._insides.keys() - self._layouts.keys():
             self._insides.pop(native).close()
         wanted = {Inside(self._spaces, native).name for native in self._layouts}
-        for name in await asyncio.to_thread(self._spaces.names):
-            if name not in wanted:
+        if edge.with_edge(self._layouts):
+            wanted.add(names.EDGE)
+        present = await asyncio.to_thread(self._spaces.names)
+        if names.EDGE in set(present) - wanted:
+            await asyncio.to_thread(self._outside.remove)
+        for name in present:
+            if name not in wanted | {names.EDGE}:
                 await self._try(f"the namespace {name}", partial(self._spaces.remove, name))
 
     async def _try(self, what: str, do: Callable[[], object]) -> bool:

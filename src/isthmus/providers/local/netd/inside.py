@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from typing import TypeVar
 
-from isthmus.providers.local.netd import dhcp, metadata, names, routes, rules
+from isthmus.providers.local.netd import dhcp, dns, metadata, names, routes, rules
 from isthmus.providers.local.netd.layout import Layout, is_v4
 from isthmus.providers.local.netd.names import short
 from isthmus.providers.local.netd.plan import PortPlan
-from isthmus.providers.local.netd.spaces import CommandError, Spaces
+from isthmus.providers.local.netd.spaces import Spaces
 
 K = TypeVar("K")
-_log = logging.getLogger(__name__)
 SETTINGS = (
     ("ip_forward", "1"),
     *(
@@ -47,6 +45,8 @@ class Inside:
         self._addressed: set[str] = set()
         self._dhcp: dhcp.DhcpServer | None = None
         self._metadata: metadata.MetadataServer | None = None
+        self._dns: dns.DnsServer | None = None
+        self._dns_at: list[str] = []
 
     def make(self, layout: Layout) -> None:
         """Blocks. Closed to all before anything is in it."""
@@ -127,20 +127,24 @@ class Inside:
             await self._metadata.start(self.spaces.inside(self.name, metadata.bound_socket))
         self._dhcp.network = layout.network
         self._metadata.path = metadata_socket
+        await self._answer_names(layout)
+
+    async def _answer_names(self, layout: Layout) -> None:
+        ranges = layout.ranges if layout.network.resolver else []
+        wanted = [names.RESOLVER, *map(names.name_server, ranges)] if ranges else []
+        if wanted != self._dns_at:
+            if self._dns:
+                self._dns.close()
+            self._dns = dns.DnsServer()
+            self._dns_at = wanted
+            await self._dns.start(self.spaces.inside(self.name, lambda: dns.bound_sockets(wanted)))
 
     def close(self) -> None:
         """Its servers alone; the namespace stays."""
-        for server in (self._dhcp, self._metadata):
+        for server in (self._dhcp, self._metadata, self._dns):
             if server:
                 server.close()
-        self._dhcp = self._metadata = None
-
-    def remove(self) -> None:
-        """Blocks."""
-        try:
-            self.spaces.remove(self.name)
-        except CommandError as error:
-            _log.warning("the network %s could not be removed: %s", self.name, error)
+        self._dhcp = self._metadata = self._dns = None
 
 
 def _become(known: dict[K, PortPlan], wanted: dict[K, PortPlan]) -> None:

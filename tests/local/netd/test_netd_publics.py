@@ -1,0 +1,235 @@
+"""The way out and in: public addresses, NATs, and what of the host stays out of reach."""
+
+from __future__ import annotations
+
+import os
+import socket
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from isthmus.model import AclRule, Hop, Route, Rule
+from isthmus.providers.local.forwards import LIFT, first_free_port
+from isthmus.providers.local.netd.plan import FirewallPlan, NetworkPlan, PublicPlan, SubnetPlan
+
+from .conftest import ALL_OUT, EVERYWHERE, IN, OUT, SOON, TO_INTERNET, Cloud, network, port, until
+
+PUBLIC = f"127.13.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
+"""Of this process alone."""
+LOCAL80 = 80 if first_free_port() <= 80 else 80 + LIFT
+ONLY_HOST = FirewallPlan(
+    "web", (Rule(IN, "tcp", 80, 80, cidr="127.0.0.0/8"), Rule(IN, "udp", 53000, 53000, cidr="127.0.0.1/32"), ALL_OUT)
+)
+HAVE_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="the host's routes are root's alone")
+
+
+def wired(*ports, acl=None, routes=TO_INTERNET, **changes) -> NetworkPlan:  # type: ignore[no-untyped-def]
+    """A network with a way to the internet for its subnet `a`."""
+    subnets = (SubnetPlan("a", "172.31.0.0/20", routes, acl), SubnetPlan("b", "172.31.16.0/20"))
+    return network(*ports, internet=True, subnets=subnets, **changes)
+
+
+def connect(address: str, at: int, seconds: float = SOON) -> str:
+    try:
+        with socket.create_connection((address, at), seconds) as connection:
+            return connection.recv(100).decode().strip()
+    except OSError as error:
+        return type(error).__name__
+
+
+def ask(address: str, at: int) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(SOON)
+        try:
+            client.connect((address, at))
+            client.send(b"?")
+            return client.recv(100).decode()
+        except OSError as error:
+            return type(error).__name__
+
+
+def test_a_public_address_is_relayed_to_the_ports_that_are_open_to_this_host(cloud: Cloud) -> None:
+    ports, public = (port("a", "172.31.0.5", "web"),), (PublicPlan(PUBLIC, "172.31.0.5", "a"),)
+    cloud.start(wired(*ports, firewalls=(ONLY_HOST,), publics=public))
+
+    assert connect(PUBLIC, LOCAL80) == "a 172.31.0.1"
+    assert ask(PUBLIC, 53000) == "a 172.31.0.1 1"
+    assert connect(PUBLIC, 22 if LOCAL80 == 80 else 22 + LIFT) == "ConnectionRefusedError"
+
+    cloud.apply(wired(*ports, firewalls=(FirewallPlan("web", (ALL_OUT,)),), publics=public))
+
+    assert connect(PUBLIC, LOCAL80) == "ConnectionRefusedError"
+
+
+DENIED = (
+    AclRule(1, IN, False, "tcp", "127.0.0.1/32", 80, 80),
+    AclRule(2, IN, True, "-1", EVERYWHERE),
+    AclRule(2, OUT, True, "-1", EVERYWHERE),
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"routes": ()}, {"acl": DENIED}, {"acl": ()}, {"routes": (Route(EVERYWHERE, Hop.NOWHERE),)}],
+    ids=["no route", "acl", "empty acl", "route to nowhere"],
+)
+def test_no_public_address_answers_without_a_route_or_against_the_subnets_filter(cloud: Cloud, changes: dict) -> None:  # type: ignore[type-arg]
+    ports, public = (port("a", "172.31.0.5", "web"),), (PublicPlan(PUBLIC, "172.31.0.5", "a"),)
+    cloud.start(wired(*ports, firewalls=(ONLY_HOST,), publics=public, **changes))
+
+    assert connect(PUBLIC, LOCAL80) == "ConnectionRefusedError"
+
+
+class _Name(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"the host")
+
+
+@pytest.fixture
+def service() -> Iterator[int]:
+    """A service on all of the host's addresses."""
+    with socketserver.ThreadingTCPServer(("", 0), _Name) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def hosts_addresses() -> list[str]:
+    said = subprocess.run(["ip", "-4", "-o", "address"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[3].partition("/")[0] for line in said.splitlines()]
+
+
+def test_no_guest_reaches_a_service_of_the_host(cloud: Cloud, service: int) -> None:
+    public = (PublicPlan(PUBLIC, "172.31.0.5", "a"),)
+    [guest] = cloud.start(wired(port("a", "172.31.0.5"), publics=public))
+
+    assert connect("127.0.0.1", service) == "the host"
+    there = [
+        *hosts_addresses(),
+        PUBLIC,
+        "240.1.0.2",
+        "240.1.0.3",
+        "240.1.0.100",
+        "240.0.0.1",
+        "172.31.0.1",
+        "172.31.0.2",
+    ]
+    wrong = [one for one in there if guest("connect", one, service, SOON) == "the host"]
+    assert wrong == []
+
+
+@pytest.fixture
+def world() -> Iterator[str]:
+    """The address of a service beyond this host, in a namespace of the test: as the internet is for guests."""
+    if os.geteuid() != 0:
+        pytest.skip("a network beyond this host is for root to make")
+    name, address = f"world{os.getpid()}", f"198.18.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFC | 2}"
+    host = address[: address.rindex(".")] + f".{os.getpid() & 0xFC | 1}"
+    script = (
+        f"import socket\ns=socket.create_server(('{address}',80))\n"
+        "while True:\n c,p=s.accept(); c.sendall(f'world {p[0]}'.encode()); c.close()"
+    )
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True)
+
+    ip("netns", "add", name)
+    ip("link", "add", f"{name}h"[-15:], "type", "veth", "peer", "name", "eth0", "netns", name)
+    ip("address", "add", f"{host}/30", "dev", f"{name}h"[-15:])
+    ip("link", "set", f"{name}h"[-15:], "up")
+    ip("-n", name, "address", "add", f"{address}/30", "dev", "eth0")
+    ip("-n", name, "link", "set", "eth0", "up")
+    server = subprocess.Popen(["ip", "netns", "exec", name, "python3", "-c", script])
+    until(lambda: connect(address, 80).startswith("world"))
+    yield address
+    server.kill()
+    server.wait()
+    ip("netns", "del", name)
+
+
+def test_only_an_address_with_a_public_one_and_a_route_reaches_the_internet(cloud: Cloud, world: str) -> None:
+    ports = (port("a", "172.31.0.5"), port("b", "172.31.0.6"), port("c", "172.31.16.7", subnet="b"))
+    publics = (PublicPlan(PUBLIC, "172.31.0.5", "a"), PublicPlan("127.13.255.9", "172.31.16.7", "c"))
+    a, b, c = cloud.start(wired(*ports, publics=publics))
+
+    assert a("connect", world, 80, 3).startswith("world ")
+    assert b("connect", world, 80, SOON) == "TimeoutError"
+    assert c("connect", world, 80, SOON) == "TimeoutError"
+    assert "outside" in cloud.netd.health()
+
+
+def test_a_nat_lends_its_address_if_it_has_one_and_a_way_itself(cloud: Cloud, world: str) -> None:
+    nat = replace(port("nat", "172.31.0.9"), server="", firewalls=())
+    ports = (port("c", "172.31.16.7", subnet="b"), nat)
+    behind = SubnetPlan("b", "172.31.16.0/20", (Route(EVERYWHERE, Hop.NAT, "nat"),))
+    plan = wired(*ports, publics=(PublicPlan(PUBLIC, "172.31.0.9", "nat"),))
+    plan = replace(plan, subnets=(plan.subnets[0], behind))
+    [guest] = cloud.start(plan)
+
+    assert guest("connect", world, 80, 3).startswith("world ")
+
+    cloud.apply(replace(plan, publics=()))
+    assert guest("connect", world, 80, SOON) == "TimeoutError"
+    cloud.apply(replace(plan, subnets=(replace(plan.subnets[0], routes=()), behind)))
+    assert guest("connect", world, 80, SOON) == "TimeoutError"
+
+
+def test_an_egress_only_way_needs_no_public_address(cloud: Cloud, world: str) -> None:
+    [guest] = cloud.start(wired(port("a", "172.31.0.5"), routes=(Route(EVERYWHERE, Hop.EGRESS),)))
+
+    assert guest("connect", world, 80, 3).startswith("world ")
+
+
+FIRST = f"203.0.113.{os.getpid() % 100 + 1}"
+THIRD = "203.0.113.250"
+SECOND = f"203.0.113.{os.getpid() % 100 + 101}"
+
+
+@HAVE_ROOT
+def test_a_routed_public_address_shows_the_true_source_and_is_judged_by_it(cloud: Cloud) -> None:
+    host = next(one for one in hosts_addresses() if not one.startswith("127."))
+    before = open("/proc/sys/net/ipv4/ip_forward").read()  # noqa: PTH123, SIM115
+    ports, public = (port("a", "172.31.0.5", "web"),), (PublicPlan(FIRST, "172.31.0.5", "a"),)
+
+    def firewall(cidr: str) -> FirewallPlan:
+        return FirewallPlan("web", (Rule(IN, "tcp", 80, 80, cidr=cidr), ALL_OUT))
+
+    cloud.start(wired(*ports, firewalls=(firewall(EVERYWHERE),), publics=public), routed="203.0.113.0/24")
+    name, source = connect(FIRST, 80).split()
+    assert name == "a"
+    assert source in hosts_addresses()
+
+    cloud.apply(wired(*ports, firewalls=(firewall("198.51.100.0/24"),), publics=public))
+    assert connect(FIRST, 80) == "TimeoutError"
+    cloud.apply(wired(*ports, firewalls=(firewall(f"{source}/32"),), publics=public))
+    assert connect(FIRST, 80) == f"a {source}"
+    denied = (
+        AclRule(1, IN, False, "-1", f"{source}/32"),
+        AclRule(2, IN, True, "-1", EVERYWHERE),
+        AclRule(1, OUT, True, "-1", EVERYWHERE),
+    )
+    cloud.apply(wired(*ports, firewalls=(firewall(EVERYWHERE),), publics=public, acl=denied))
+    assert connect(FIRST, 80) == "TimeoutError"
+    assert open("/proc/sys/net/ipv4/ip_forward").read() == before  # noqa: PTH123, SIM115
+    assert host
+
+
+@HAVE_ROOT
+def test_guests_reach_routed_public_addresses_of_their_own_and_of_other_networks(cloud: Cloud, service: int) -> None:
+    one = wired(
+        port("a", "172.31.0.5"),
+        port("c", "172.31.0.6"),
+        publics=(PublicPlan(FIRST, "172.31.0.5", "a"), PublicPlan(THIRD, "172.31.0.6", "c")),
+    )
+    two = replace(wired(port("b", "172.31.0.5"), publics=(PublicPlan(SECOND, "172.31.0.5", "b"),)), native="other")
+    a, c, b = cloud.start(one, two, routed="203.0.113.0/24")
+
+    assert a("connect", SECOND, 80, 2) == f"b {FIRST}"
+    assert b("connect", FIRST, 80, 2) == f"a {SECOND}"
+    assert c("connect", FIRST, 80, 2) == f"a {THIRD}"
+    assert a("connect", FIRST, 80, 2) == f"a {FIRST}"
+    assert "the host" not in [a("connect", one, service, SOON) for one in hosts_addresses()]
