@@ -29,7 +29,8 @@ def settle(spaces: Spaces, layouts: Mapping[str, Layout], *, with_edge: bool) ->
     places = {short(native) for native in layouts} | ({names.EDGE} if with_edge else set())
     present = {(place, link) for place in places for link in spaces.links(place)}
     for place, link in sorted(present - ends):
-        if link == names.EDGE or link.startswith(("peer", "net")):
+        known = link == names.EDGE or link.startswith(("peer", "net"))
+        if known and link in spaces.links(place):  # it goes with its other end
             spaces.ip(place, [f"link del dev {link}"])
     for near, far in pairs_wanted:
         if near not in present or far not in present:

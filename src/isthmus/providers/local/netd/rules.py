@@ -95,9 +95,13 @@ def _spoof(layout: Layout) -> Iterator[str]:
 
 
 def _arp(layout: Layout) -> Iterator[str]:
-    """Guests may ask and answer for their own addresses alone: the host's table of neighbours is one for all."""
+    """Guests ask as their own addresses; others, of those that may forward, only now and then: the table of
+    neighbours is one for the whole host, and each that asks gets an entry."""
     yield from named("set", "owners", "ifname . ipv4_addr", _owners(layout.taps))
-    rules = ['iifname "tap*" arp saddr ip 0.0.0.0 accept', 'iifname "tap*" iifname . arp saddr ip != @owners drop']
+    rules = ['iifname "tap*" arp saddr ip 0.0.0.0 accept', "iifname . arp saddr ip @owners accept"]
+    free = (_name(port) for port in layout.taps if not port.source_check)
+    rules += [f"iifname {tap} limit rate 5/second burst 20 packets accept" for tap in free]
+    rules.append('iifname "tap*" drop')
     yield from chain("input", rules, "filter hook input priority 0")
 
 
