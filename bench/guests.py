@@ -31,7 +31,7 @@ def launch_to_user_data(scratch: Path, rounds: int) -> Figure:
     state = scratch / "guests"
     with servers.isthmus(state, "--cloud", "local") as server:
         caller = servers.callers(state, server.endpoint, ["guests"])["guests"]
-        image = _image(caller)
+        image = machine_image(caller)
         _once(caller, image)  # the first one tries the accelerators
         taken = [_once(caller, image) for _ in range(rounds)]
         accelerator = _accelerator(server.endpoint)
@@ -79,7 +79,7 @@ def _console(line: Line, caller: Caller, instance: str) -> str:
     return base64.b64decode(found[1]).decode("utf-8", "replace") if found else ""
 
 
-def _image(caller: Caller) -> str:
+def machine_image(caller: Caller) -> str:
     try:
         with Line(caller.endpoint) as line:
             body = line.ask(

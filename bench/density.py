@@ -1,0 +1,99 @@
+"""How many guests one host takes: `python -m bench.density [COUNT]`.
+
+It launches tiny guests by one request, waits until all are ready, and measures what they take while they do nothing.
+Not part of `make bench`, for it takes minutes and much memory.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import servers
+from bench.guests import machine_image
+from bench.requests import Caller
+from bench.wire import Line
+
+_READY = b"tiny: ready"
+_GIVE_UP_SECONDS = 1800
+_IDLE_SECONDS = 60
+_TICKS = 100
+"""Clock ticks of a second in /proc/PID/stat, on Linux."""
+
+
+def main(count: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        state = Path(scratch) / "density"
+        with servers.isthmus(state, "--cloud", "local") as server:
+            caller = servers.callers(state, server.endpoint, ["density"])["density"]
+            try:
+                _measure(caller, state, count)
+            finally:
+                for pid in _machines(state):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _measure(caller: Caller, state: Path, count: int) -> None:
+    image, free = machine_image(caller), _available()
+    begun = time.perf_counter()
+    with Line(caller.endpoint) as line:
+        words = {"ImageId": image, "InstanceType": "t2.nano", "MinCount": count, "MaxCount": count}
+        line.ask(caller.request("RunInstances", **words))
+    answered = time.perf_counter() - begun
+    while (ready := _ready(state)) < count:
+        if time.perf_counter() - begun > _GIVE_UP_SECONDS:
+            sys.exit(f"only {ready} of {count} guests were ready after {_GIVE_UP_SECONDS} s")
+        time.sleep(0.5)
+    taken = time.perf_counter() - begun
+    time.sleep(_IDLE_SECONDS / 2)
+    pids = _machines(state)
+    before = sum(map(_ticks, pids))
+    time.sleep(_IDLE_SECONDS)
+    idle = (sum(map(_ticks, pids)) - before) / _TICKS / _IDLE_SECONDS
+    pss, rss = (sum(_memory(pid, what) for pid in pids) / 1024 for what in ("Pss", "Rss"))
+    disk = sum(one.lstat().st_blocks for one in (state / "local" / "disks").iterdir()) * 512 / 1e6
+    print(f"{count} guests, {len(pids)} machines run")
+    print(f"RunInstances answered after {answered:.1f} s, all guests ready after {taken:.0f} s")
+    print(f"memory: {pss / 1024:.1f} GiB PSS, of the host {(free - _available()) / 1024:.1f} GiB")
+    print(f"each: PSS {pss / len(pids):.0f} MiB, RSS {rss / len(pids):.0f} MiB, disk {disk / count:.1f} MB")
+    print(f"idle: {idle * 100:.0f} % of a core for all, {idle * 100 / len(pids):.2f} % each")
+
+
+def _ready(state: Path) -> int:
+    return sum(_READY in one.read_bytes() for one in (state / "local" / "run").glob("*/console.log"))
+
+
+def _machines(state: Path) -> list[int]:
+    """The processes that wrote the files of their numbers, and still are there."""
+    told = [int(one.read_text()) for one in (state / "local" / "run").glob("*/qemu.pid")]
+    return [pid for pid in told if str(state).encode() in _command(pid)]
+
+
+def _command(pid: int) -> bytes:
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_bytes() if path.exists() else b""
+
+
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _memory(pid: int, what: str) -> int:
+    """KiB."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(text.split(f"\n{what}:")[1].split()[0])
+
+
+def _available() -> int:
+    """MiB that the host has left."""
+    text = Path("/proc/meminfo").read_text()
+    return int(text.split("MemAvailable:")[1].split()[0]) // 1024
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
