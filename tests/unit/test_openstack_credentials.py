@@ -205,6 +205,16 @@ def test_what_keystone_refused_is_asked_again(keystone, validating):
     assert validating.admit(signed(v4()))
 
 
+def test_signatures_are_forgotten_once_they_count_no_longer(validating, monkeypatch):
+    validating.admit(signed(v4()))
+    assert 1 == len(validating._judged._known)
+
+    monkeypatch.setattr(judged, "JUDGED_SECONDS", 0)
+    validating.admit(signed(v4("GET")))
+
+    assert 0 == len(validating._judged._known)
+
+
 def test_so_many_signatures_are_remembered(keystone, validating, monkeypatch):
     monkeypatch.setattr(judged, "_MOST", 2)
     requests = [replace(signed(v4()), host=f"host-{number}") for number in range(3)]

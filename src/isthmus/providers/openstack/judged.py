@@ -33,12 +33,17 @@ class Judged(Generic[T]):
         return found if time.monotonic() - since < JUDGED_SECONDS else None
 
     def keep(self, told: Mapping[str, Any], found: T, since: float) -> None:
-        """`since` is when Keystone was asked, by the monotonic clock. The longest known are forgotten."""
+        """`since` is when Keystone was asked, by the monotonic clock. What counts no longer is forgotten."""
         with self._lock:
             self._known[_digest(told)] = since, found
             self._known.move_to_end(_digest(told))
-            while len(self._known) > _MOST:
+            while len(self._known) > _MOST or self._is_over():
                 self._known.popitem(last=False)
+
+    def _is_over(self) -> bool:
+        """Whether the one that was kept first counts no longer."""
+        first = next(iter(self._known.values()), None)
+        return first is not None and time.monotonic() - first[0] >= JUDGED_SECONDS
 
 
 def _digest(told: Mapping[str, Any]) -> bytes:
