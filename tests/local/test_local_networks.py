@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from isthmus.model import Direction, Rule, Server, ServerState
-from isthmus.providers import FirewallSpec, PortSpec
+from isthmus.errors import Unavailable
+from isthmus.model import Direction, Hop, Route, Rule, Server, ServerState, SubnetWiring, Wiring
+from isthmus.providers import FirewallSpec, NetworkSpec, PortSpec, SubnetSpec
 from isthmus.providers.local import tiny, way
-from isthmus.providers.local.layout import first_subnet
-from isthmus.providers.local.netd.client import able
+from isthmus.providers.local.layout import OUT, first_network, first_subnet
+from isthmus.providers.local.netd.client import NetdError, able
 
-from .conftest import ZONE, World, make_world, until
+from .conftest import SSH, ZONE, World, make_world, until
 
 pytestmark = [
     pytest.mark.qemu,
@@ -124,6 +126,63 @@ def test_a_server_boots_with_all_of_its_interfaces(linked: World, watched: Serve
     says(linked, server, "WITH eth0 eth1 lo")
     assert f"tiny: address {server.ports[0].address}" in linked.says(server.native, b"tiny: address")
     linked.session.compute.delete_server(server.native)
+
+
+def test_networks_reach_each_other_while_they_are_peers(linked: World, group: str, watched: Server) -> None:
+    session = linked.session
+    rule = Rule(Direction.INGRESS, "tcp", 22, 22, cidr="10.9.0.0/16")
+    session.firewalls.add_rules(group, [rule])
+    far = session.networks.create_network(NetworkSpec("far", "far", "10.9.0.0/16")).native
+    subnet = session.networks.create_subnet(SubnetSpec("far", "far", far, "10.9.1.0/24", ZONE)).native
+    linked.metadata.user_data[TENANT] = WATCH % watched.ports[0].address.encode()
+    server = linked.launched("far", subnet=subnet)
+    assert server.ports[0].address.startswith("10.9.1.")
+    says(linked, server, "SEES NOTHING")
+
+    near, own = first_network(TENANT), first_subnet(TENANT, ZONE)
+    back = Route("10.9.0.0/16", Hop.PEER, far)
+    before = session.networks.wiring_of(near)
+    session.networks.wire(near, replace(before, peers=(far,), subnets=(SubnetWiring(own, (*OUT, back)),)))
+    there = SubnetWiring(subnet, (Route("172.31.0.0/16", Hop.PEER, near),))
+    session.networks.wire(far, Wiring(peers=(near,), subnets=(there,)))
+    says(linked, server, "SEES SSH")
+
+    session.networks.wire(far, Wiring())
+    session.networks.wire(near, before)
+    says(linked, server, "SEES NOTHING")
+    session.compute.delete_server(server.native)
+    session.firewalls.remove_rules(group, [rule])
+
+
+def test_a_public_address_answers_while_a_rule_lets_in(linked: World, watched: Server, group: str) -> None:
+    address = linked.address(watched.native)
+    assert "uid=0" not in linked.ssh(address, "id")
+
+    linked.session.firewalls.add_rules(group, [SSH])
+
+    until(lambda: "uid=0(root)" in linked.ssh(address, "id"))
+
+
+def test_a_change_that_could_not_be_made_is_kept_and_made_by_mending(
+    linked: World, group: str, watcher: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = Rule(Direction.INGRESS, "tcp", 22, 22, peer=watcher.ports[0].firewalls[0])
+    says(linked, watcher, "SEES NOTHING")
+
+    def fail(plan: object) -> None:
+        raise NetdError("out of order")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(linked.cloud.base.netd, "apply", fail)
+        with pytest.raises(Unavailable, match="out of order"):
+            linked.session.firewalls.add_rules(group, [rule])
+    [firewall] = [one for one in linked.session.firewalls.list_firewalls() if one.native == group]
+    assert rule in firewall.rules
+
+    linked.cloud.mend()
+
+    says(linked, watcher, "SEES SSH")
+    linked.session.firewalls.remove_rules(group, [rule])
 
 
 def test_a_daemon_that_was_killed_is_started_again_by_mending(linked: World, watched: Server, watcher: Server) -> None:
