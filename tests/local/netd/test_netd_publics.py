@@ -14,9 +14,10 @@ import pytest
 
 from isthmus.model import AclRule, Hop, Route, Rule
 from isthmus.providers.local.forwards import LIFT, first_free_port
+from isthmus.providers.local.netd import client
 from isthmus.providers.local.netd.plan import FirewallPlan, NetworkPlan, PublicPlan, SubnetPlan
 
-from .conftest import ALL_OUT, EVERYWHERE, IN, OUT, SOON, TO_INTERNET, Cloud, network, port, until
+from .conftest import ALL_OUT, EVERYWHERE, IN, OUT, SOON, TO_INTERNET, Cloud, names_of_namespaces, network, port, until
 
 PUBLIC = f"127.13.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
 """Of this process alone."""
@@ -182,6 +183,33 @@ def test_an_egress_only_way_needs_no_public_address(cloud: Cloud, world: str) ->
     [guest] = cloud.start(wired(port("a", "172.31.0.5"), routes=(Route(EVERYWHERE, Hop.EGRESS),)))
 
     assert guest("connect", world, 80, 3).startswith("world ")
+
+
+def test_an_ordinary_users_guests_reach_the_internet_and_no_host(
+    cloud: Cloud, world: str, service: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root made the internet of the tests, so root makes this network the way of an ordinary user."""
+    monkeypatch.setattr(client, "able", lambda: ("user", ""))
+    public = (PublicPlan(PUBLIC, "172.31.0.5", "a"),)
+    [guest] = cloud.start(wired(port("a", "172.31.0.5"), publics=public))
+
+    assert cloud.netd.health()["mode"] == "user"
+    assert guest("connect", world, 80, 3).startswith("world ")
+    assert "the host" not in [guest("connect", one, service, SOON) for one in hosts_addresses()]
+    assert names_of_namespaces() == [] or not any(one.startswith(cloud.prefix) for one in names_of_namespaces())
+
+
+def test_an_address_that_the_host_gets_later_is_out_of_reach_too(cloud: Cloud, world: str, service: int) -> None:
+    """`world`'s network is of this test, so one more address on it disturbs nobody."""
+    link = f"world{os.getpid()}h"[-15:]
+    later = world[: world.rindex(".")] + f".{os.getpid() & 0xFC | 1}"
+    other = f"198.19.{later.split('.', 2)[2]}"
+    [guest] = cloud.start(wired(port("a", "172.31.0.5"), publics=(PublicPlan(PUBLIC, "172.31.0.5", "a"),)))
+
+    subprocess.run(["ip", "address", "add", f"{other}/32", "dev", link], check=True)
+
+    assert connect(other, service) == "the host"
+    until(lambda: guest("connect", other, service, SOON) == "TimeoutError", 15)
 
 
 FIRST = f"203.0.113.{os.getpid() % 100 + 1}"

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus import __version__
 from isthmus.providers.local.netd import probe
 from isthmus.providers.local.netd.plan import Plan
 from isthmus.providers.local.netd.processes import Noted, anchor, entered
@@ -23,7 +24,7 @@ from isthmus.providers.local.tables import FileLock
 
 PATIENCE = 60.0
 """Seconds in which the daemon answers, whatever it has to do."""
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 LONGEST_ANSWER = 1 << 20
 NEEDED = ("ip", "nft", "unshare", "nsenter")
 
@@ -81,7 +82,11 @@ class Netd:
                 return
             self._start()
         try:
-            self._ask({"do": "apply"})
+            answer = self._ask({"do": "apply"})
+            if answer.get("version") != __version__:  # it was started by an Isthmus that was replaced since
+                self.stop()
+                self._start()
+                self._ask({"do": "apply"})
         except NetdError:
             if self._running():
                 raise

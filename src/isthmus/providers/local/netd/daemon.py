@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from isthmus import __version__
 from isthmus.providers.local.netd import edge, links, names
 from isthmus.providers.local.netd.inside import Inside
 from isthmus.providers.local.netd.layout import Layout, layouts
@@ -98,7 +99,7 @@ class Daemon:
                 await self._settle()
                 if self._failed:
                     raise Refusal("; ".join(self._failed)[:2000])
-                return {"applied": len(self._layouts)}, -1
+                return {"applied": len(self._layouts), "version": __version__}, -1
             case {"do": "plug", "port": str(port)}:
                 return {"plugged": port}, await self._plug(port)
             case {"do": "health"}:

@@ -42,6 +42,7 @@ class Inside:
         self.guests: dict[str, PortPlan] = {}
         """By private address."""
         self._loaded = ""
+        self._routed: tuple[Layout, dict[str, int]] | None = None
         self._addressed: set[str] = set()
         self._dhcp: dhcp.DhcpServer | None = None
         self._metadata: metadata.MetadataServer | None = None
@@ -89,6 +90,8 @@ class Inside:
     def route(self, layout: Layout) -> None:
         """Blocks."""
         links = self.spaces.links(self.name)
+        if self._routed == (layout, links):
+            return
         _become(self.ports, {links[port.tap]: port for port in layout.taps if port.tap in links})
         _become(self.guests, {one: port for port in layout.taps for one in port.addresses if is_v4(one)})
         listed = self.spaces.ask(self.name, "route", "show", "table", "all", "proto", str(routes.PROTOCOL))
@@ -101,6 +104,7 @@ class Inside:
                 *routes.rule_changes(layout, known),
             ],
         )
+        self._routed = (layout, links)
 
     def plug(self, port: PortPlan, layout: Layout) -> int:
         """Blocks. The descriptor of the port's new tap."""

@@ -98,6 +98,7 @@ class Outside:
     def _start(self, program: str) -> str:
         ready, told = os.pipe()
         words = [program, "--configure", f"--mtu={1500}", "--disable-host-loopback", "--disable-dns"]
+        words += ["--enable-seccomp"]
         words += [f"--cidr={names.SLIRP_RANGE}", f"--ready-fd={told}", "--netns-type=path"]
         try:
             with (self._directory / "slirp.log").open("wb") as log:

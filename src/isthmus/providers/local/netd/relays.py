@@ -121,15 +121,21 @@ class Relay:
     async def start(self, taken: set[tuple[str, str, int]]) -> None:
         """Listen, at a port LIFT higher where the own one may not be had."""
         protocol, address, listen, port = self._forward
-        with contextlib.suppress(OSError):
+        lifted = False
+        try:
             await self._listen(address, listen)
             return
+        except PermissionError:
+            lifted = True  # as always for an ordinary user, so no failure if it can be had there
+        except OSError as error:
+            _log.info("%s cannot be listened on: %s", self._forward, error)
         instead = port + LIFT
         self.failed = f"{protocol}:{address}:{listen} is taken, or may not be listened on: it is not forwarded"
         if (protocol, address, instead) not in taken and instead <= LONGEST and instead != listen:
             with contextlib.suppress(OSError):
                 await self._listen(address, instead)
-                self.failed = self.failed.replace("not forwarded", f"forwarded at {instead} instead")
+                said = self.failed.replace("not forwarded", f"forwarded at {instead} instead")
+                self.failed = "" if lifted else said
 
     async def _listen(self, address: str, port: int) -> None:
         loop = asyncio.get_running_loop()

@@ -68,9 +68,13 @@ class Spaces:
         path.unlink(missing_ok=True)
 
     def remove_all(self) -> None:
+        """Also the names of those that somebody else has unmounted."""
         for name in self.names():
             with contextlib.suppress(CommandError):
                 self.remove(name)
+        for path in self._directory.glob(f"{self.prefix}*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def inside(self, name: str, do: Callable[[], T]) -> T:
         """What `do` returns, run by a thread that is inside for as long: its sockets and children stay there."""
