@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import socket
 import socketserver
 import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -261,3 +264,27 @@ def test_guests_reach_routed_public_addresses_of_their_own_and_of_other_networks
     assert c("connect", FIRST, 80, 2) == f"a {THIRD}"
     assert a("connect", FIRST, 80, 2) == f"a {FIRST}"
     assert "the host" not in [a("connect", one, service, SOON) for one in hosts_addresses()]
+
+
+def test_a_way_out_that_was_killed_is_there_again(cloud: Cloud, world: str) -> None:
+    [guest] = cloud.start(wired(port("a", "172.31.0.5"), publics=(PublicPlan(PUBLIC, "172.31.0.5", "a"),)))
+    assert guest("connect", world, 80, 3).startswith("world ")
+
+    os.kill(int((cloud.directory / "net/slirp.pid").read_text().split()[0]), signal.SIGKILL)
+
+    until(lambda: guest("connect", world, 80, 3).startswith("world "), 25)
+
+
+def test_without_slirp4netns_there_is_no_way_out_and_health_says_so(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, short_path: Path
+) -> None:
+    for name in ("ip", "nft", "unshare", "nsenter", "umount", "sh", "sleep", "true"):
+        found = shutil.which(name, path=client.search_path())
+        assert found
+        (short_path / name).symlink_to(found)
+    monkeypatch.setattr(client, "search_path", lambda: str(short_path))
+    public = (PublicPlan(PUBLIC, "172.31.0.5", "a"),)
+
+    cloud.apply(wired(port("a", "172.31.0.5", "web"), firewalls=(ONLY_HOST,), publics=public))
+
+    assert "slirp4netns is not installed" in cloud.netd.health()["outside"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import logging.handlers
+import resource
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def main(directory: str, prefix: str, mode: str) -> None:
     handler = logging.handlers.RotatingFileHandler(home / "netd.log", maxBytes=LOG_BYTES, backupCount=1)
     logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each relayed port of a public address is a listener
     lock = FileLock(home / "netd.lock")
     if not lock.acquire(wait=False):
         sys.exit("another daemon of these networks runs")

@@ -15,10 +15,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from isthmus import __version__
 from isthmus.providers.local.netd import probe
 from isthmus.providers.local.netd.plan import Plan
-from isthmus.providers.local.netd.processes import Noted, anchor, entered
+from isthmus.providers.local.netd.processes import CODE, Noted, anchor, entered
 from isthmus.providers.local.netd.spaces import Spaces
 from isthmus.providers.local.tables import FileLock
 
@@ -83,7 +82,7 @@ class Netd:
             self._start()
         try:
             answer = self._ask({"do": "apply"})
-            if answer.get("version") != __version__:  # it was started by an Isthmus that was replaced since
+            if answer.get("code") != CODE:  # it was started by an Isthmus that was replaced since
                 self.stop()
                 self._start()
                 self._ask({"do": "apply"})

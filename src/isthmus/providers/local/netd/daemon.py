@@ -14,13 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from isthmus import __version__
 from isthmus.providers.local.netd import edge, links, names
 from isthmus.providers.local.netd.inside import Inside
 from isthmus.providers.local.netd.layout import Layout, layouts
 from isthmus.providers.local.netd.outside import Outside
 from isthmus.providers.local.netd.plan import Plan
-from isthmus.providers.local.netd.processes import Noted
+from isthmus.providers.local.netd.processes import CODE, Noted
 from isthmus.providers.local.netd.relays import Relays
 from isthmus.providers.local.netd.spaces import Spaces
 
@@ -99,7 +98,7 @@ class Daemon:
                 await self._settle()
                 if self._failed:
                     raise Refusal("; ".join(self._failed)[:2000])
-                return {"applied": len(self._layouts), "version": __version__}, -1
+                return {"applied": len(self._layouts), "code": CODE}, -1
             case {"do": "plug", "port": str(port)}:
                 return {"plugged": port}, await self._plug(port)
             case {"do": "health"}:

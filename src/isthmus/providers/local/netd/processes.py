@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -10,29 +11,32 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from isthmus.providers.local.process import alive, birth
+from isthmus.providers.local.process import alive, birth, host_boot
 from isthmus.providers.local.tables import write
 
 END_SECONDS = 5.0
+CODE = hashlib.sha256(b"".join(one.read_bytes() for one in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+"""What tells this daemon's code from another's, as it was when this process began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A process that a file tells of: its pid, and when it was born."""
+    """A process that a file tells of: its pid, and when it was born, by the clock of which boot of the host."""
 
     path: Path
     directory: Path
 
     def note(self, pid: int) -> None:
-        write(self.path, f"{pid} {birth(pid)}\n")
+        write(self.path, f"{pid} {birth(pid)} {host_boot()}\n")
 
     def pid(self) -> int:
         """The pid while it lives, else 0."""
         try:
-            pid, born = (int(word) for word in self.path.read_text("ascii").split())
+            pid, born, *boot = self.path.read_text("ascii").split()
+            there = alive(int(pid), int(born)) and [host_boot()] == (boot or [""])
         except (OSError, ValueError):
             return 0
-        return pid if alive(pid, born) else 0
+        return int(pid) if there else 0
 
     def end(self) -> None:
         """End it, politely first, and wait until it is gone; does nothing if it is."""
