@@ -75,6 +75,11 @@ class Emulated:
         """The session of another process."""
         return self._opened(self._cloud.name).session(tenant, self._secrets[tenant])
 
+    def begin_again(self) -> CloudStack:
+        """As a new process begins: without anything but what CloudStack and the store know."""
+        self._cloud = self._opened(self._cloud.name)
+        return self._cloud
+
     def settle(self) -> None:
         """Let all jobs come to their ends."""
         self.emulator.world.pass_by(JOB_SECONDS)

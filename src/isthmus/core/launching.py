@@ -17,7 +17,7 @@ from isthmus.core.nouns import dump_server
 from isthmus.core.placements import Placing
 from isthmus.core.quotas import demand, exceeded
 from isthmus.core.records import forget
-from isthmus.core.registry import Found, gather
+from isthmus.core.registry import Found, gather, warm
 from isthmus.core.servers import compute, demand_flavor
 from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, NotFound, Unavailable
 from isthmus.model import Image, ImageState, Server, ServerState, Subnet
@@ -25,6 +25,8 @@ from isthmus.providers import ServerSpec
 from isthmus.store import Record, View
 
 _GOING = frozenset({ServerState.DELETING, ServerState.DELETED})
+_OPEN = "open"
+"""In the record of a server whose launch has not come to its end: who asks again goes on with it, though it is seen."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def _placed(order: Order, plan: _Plan) -> Order:
 
 
 def _plan(cx: Context, order: Order) -> _Plan:
+    warm(cx, images.index, networks.subnets, firewalls.index)
     subnet = subnet_of(cx, order)
     place = networks.place_of(cx, subnet) if subnet else cx.place(order.zone)
     if subnet and order.zone and order.zone != place.zone:
@@ -244,12 +247,13 @@ def _record(
     with cx.store.change(cx.account) as change:
         known = change.view.records
         specs, short = _fitting(cx, change.view, order, wanted)
-        fresh = [spec for spec in specs if spec.ref not in known or not known[spec.ref].native]
+        fresh = [spec for spec in specs if spec.ref not in known or _is_open(known[spec.ref])]
         for number, spec in enumerate(specs):
-            if spec not in fresh:
+            if spec not in fresh or (spec.ref in known and known[spec.ref].native):
                 continue
             launch = replace(order.launch, reservation=reservation, index=number, image=plan.image.id, token=cx.token)
-            change.put(Record(spec.ref, cx.account, Kind.SERVER, cloud, "", {"launch": launch.dump()}, now, None))
+            data = {"launch": launch.dump(), _OPEN: True}
+            change.put(Record(spec.ref, cx.account, Kind.SERVER, cloud, "", data, now, None))
             for ref in _volumes(spec):
                 change.put(Record(ref, cx.account, Kind.VOLUME, cloud, "", {"server": spec.ref}, now, None))
             if tags := cx.tags.get("instance"):
@@ -257,6 +261,10 @@ def _record(
             if tags := cx.tags.get("volume"):
                 change.tag(_volumes(spec), tags)
     return specs, fresh, short
+
+
+def _is_open(record: Record) -> bool:
+    return not record.native or (bool(record.data.get(_OPEN)) and record.gone is None)
 
 
 def _create(cx: Context, plan: _Plan, specs: Sequence[ServerSpec]) -> dict[str, Server | Fault]:
@@ -351,11 +359,12 @@ def _settle(cx: Context, plan: _Plan, answers: Mapping[str, Server | Fault], spe
         for spec in specs:
             answer = answers[spec.ref]
             if isinstance(answer, Server):
-                data = {**records[spec.ref].data, "last": dump_server(answer)}
+                kept = {name: value for name, value in records[spec.ref].data.items() if name != _OPEN}
+                data = {**kept, "last": dump_server(answer)}
                 change.update(spec.ref, native=answer.native, data=data)
                 for port in (records[ref] for ref in spec.ports if ref in records):
-                    kept = {name: value for name, value in port.data.items() if name != publics.LAUNCH}
-                    change.update(port.id, data=kept)
+                    held = {name: value for name, value in port.data.items() if name != publics.LAUNCH}
+                    change.update(port.id, data=held)
                 if tags:
                     change.tag([ports.port_id(plan.place.cloud, port) for port in answer.ports], tags)
             elif not isinstance(answer, Unavailable):

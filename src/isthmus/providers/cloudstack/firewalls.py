@@ -84,8 +84,9 @@ class CloudStackFirewalls:
             held = list(_rules(group, names, self._tenant.owner.name))
             going_out = any(rule.direction is Direction.EGRESS for rule in rules)
             open_now = not any(rule.direction is Direction.EGRESS for _, rule in held)
-            kept = [ALL_OUT] if going_out and open_now else []
-            for_each(partial(self._authorize, native, names), [*kept, *rules])
+            if going_out and open_now:  # first: the others close what this lets out
+                self._authorize(native, names, ALL_OUT)
+            for_each(partial(self._authorize, native, names), rules)
             if going_out:
                 self._revoke([known for known, rule in held if rule.key == NONE_OUT.key], Direction.EGRESS)
 

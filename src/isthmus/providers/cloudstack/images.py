@@ -92,6 +92,7 @@ class CloudStackImages:
         for found in self._seen(native):
             self._demand_own(found)
             self._do(isos.words(found).delete, native)
+            snapshots.made(self._tenant, [disk.snapshot for disk in _noted_disks(found) if disk.snapshot])
 
     def _by_ref(self, ref: str) -> str:
         return next((one["id"] for one in own(self._tenant) if _noted(one).get("ref") == ref), "")
@@ -99,7 +100,8 @@ class CloudStackImages:
     def _of_server(self, spec: ImageSpec) -> str:
         """Of snapshots of a server's disks; the image is begun once that of its root disk is done.
 
-        Raises NotFound, Invalid, and Unavailable for a root disk that takes too long: its snapshots stay.
+        Raises NotFound, Invalid, and Unavailable for a root disk that takes too long: its snapshots stay, and who asks
+        for an image of this server and name again goes on with them.
         """
         given = {disk.device: disk for disk in spec.disks}
         there = self._disks_of(spec)
@@ -110,13 +112,18 @@ class CloudStackImages:
         for device in taken:
             if device in given and 0 < given[device].size < there[device][0].size:
                 raise Invalid(f"the disk {device} has at least {there[device][0].size} GiB", "size")
-        jobs = for_each(lambda one: self._snapshot(there[one][0], refs[one], spec), taken)
+        before = snapshots.left_for(self._tenant, mark := f"{spec.server}/{spec.name}")
+        jobs = for_each(lambda one: self._snapshot(there[one][0], refs[one], mark, before), taken)
         begun = dict(zip(taken, jobs, strict=True))
         disks = [self._merged(one, there, begun, given) for one in sorted({*there, *given})]
         root = next(device for device, (_, is_root) in there.items() if is_root)
-        if root in begun:
+        if root in begun and begun[root] in before.values():
+            snapshots.wait(self._tenant, begun[root]["id"])
+        elif root in begun:
             self._client.done(begun[root]["jobid"], "snapshot", begun[root]["id"])
-        return self._make(spec, sorted(disks, key=lambda disk: disk.device != root))
+        native = self._make(spec, sorted(disks, key=lambda disk: disk.device != root))
+        snapshots.made(self._tenant, [one["id"] for one in begun.values()])
+        return native
 
     def _disks_of(self, spec: ImageSpec) -> dict[str, tuple[Volume, bool]]:
         """The volumes on a server by device, and whether each is its root disk. Raises NotFound, Invalid."""
@@ -130,9 +137,12 @@ class CloudStackImages:
         on = {link.device: (one, link.device == root) for link, one in links if link.server == spec.server}
         return {device: both for device, both in on.items() if device not in spec.without}
 
-    def _snapshot(self, volume: Volume, ref: str, spec: ImageSpec) -> Item:
-        text = f"Created by an image of {spec.server}"
-        return snapshots.begin(self._tenant, SnapshotSpec(ref, volume.native, text))
+    def _snapshot(self, volume: Volume, ref: str, mark: str, before: Mapping[str, Item]) -> Item:
+        """What was begun before, if it was for the same image."""
+        if volume.native in before:
+            return before[volume.native]
+        text = f"Created by an image of {mark.partition('/')[0]}"
+        return snapshots.begin(self._tenant, SnapshotSpec(ref, volume.native, text), mark)
 
     def _merged(
         self,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from isthmus.errors import Conflict, NotFound
 from isthmus.model import Snapshot, SnapshotState
 from isthmus.providers import SnapshotSpec
 from isthmus.providers.cloudstack import images
-from isthmus.providers.cloudstack.client import Item
+from isthmus.providers.cloudstack.client import JOB_SECONDS, LAST_LOOK, Item, Unsure
 from isthmus.providers.cloudstack.notes import gibibytes, is_between, moment
 from isthmus.providers.cloudstack.tenant import Tenant
 
@@ -24,6 +26,10 @@ STATES = {
 GONE = frozenset({"Destroying", "Destroyed"})
 REF, DESCRIPTION, COPY = "isthmus-ref", "isthmus-description", "isthmus-copy"
 """Tags that are written with the snapshot; the last one says of which other it is a copy."""
+IMAGE = "isthmus-image"
+"""The tag of one that was taken for an image, until that is begun: of which server, and under which name."""
+_LEFT = timedelta(hours=1)
+"""How long one may be taken for an image that was not made of it yet."""
 
 
 def every(tenant: Tenant, natives: Collection[str] | None = None) -> Sequence[Snapshot]:
@@ -51,11 +57,41 @@ def one(tenant: Tenant, native: str) -> Snapshot:
     raise NotFound("snapshot", native)
 
 
-def begin(tenant: Tenant, spec: SnapshotSpec) -> Item:
-    """The job that takes one of a volume, and its `id`; of one that is on the way to a copy that is noted."""
-    said = {REF: spec.ref, DESCRIPTION: spec.description, COPY: spec.source}
+def begin(tenant: Tenant, spec: SnapshotSpec, image: str = "") -> Item:
+    """The job that takes one of a volume, and its `id`; that it is on the way to a copy or an image is noted."""
+    said = {REF: spec.ref, DESCRIPTION: spec.description, COPY: spec.source, IMAGE: image}
     tags = [{"key": key, "value": value} for key, value in said.items() if value]
     return tenant.client.begin("createSnapshot", "volume", spec.volume, volumeid=spec.volume, name=spec.ref, tags=tags)
+
+
+def left_for(tenant: Tenant, image: str) -> Mapping[str, Item]:
+    """By their volumes, those that were taken lately for an image which then was not made."""
+    oldest = datetime.now(UTC) - _LEFT
+    found = [one for one in _items(tenant) if _tags(one).get(IMAGE) == image and moment(one["created"]) > oldest]
+    return {one["volumeid"]: one for one in found if state(one) is not SnapshotState.ERROR and "volumeid" in one}
+
+
+def wait(tenant: Tenant, native: str) -> None:
+    """Until something can be made of one. Raises NotFound, Conflict, and Unavailable for one that takes too long."""
+    until = time.monotonic() + JOB_SECONDS
+    while True:
+        found = one(tenant, native)
+        if found.state is SnapshotState.COMPLETED:
+            return
+        if found.state is SnapshotState.ERROR:
+            raise Conflict("snapshot", native, f"the snapshot {native} has failed")
+        if time.monotonic() > until:
+            raise Unsure("The cloud is still busy with a snapshot for this: ask again to go on.")
+        time.sleep(LAST_LOOK)
+        tenant.client.again()
+
+
+def made(tenant: Tenant, natives: Sequence[str]) -> None:
+    """The image that some were taken for is there, or was."""
+    listed = _items(tenant, natives) if natives else ()
+    if noted := [one["id"] for one in listed if IMAGE in _tags(one)]:
+        about = {"resourcetype": "Snapshot", "resourceids": noted}
+        tenant.client.begin("deleteTags", "snapshot", noted[0], **about, tags=[{"key": IMAGE}])
 
 
 def usable(tenant: Tenant, native: str) -> int:
