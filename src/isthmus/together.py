@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-AT_ONCE = 32
-"""Calls that are made at the same time."""
+AT_ONCE, _APART = 32, 8
+"""Calls that are made at the same time: by all, and by each who asks apart."""
 _NAME = "together"
 _here = threading.local()
 _pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix=_NAME)
@@ -19,29 +19,34 @@ _pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix=_NAME)
 
 def together(*reads: Callable[[], Any]) -> list[Any]:
     """Ask several things at the same time."""
-    if _is_one_of_them():
+    pool = _pool_here()
+    if pool is None:
         return [read() for read in reads]
-    return [one.result() for one in [_pool.submit(read) for read in reads]]
+    return [one.result() for one in [pool.submit(read) for read in reads]]
 
 
 def for_each(act: Callable[[T], Any], things: Sequence[T]) -> list[Any]:
     """Do one thing for each, at the same time if there are several."""
-    if len(things) <= 1 or _is_one_of_them():
+    pool = _pool_here() if len(things) > 1 else None
+    if pool is None:
         return [act(one) for one in things]
-    return list(_pool.map(act, things))
+    return list(pool.map(act, things))
 
 
 @contextmanager
-def one_by_one() -> Iterator[None]:
-    """Ask for one thing after the other here: for who holds what others wait for, who may be all that ask."""
-    before = getattr(_here, "alone", False)
-    _here.alone = True
-    try:
-        yield
-    finally:
-        _here.alone = before
+def apart() -> Iterator[None]:
+    """Ask by threads of one's own here: for who holds what others wait for, who may be all that ask."""
+    before = getattr(_here, "pool", None)
+    with ThreadPoolExecutor(_APART, thread_name_prefix=_NAME) as own:
+        _here.pool = own
+        try:
+            yield
+        finally:
+            _here.pool = before
 
 
-def _is_one_of_them() -> bool:
-    """Whether this is done beside others already: were all of these to wait for others yet, nobody would be left."""
-    return getattr(_here, "alone", False) or threading.current_thread().name.startswith(f"{_NAME}_")
+def _pool_here() -> ThreadPoolExecutor | None:
+    """None for who asks beside others already: were all of these to wait for others yet, nobody would be left."""
+    own: ThreadPoolExecutor | None = getattr(_here, "pool", None)
+    beside = threading.current_thread().name.startswith(f"{_NAME}_")
+    return own or (None if beside else _pool)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus.errors import Denied, Fault, Invalid, Unavailable
-from isthmus.model import Flavor, SignedRequest
+from isthmus.model import Flavor, Server, SignedRequest, Volume
 from isthmus.providers import NO_SECRETS, NO_TENANTS, Admission, Capability, Finding, Health, Tenants
 from isthmus.providers.cloudstack import exposed, projects
 from isthmus.providers.cloudstack.addresses import CloudStackAddresses
@@ -26,6 +26,7 @@ from isthmus.providers.cloudstack.lacks import GROUPED, UNGROUPED
 from isthmus.providers.cloudstack.networks import SharedNetworks
 from isthmus.providers.cloudstack.offered import Offered
 from isthmus.providers.cloudstack.ports import CloudStackPorts
+from isthmus.providers.cloudstack.seen import Seen
 from isthmus.providers.cloudstack.servers import CloudStackCompute
 from isthmus.providers.cloudstack.signing import Keys
 from isthmus.providers.cloudstack.tenant import Tenant
@@ -86,6 +87,7 @@ class CloudStack:
         self._credentials = Credentials(self._wire, options.admin)
         self.going = Going()
         self.placed = Placed()
+        self.servers, self.volumes = Seen[Server](), Seen[Volume]()
         self.copies = Copies()
         self.filtering = Turns()
         self.making = threading.Lock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from isthmus.providers.cloudstack.grounds import by_item, default_network, groun
 from isthmus.providers.cloudstack.membership import Sight
 from isthmus.providers.cloudstack.rulebook import Kept
 from isthmus.providers.cloudstack.tenant import Tenant
-from isthmus.together import one_by_one, together
+from isthmus.together import apart, together
 
 if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
@@ -26,28 +27,49 @@ _ROUNDS = 3
 """How often filters are looked at, at most, until there is nothing to change."""
 
 
+@dataclass
+class _Turn:
+    """Of a network: how many have asked for it and until which of them it is done, and how many are at it or wait."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    asked: int = 0
+    done: int = 0
+    here: int = 0
+
+
 class Turns:
     """One at a time for each network. Who asks while another is at it may find that a third has done it since."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
-        self._asked: dict[str, int] = {}
-        self._done: dict[str, int] = {}
+        self._turns: dict[str, _Turn] = {}
+
+    def __len__(self) -> int:
+        """How many networks somebody is at."""
+        return len(self._turns)
 
     def take(self, key: str, act: Callable[[], None], *, always: bool) -> None:
         with self._lock:
-            ticket = self._asked[key] = self._asked.get(key, 0) + 1
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            if not always and self._done.get(key, 0) >= ticket:
-                return
+            turn = self._turns.setdefault(key, _Turn())
+            turn.here += 1
+            ticket = turn.asked = turn.asked + 1
+        try:
+            with turn.lock:
+                if always or turn.done < ticket:
+                    self._act(turn, act, always=always)
+        finally:
             with self._lock:
-                upto = self._asked[key]
-            with one_by_one():
-                act()
-            if not always:
-                self._done[key] = max(upto, self._done.get(key, 0))
+                turn.here -= 1
+                if not turn.here:
+                    del self._turns[key]
+
+    def _act(self, turn: _Turn, act: Callable[[], None], *, always: bool) -> None:
+        with self._lock:
+            upto = turn.asked
+        with apart():
+            act()
+        if not always:
+            turn.done = upto
 
 
 def tend(

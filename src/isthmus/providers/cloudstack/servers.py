@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
@@ -150,15 +151,22 @@ class CloudStackCompute:
         return str(told.get("password", {}).get("encryptedpassword", ""))
 
     def _server(self, item: Item, where: Mapping[str, Ground], flavors: Collection[str]) -> Server:
+        state = ServerState.DELETING if item["id"] in self._cloud.going else state_of(item)
+        flavor = offerings.flavor_of(item, flavors)
+        here = [where.get(nic["networkid"]) for nic in item.get("nic", ())]
+        key, said = (self._tenant.native, item["id"]), (item, state, flavor, here, bool(where))
+        return self._cloud.servers.of(key, said, partial(self._made, item, where, state, flavor))
+
+    def _made(self, item: Item, where: Mapping[str, Ground], state: ServerState, flavor: str) -> Server:
         made = places.launched(item)
         created = moment(item["created"])
         return Server(
             native=item["id"],
             ref=made.ref,
             name=item.get("displayname") or item["name"],
-            state=ServerState.DELETING if item["id"] in self._cloud.going else state_of(item),
+            state=state,
             zone=item["zonename"],
-            flavor=offerings.flavor_of(item, flavors),
+            flavor=flavor,
             image=item.get("templateid", ""),
             created=created,
             started=max(created, moment(item.get("lastupdated"))),

@@ -160,6 +160,12 @@ class CloudStackVolumes:
             raise Conflict("device", device, f"the server {host['id']} has a {device}", "in-use")
 
     def _volume(self, item: Item, hosts: Mapping[str, Item]) -> Volume:
+        host = hosts.get(item.get("virtualmachineid", ""), {})
+        on = [host.get(name) for name in ("id", "name", "created", "details")]
+        said = (item, on, self._cloud.going.since(item["id"]), disks.state(item))
+        return self._cloud.volumes.of((self._tenant.native, item["id"]), said, partial(self._made, item, hosts))
+
+    def _made(self, item: Item, hosts: Mapping[str, Item]) -> Volume:
         said, made = notes.load(item["name"]), places.written(item)
         link, disk = self._link(item, hosts)
         state = VolumeState.IN_USE if link else disks.state(item)
