@@ -159,3 +159,37 @@ def test_a_private_address_is_assigned_answers_a_public_one_and_is_unassigned(is
     assert [seen["PrivateIpAddress"]] == [one["PrivateIpAddress"] for one in seen["PrivateIpAddresses"]]
     with pytest.raises(ClientError, match="UnsupportedOperation"):
         ec2.create_network_interface(SubnetId=seen["SubnetId"])
+
+
+def test_an_instance_is_launched_with_further_addresses(isthmus: Isthmus) -> None:
+    ec2 = isthmus.client()
+    image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian"]}])["Images"][0]["ImageId"]
+    asked = {"MinCount": 1, "MaxCount": 1, "ImageId": image, "InstanceType": "Tiny", "ClientToken": "once"}
+    interface = {"DeviceIndex": 0, "SecondaryPrivateIpAddressCount": 2, "AssociatePublicIpAddress": True}
+    isthmus.emulated.wrong_next("enableStaticNat", Refusal(503, "busy", 4285))
+    with pytest.raises(ClientError, match="Unavailable"):
+        ec2.run_instances(**asked, NetworkInterfaces=[interface])
+
+    [made] = ec2.run_instances(**asked, NetworkInterfaces=[interface])["Instances"]
+
+    [seen] = made["NetworkInterfaces"]
+    assert [True, False, False] == [one["Primary"] for one in seen["PrivateIpAddresses"]]
+    assert seen["Association"]["PublicIp"] == made["PublicIpAddress"]
+    assert 1 == len(isthmus.emulated.things["machine"])
+
+
+@pytest.mark.parametrize("command", ["addIpToNic", "enableStaticNat"])
+def test_a_launch_whose_addresses_cannot_be_had_leaves_nothing(isthmus: Isthmus, command: str) -> None:
+    ec2 = isthmus.client()
+    image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian"]}])["Images"][0]["ImageId"]
+    interface = {"DeviceIndex": 0, "SecondaryPrivateIpAddressCount": 1, "AssociatePublicIpAddress": True}
+    isthmus.emulated.wrong_next(command, Refusal(431, "Unable to do this, please choose another ip", 4350))
+
+    with pytest.raises(ClientError):
+        ec2.run_instances(MinCount=1, MaxCount=1, ImageId=image, InstanceType="Tiny", NetworkInterfaces=[interface])
+
+    isthmus.real.settle()
+    states = [item["state"] for _, item in isthmus.emulated.things["machine"].values()]
+    own = [one for _, one in isthmus.emulated.things["address"].values() if not one.get("issourcenat")]
+    assert ([], []) == ([one for one in states if one != "Destroyed"], own)
+    assert [] == ec2.describe_instances()["Reservations"]

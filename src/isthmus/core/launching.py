@@ -21,7 +21,7 @@ from isthmus.core.registry import Found, gather, warm
 from isthmus.core.servers import compute, demand_flavor
 from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, NotFound, Unavailable
 from isthmus.model import Image, ImageState, Server, ServerState, Subnet
-from isthmus.providers import ServerSpec
+from isthmus.providers import Capability, ServerSpec
 from isthmus.store import Record, View
 
 _GOING = frozenset({ServerState.DELETING, ServerState.DELETED})
@@ -143,6 +143,8 @@ class _Plan:
     image: Found[Image]
     ports: tuple[PortOrder, ...]
     """Those that must be there before the server; none if it comes with one of its own."""
+    further: PortOrder | None
+    """Of a port that comes with the server: which addresses it is to have besides its own."""
     public: bool
     placing: Placing
     template: ServerSpec
@@ -182,7 +184,10 @@ def _plan(cx: Context, order: Order) -> _Plan:
         subnet = networks.default_subnet(cx, place.cloud, place.native)
     demand(cx, "interfaces_per_server", 0, more=len(order.ports))
     first = order.ports[0]
-    plain = len(order.ports) == 1 and first.plain
+    plain = len(order.ports) == 1 and _comes_along(cx, place.cloud, first)
+    further = first if plain and not first.plain else None
+    if further:
+        demand(cx, "addresses_per_interface", 1, more=len(further.secondary) + further.count)
     key = keys.for_launch(cx, place.cloud, order.launch.key)
     groups = firewalls.for_launch(cx, place.cloud, subnet, first.groups, order.group_names)
     placing = placements.placing(cx, order.placement, order.partition, order.most, place)
@@ -190,6 +195,7 @@ def _plan(cx: Context, order: Order) -> _Plan:
         place,
         image,
         () if plain else tuple(replace(one, subnet=one.subnet or subnet.id) for one in order.ports),
+        further,
         order.public if order.public is not None else subnet.data.get("public_on_launch", False),
         placing,
         ServerSpec(
@@ -212,6 +218,16 @@ def _plan(cx: Context, order: Order) -> _Plan:
             partition=placing.partition if placing.apart else 0,
         ),
     )
+
+
+def _comes_along(cx: Context, cloud: str, first: PortOrder) -> bool:
+    """Whether a server's only port can be one that its cloud makes with it.
+
+    Further addresses are given to it afterwards, where a cloud has no ports that could have them before.
+    """
+    lacks = cx.world.clouds[cloud].lacks
+    later = Capability.PORTS in lacks and Capability.PORT_ADDRESSES not in lacks
+    return (replace(first, secondary=(), count=0) if later else first).plain
 
 
 def subnet_of(cx: Context, order: Order) -> Found[Subnet] | None:
@@ -287,21 +303,37 @@ def _create(cx: Context, plan: _Plan, specs: Sequence[ServerSpec]) -> dict[str, 
 
 def _one(cx: Context, plan: _Plan, spec: ServerSpec) -> Server:
     """One server with its ports and public address. A refusal leaves nothing of it; Unavailable may."""
-    cloud = plan.place.cloud
+    cloud, server = plan.place.cloud, None
     try:
         public = publics.allocate(cx, cloud, spec.ref, spec.zone, spec.subnet) if plan.public else None
         natives = tuple(_port(cx, one, ref, spec.ref) for one, ref in zip(plan.ports, spec.ports, strict=True))
         server = compute(cx.session(cloud)).create_server(replace(spec, ports=natives))
         if server.state in _GOING:
             raise Unavailable(Kind.SERVER, "", "An earlier try of this launch is still being taken back.")
+        if plan.further:
+            server = _extended(cx, cloud, plan.further, server)
         if public:
             publics.associate(cx, public, server)
     except Unavailable:
         raise
     except Fault:
+        if server:
+            with suppress(Fault):
+                compute(cx.session(cloud)).delete_server(server.native)
         _clear(cx, plan, spec)
         raise
     return server
+
+
+def _extended(cx: Context, cloud: str, wanted: PortOrder, server: Server) -> Server:
+    """A server whose port has the further addresses that are wanted; an earlier try may have given it some."""
+    port = server.ports[0]
+    named = [one for one in wanted.secondary if one not in port.secondary]
+    count = wanted.count - sum(one not in wanted.secondary for one in port.secondary)
+    if named or count > 0:
+        ports.api(cx.session(cloud)).add_addresses(port.native, named, max(count, 0))
+    [found] = compute(cx.session(cloud)).list_servers([server.native])
+    return found
 
 
 def _port(cx: Context, wanted: PortOrder, ref: str, server: str) -> str:
