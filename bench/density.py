@@ -28,13 +28,12 @@ _TICKS = 100
 def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch) / "density"
-        with servers.isthmus(state, "--cloud", "local") as server:
-            caller = servers.callers(state, server.endpoint, ["density"])["density"]
-            try:
-                _measure(caller, state, count)
-            finally:
-                for pid in _machines(state):
-                    os.kill(pid, signal.SIGKILL)
+        try:
+            with servers.isthmus(state, "--cloud", "local") as server:
+                _measure(servers.callers(state, server.endpoint, ["density"])["density"], state, count)
+        finally:  # once nothing starts any more
+            for pid in _machines(state):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _measure(caller: Caller, state: Path, count: int) -> None:

@@ -42,6 +42,7 @@ KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
         "accelerator": options.choice("auto", "kvm", "tcg"),
         "memory": options.whole(0, 1 << 30),
         "cpus": options.whole(0, 1 << 20),
+        "user": options.text,
         "network": options.choice("auto", "namespaces", "slirp"),
         "public": options.one_range,
     },

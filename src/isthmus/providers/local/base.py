@@ -69,6 +69,7 @@ class Base:
         limits: Limits = NO_LIMITS,
         network: str = SLIRP,
         public: str = "",
+        user: str = "",
     ) -> None:
         self.name = name
         self.state = state.absolute()
@@ -83,6 +84,7 @@ class Base:
         self.netd_directory = self.state / "net"
         self.netd = Netd(self.netd_directory, self.prefix.strip(".").replace(".", "-"))
         self._network = network
+        self._user = user
         try:
             for directory in ("blobs", "disks", "run", "locks", "slots"):
                 (self.state / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,6 +111,15 @@ class Base:
     def namespaces(self) -> bool:
         """Whether guests that are started now are in the networks of the daemon."""
         return self.way.name == NAMESPACES
+
+    @property
+    def user(self) -> str:
+        """Whom machines belong to that are started now; empty for this process's own user.
+
+        User-mode networking starts a relay for each connection to the metadata service, by a program and to a socket
+        that another user may not reach.
+        """
+        return self._user if self.namespaces else ""
 
     def tapped(self, record: ServerRecord) -> bool:
         """Whether a server is in the networks of the daemon: a machine stays on what it was started on."""

@@ -25,6 +25,7 @@ from isthmus.providers.local import (
     journal,
     layout,
     nics,
+    owner,
     process,
     wires,
 )
@@ -191,6 +192,7 @@ class Boots:
             product=flavor.name,
             drives=drives,
             kernel=self._kernel(record, drives[0], accelerator),
+            user=tuple(owner.arguments(self._base.user, owner.qemu_version())) if self._base.user else (),
             nic=self._nics(record),
         )
 
@@ -277,11 +279,12 @@ def ensure(base: Base, volume: VolumeRecord) -> Drive:
     """The volume as a drive; its file is made if it is not there yet. The caller holds the volume's lock."""
     native = volume.noun.native
     path = base.disk(native)
+    backing = base.blob(volume.backing) if volume.backing else None
     if not path.exists():
-        disks.create(path, volume.noun.size, base.blob(volume.backing) if volume.backing else None)
+        disks.create(path, volume.noun.size, backing)
     server = base.servers.raw(volume.noun.attachments[0].server) if volume.noun.attachments else None
     platform = server.noun.platform if server else ""
-    return Drive(native, path, serial(volume), CONTROLLERS.get(platform, CONTROLLERS[""]))
+    return Drive(native, path, serial(volume), backing, CONTROLLERS.get(platform, CONTROLLERS[""]))
 
 
 def serial(volume: VolumeRecord) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from isthmus.errors import Invalid
 from isthmus.model import Flavor, ServerState, SignedRequest
 from isthmus.providers import NO_SECRETS, NO_TENANTS, Capability, Finding, Health, Tenants
-from isthmus.providers.local import builtin, checks, clean, forwards, layout, room, way, wires
+from isthmus.providers.local import builtin, checks, clean, forwards, layout, owner, room, way, wires
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.addresses import LocalAddresses
 from isthmus.providers.local.base import Base, Limits
@@ -52,6 +53,7 @@ LACKS = {
     Capability.MULTI_ATTACH: "a volume of the local cloud is a file that one machine at a time can write to",
     Capability.PLACEMENT: "the local cloud is one host; it runs one instance of a spread group, or one partition",
 }
+AS_ROOT = "root, because of user-mode networking: network = 'namespaces' runs machines as a user without rights"
 ISOLATION = {
     way.SLIRP: "guests cannot reach each other; at their gateway's address they reach this host's loopback",
     way.NAMESPACES: "guests reach each other as their firewalls say, and nothing of this host",
@@ -93,6 +95,7 @@ class Local:
     `memory` (MiB) and `cpus` are what all guests together may have, by their flavors; 0 for as much as there is.
     `network` is how guests are connected: namespaces, slirp, or auto; `public`, with namespaces and as root, a range of
     public addresses that this host routes to guests, instead of loopback addresses of its own that it relays.
+    `user` is whom machines belong to that root starts; by default one that has nothing on this host.
     Invalid if an argument cannot be; Unavailable if `state` cannot be written.
     """
 
@@ -108,6 +111,7 @@ class Local:
         cpus: int = 0,
         network: str = way.AUTO,
         public: str = "",
+        user: str = "",
     ) -> None:
         way.demand(network, public)
         if accelerator not in ("auto", *ACCELERATORS):
@@ -117,7 +121,8 @@ class Local:
             raise Invalid(f"zones have different names, and there are at most {len(SUBNETS)}", "zones")
         self._name = name
         limits = Limits(memory, cpus)
-        self.base = Base(name, state, zones, flavors, metadata_socket, limits, network, public)
+        whose = owner.chosen(user, state.absolute())
+        self.base = Base(name, state, zones, flavors, metadata_socket, limits, network, public, whose)
         self._chooser = Chooser(self.base.state, accelerator)
         self.boots = Boots(self.base, self._chooser)
         self.halts = Halts(self.base, self.boots.work)
@@ -172,6 +177,7 @@ class Local:
             "memory": _of(taken.memory, self.base.limits.memory, " MiB"),
             "cpus": _of(taken.cpus, self.base.limits.cpus),
             "isolation": ISOLATION[self.base.way.name],
+            "user": self.base.user or (AS_ROOT if os.geteuid() == 0 else "the service's own"),
             **wires.told(self.base),
         }
         return Health(details, tuple(self._degraded()))

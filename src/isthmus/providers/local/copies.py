@@ -6,6 +6,7 @@ Locks are taken in the order snapshot, server, volume, cloud.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -101,8 +102,9 @@ class Copies:
     def _target(self, monitor: Qmp, snapshot: SnapshotRecord) -> None:
         blob = self._base.blob(snapshot.blob)
         disks.create(blob, snapshot.noun.size)
-        file = {"driver": "file", "filename": str(blob)}
-        monitor("blockdev-add", driver="qcow2", node_name=snapshot.noun.native, file=file)
+        with monitor.opened(blob, os.O_RDWR) as name:
+            file = {"driver": "file", "filename": name}
+            monitor("blockdev-add", driver="qcow2", node_name=snapshot.noun.native, file=file)
 
     def _follow(self, snapshot: str) -> None:
         lock = self._base.lock_of(snapshot)

@@ -18,10 +18,11 @@ METADATA = "169.254.169.254"
 NETWORK = "168.0.0.0/5"
 """The narrowest network that holds both 172.31.0.0/16 and the metadata address: slirp forwards only inside its own."""
 ACCELERATORS = {
-    "tcg": ("tcg,tb-size=32", "max,la57=off"),
+    "tcg": ("tcg,tb-size={code}", "max,la57=off"),
     "kvm": ("kvm", "host"),
 }
-"""tb-size: the default code cache is several times as large as a small guest. la57: emulated, it costs a fifth."""
+"""code: MiB for translated code, by default several times as much as a small guest. la57: it costs a fifth."""
+SMALL_MIB, SMALL_CODE, CODE = 512, 16, 32
 NICS = {"": "virtio-net-pci", "windows": "e1000"}
 CONTROLLERS = {"": "virtio-blk-pci", "windows": "nvme"}
 """By platform: Windows has its own drivers only for the latter, and QEMU grows only the former while the guest runs."""
@@ -38,6 +39,8 @@ class Drive:
     node: str
     path: Path
     serial: str
+    backing: Path | None = None
+    """The file beneath it."""
     controller: str = CONTROLLERS[""]
 
 
@@ -95,6 +98,8 @@ class Machine:
     drives: tuple[Drive, ...]
     nic: Nic | tuple[Tap, ...]
     kernel: Kernel | None
+    user: tuple[str, ...] = ()
+    """Options by which QEMU becomes another user once it has opened all that it was started with; none: it stays."""
 
 
 def escape(text: str) -> str:
@@ -104,11 +109,13 @@ def escape(text: str) -> str:
 
 def command(machine: Machine) -> list[str]:
     """The command that starts a machine in the background, to be run in the machine's directory."""
-    return [QEMU, *_base(machine), *_kernel(machine), *_drives(machine), *_network(machine), *_control(machine)]
+    hardware = [*_base(machine), *_kernel(machine), *_drives(machine), *_network(machine)]
+    return ["setpriv", "--no-new-privs", QEMU, *machine.user, *hardware, *_control(machine)]
 
 
 def _base(machine: Machine) -> Iterator[str]:
     accelerator, cpu = ACCELERATORS[machine.accelerator]
+    accelerator = accelerator.format(code=SMALL_CODE if machine.memory <= SMALL_MIB else CODE)
     yield from ("-name", f"guest={machine.name}", "-machine", "pc", "-accel", accelerator, "-cpu", cpu)
     yield from ("-smp", str(machine.cpus), "-m", f"{machine.memory}M")
     yield from ("-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc")
@@ -129,10 +136,12 @@ def _kernel(machine: Machine) -> Iterator[str]:
             yield from ("-initrd", str(kernel.ramdisk))
 
 
-def blockdev(drive: Drive) -> dict[str, object]:
-    """The drive as QMP's `blockdev-add` takes it."""
-    file = {"driver": "file", "filename": str(drive.path)}
-    return {"driver": "qcow2", "node-name": drive.node, "discard": "unmap", "file": file}
+def blockdev(drive: Drive, file: str, backing: str = "") -> dict[str, object]:
+    """The drive as QMP's `blockdev-add` takes it, by what QEMU knows its file, and the one beneath it, as."""
+    beneath = {"driver": "qcow2", "read-only": True, "file": {"driver": "file", "filename": backing}}
+    own: dict[str, object] = {"driver": "qcow2", "node-name": drive.node, "discard": "unmap"}
+    own |= {"file": {"driver": "file", "filename": file}}
+    return {**own, "backing": beneath} if backing else own
 
 
 def device(drive: Drive) -> dict[str, object]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 from isthmus.model import AttachmentState, ServerState, VolumeState
 from isthmus.providers.local.base import Base
 from isthmus.providers.local.boots import ensure, settle_offline
 from isthmus.providers.local.disks import GIB
-from isthmus.providers.local.machine import blockdev, device
+from isthmus.providers.local.machine import Drive, blockdev, device
 from isthmus.providers.local.qmp import PERIPHERALS, Qmp, QmpError
 from isthmus.providers.local.records import VolumeRecord
 from isthmus.providers.local.work import Work
@@ -80,7 +82,7 @@ def _plug(base: Base, volume: VolumeRecord, monitor: Qmp, has_device: bool, node
     try:
         drive = ensure(base, volume)
         if native not in nodes:
-            monitor("blockdev-add", **blockdev(drive))
+            _open(monitor, drive)
         if not has_device:
             try:
                 monitor("device_add", **device(drive))
@@ -93,6 +95,14 @@ def _plug(base: Base, volume: VolumeRecord, monitor: Qmp, has_device: bool, node
         current = base.volumes.raw(native)
         if current and current.noun.attachments:
             settle_offline(base, current)
+
+
+def _open(monitor: Qmp, drive: Drive) -> None:
+    """Give the machine the drive's files, which it need not be able to open."""
+    with ExitStack() as files:
+        file = files.enter_context(monitor.opened(drive.path, os.O_RDWR))
+        backing = files.enter_context(monitor.opened(drive.backing, os.O_RDONLY)) if drive.backing else ""
+        monitor("blockdev-add", **blockdev(drive, file, backing))
 
 
 def _unplug(base: Base, volume: VolumeRecord, monitor: Qmp, has_device: bool, nodes: set[str]) -> None:

@@ -89,6 +89,22 @@ class Qmp:
             raise QmpError(f"getfd: {error}") from error
         self._answer("getfd")
 
+    @contextmanager
+    def opened(self, path: Path, flags: int) -> Iterator[str]:
+        """What the machine, which may open nothing by itself, knows a file as, for a command that opens it."""
+        descriptor = os.open(path, flags | os.O_CLOEXEC)
+        try:
+            socket.send_fds(self._socket, [json.dumps({"execute": "add-fd"}).encode() + b"\n"], [descriptor])
+        except OSError as error:
+            raise QmpError(f"add-fd: {error}") from error
+        finally:
+            os.close(descriptor)
+        number = self._answer("add-fd")["fdset-id"]
+        try:
+            yield f"/dev/fdset/{number}"
+        finally:
+            self("remove-fd", fdset_id=number)
+
     def human(self, line: str) -> str:
         """What the human monitor prints for `line`; for what QMP has no command for."""
         return str(self("human-monitor-command", command_line=line))
