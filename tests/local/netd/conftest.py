@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -100,7 +101,8 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         greeting = self.rfile.readline().decode().strip()
         request = self.rfile.readline().decode().strip()
-        self.wfile.write(f"{greeting}: {request}".encode())
+        with contextlib.suppress(OSError):
+            self.wfile.write(f"{greeting}: {request}".encode())
 
 
 class Metadata(socketserver.ThreadingUnixStreamServer):

@@ -102,6 +102,28 @@ def still(seconds: float) -> str:
         return type(error).__name__
 
 
+def hold(host: str, port: int, number: int) -> int:
+    """Connect, and say nothing; how many were made."""
+    for _ in range(number):
+        connection = socket.socket()
+        connection.setblocking(False)
+        connection.connect_ex((host, port))
+        kept.append(connection)
+    return len(kept)
+
+
+def flood(host: str, port: int, number: int) -> str:
+    """Datagrams of nonsense, as fast as can be."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0\0")
+        sender.bind(("", 68))
+        for _ in range(number):
+            with contextlib.suppress(OSError):
+                sender.sendto(b"\x01" * 300, (host, port))
+    return "sent"
+
+
 def ask(host: str, port: int, seconds: float, source: str = "", data: str = "?") -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(seconds)
@@ -163,7 +185,7 @@ def fetch(path: str, seconds: float) -> str:
     return connect("169.254.169.254", 80, seconds, say=f"GET {path} HTTP/1.0\r\n\r\n")
 
 
-DO: dict[str, Any] = {one.__name__: one for one in (run, serve, connect, still, ask, ping, dhcp, fetch)}
+DO: dict[str, Any] = {one.__name__: one for one in (run, serve, connect, still, hold, flood, ask, ping, dhcp, fetch)}
 
 
 def main(machine: int, mac: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import re
@@ -18,6 +17,7 @@ _log = logging.getLogger(__name__)
 LIMITS = Limits(total=512, each=32)
 """Over all networks, as the service is one."""
 LONGEST_SECONDS = 120.0
+BUSY_SECONDS = 0.05
 _ONE_LINE = re.compile(r"[^\r\n]*")
 
 
@@ -62,11 +62,21 @@ async def _connected(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWri
     """A socket's path may be at most 107 bytes long, so its directory is opened first."""
     directory, _, name = path.rpartition("/")
     holder = os.open(directory or "/", os.O_PATH | os.O_CLOEXEC)
+    service = socket.socket(socket.AF_UNIX)
+    service.setblocking(False)
     try:
-        return await asyncio.open_unix_connection(f"/proc/self/fd/{holder}/{name}")
+        while True:  # the caller has set a limit
+            try:
+                service.connect(f"/proc/self/fd/{holder}/{name}")
+                break
+            except BlockingIOError:  # its queue is full, which asyncio takes for a connection under way
+                await asyncio.sleep(BUSY_SECONDS)
+        return await asyncio.open_unix_connection(sock=service)
+    except BaseException:
+        service.close()
+        raise
     finally:
-        with contextlib.suppress(OSError):
-            os.close(holder)
+        os.close(holder)
 
 
 def bound_socket() -> socket.socket:
