@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.providers.local.netd.client import NetdError, able, environment
-from isthmus.providers.local.netd.plan import PublicPlan
+from isthmus.providers.local.netd.plan import NetworkPlan, PublicPlan
 from isthmus.providers.local.process import birth
 
 from .conftest import SOON, Cloud, names_of_namespaces, network, port, until
@@ -135,6 +135,31 @@ def test_nothing_is_left_after_a_clean_whatever_was_killed(cloud: Cloud) -> None
     gone(cloud, noted)
     assert not (cloud.directory / "net").exists()
     cloud.netd.clean()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's namespaces are seen by nobody else")
+def test_namespaces_that_somebody_removed_are_made_again(cloud: Cloud) -> None:
+    plan = wired(port("a", "172.31.0.5"), port("b", "172.31.0.6"))
+    cloud.start(plan)
+    for name in ours(cloud):
+        subprocess.run(["ip", "netns", "del", name], check=True)
+    for guest in cloud.guests:
+        guest.end()
+
+    until(lambda: _applied(cloud, plan))
+
+    cloud.plug("b")("serve", "tcp", 80, "b")
+    assert cloud.plug("a")("connect", "172.31.0.6", 80, SOON) == "b 172.31.0.5"
+    assert cloud.netd.health()["outside"] == ""
+
+
+def _applied(cloud: Cloud, plan: NetworkPlan) -> bool:
+    """Not while a link of the removed ones is still on its way out."""
+    try:
+        cloud.apply(plan)
+    except NetdError:
+        return False
+    return True
 
 
 def test_hostile_questions_end_nothing(cloud: Cloud) -> None:

@@ -122,7 +122,9 @@ class Daemon:
             for name, layout in self._layouts.items():
                 port = layout.port(native)
                 if port and port.server and port.addresses:
-                    inside = self._insides[name]
+                    inside = self._insides.get(name)
+                    if inside is None:
+                        raise Refusal(f"the network {name} could not be made: {'; '.join(self._failed)}"[:2000])
                     try:
                         return await asyncio.to_thread(inside.plug, port, layout)
                     except OSError as error:
@@ -184,13 +186,14 @@ class Daemon:
             self._insides[native] = inside
 
     async def _drop(self) -> None:
-        """Whatever has a namespace, of this life or an earlier one, and should not."""
-        for native in self._insides.keys() - self._layouts.keys():
-            self._insides.pop(native).close()
+        """Whatever has a namespace, of this life or an earlier one, and should not; and what has lost its own."""
+        present = await asyncio.to_thread(self._spaces.names)
+        for native, inside in list(self._insides.items()):
+            if native not in self._layouts or inside.name not in present:
+                self._insides.pop(native).close()
         wanted = {Inside(self._spaces, native).name for native in self._layouts}
         if edge.with_edge(self._layouts):
             wanted.add(names.EDGE)
-        present = await asyncio.to_thread(self._spaces.names)
         if names.EDGE in set(present) - wanted:
             await asyncio.to_thread(self._outside.remove)
         for name in present:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -85,7 +85,7 @@ def layouts(plan: Plan) -> dict[str, Layout]:
     return found
 
 
-def pairs(wanted: dict[str, Layout]) -> Iterator[tuple[str, str]]:
+def pairs(wanted: Mapping[str, Layout]) -> Iterator[tuple[str, str]]:
     """The networks that are connected, each pair once."""
     for native, layout in wanted.items():
         yield from ((native, peer.native) for peer in layout.peers if native < peer.native)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from isthmus.providers.local.netd import edge, names
 from isthmus.providers.local.netd.layout import Layout, pairs
 from isthmus.providers.local.netd.names import short
-from isthmus.providers.local.netd.spaces import Spaces, command
+from isthmus.providers.local.netd.spaces import CommandError, Spaces, command
 
 End = tuple[str, str]
 """A namespace's name and the link's in it."""
@@ -15,7 +15,8 @@ End = tuple[str, str]
 
 def wanted(layouts: Mapping[str, Layout]) -> list[tuple[End, End]]:
     """The near end first."""
-    found = [((short(a), names.peer_link(b)), (short(b), names.peer_link(a))) for a, b in pairs(dict(layouts))]
+    both = [(a, b) for a, b in pairs(layouts) if a in layouts and b in layouts]
+    found = [((short(a), names.peer_link(b)), (short(b), names.peer_link(a))) for a, b in both]
     for layout in edge.with_edge(layouts):
         native = layout.network.native
         found.append(((short(native), names.EDGE), (names.EDGE, names.edge_link(native))))
@@ -23,7 +24,8 @@ def wanted(layouts: Mapping[str, Layout]) -> list[tuple[End, End]]:
 
 
 def settle(spaces: Spaces, layouts: Mapping[str, Layout], *, with_edge: bool) -> None:
-    """Blocks. The namespaces are there."""
+    """Blocks. The namespaces are there. CommandError after all was tried."""
+    failed: list[str] = []
     pairs_wanted = wanted(layouts)
     ends = {end for pair in pairs_wanted for end in pair}
     places = {short(native) for native in layouts} | ({names.EDGE} if with_edge else set())
@@ -33,8 +35,14 @@ def settle(spaces: Spaces, layouts: Mapping[str, Layout], *, with_edge: bool) ->
         if known and link in spaces.links(place):  # it goes with its other end
             spaces.ip(place, [f"link del dev {link}"])
     for near, far in pairs_wanted:
-        if near not in present or far not in present:
+        if near in present and far in present:
+            continue
+        try:
             _make(spaces, near, far)
+        except CommandError as error:
+            failed.append(str(error))
+    if failed:
+        raise CommandError("; ".join(failed))
 
 
 def _make(spaces: Spaces, near: End, far: End) -> None:

@@ -49,6 +49,7 @@ class Outside:
             _log.info("this kernel has no IPv6")
         self._spaces.settings(name, SETTINGS)
         if fresh:
+            self._loaded = ""
             self.filter([])
         self._spaces.ip(name, ["link set dev lo up"])
 
