@@ -375,10 +375,11 @@ class Demo:
 
     def clean_up(self) -> None:
         """Give back what was made, by the API as far as that works."""
-        for instance in filter(None, (self.visitor, self.instance)):
-            self.story.detail(f"terminating {instance}")
-            self.aws("terminate-instances", "--instance-ids", instance, quiet=True)
-            wait_for("The termination", partial(self.terminated, instance))
+        if instances := list(filter(None, (self.instance, self.visitor))):
+            self.story.detail(f"terminating {', '.join(instances)}")
+            self.aws("terminate-instances", "--instance-ids", *instances, quiet=True)
+            for instance in instances:
+                wait_for("The termination", partial(self.terminated, instance))
         if self.allocation:
             self.aws("release-address", "--allocation-id", self.allocation, quiet=True)
         for group in filter(None, (self.group, self.visitor_group)):  # the first names the second in a rule

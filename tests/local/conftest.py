@@ -17,8 +17,9 @@ import pytest
 
 from isthmus.model import Direction, Flavor, Rule, Server, ServerState
 from isthmus.providers import AddressSpec, DiskSpec, ServerSpec
-from isthmus.providers.local import Local, forwards, process, tiny
+from isthmus.providers.local import Local, forwards, process, tiny, way
 from isthmus.providers.local.cloud import LocalSession
+from isthmus.providers.local.netd.client import able
 
 T = TypeVar("T")
 ZONE = "us-east-1a"
@@ -181,10 +182,28 @@ def world(tmp_path: Path, tiny_image: tiny.Tiny, key: Path) -> Iterator[World]:
     yield from make_world(tmp_path, key)
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, tiny_image: tiny.Tiny, key: Path) -> Iterator[World]:
-    """One cloud for the tests of a file."""
-    yield from make_world(tmp_path_factory.mktemp("shared"), key)
+@pytest.fixture
+def user_mode(tmp_path: Path, tiny_image: tiny.Tiny, key: Path) -> Iterator[World]:
+    """A cloud whose guests are on user-mode networking."""
+    yield from make_world(tmp_path, key, network=way.SLIRP)
+
+
+@pytest.fixture(scope="module", params=[way.SLIRP, way.NAMESPACES])
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_image: tiny.Tiny, key: Path
+) -> Iterator[World]:
+    """One cloud for the tests of a file, which are run on both ways of connecting guests."""
+    if request.param == way.NAMESPACES and not able()[0]:
+        pytest.skip(f"no networks can be made of namespaces here: {able()[1]}")
+    yield from make_world(tmp_path_factory.mktemp("shared"), key, network=request.param)
+
+
+@pytest.fixture
+def slirp(tmp_path: Path) -> Iterator[Local]:
+    """A cloud in which nothing is booted, and that would connect guests by user-mode networking."""
+    cloud = Local("local", tmp_path / "state", (ZONE,), FLAVORS, accelerator="tcg", network=way.SLIRP)
+    yield cloud
+    end_machines(cloud)
 
 
 @pytest.fixture

@@ -204,6 +204,8 @@ def test_a_password_on_the_console_is_found(shared: World, guest: Server, run: C
 
 
 def test_whether_a_running_guest_may_call_out_cannot_be_changed(shared: World, guest: Server) -> None:
+    if shared.cloud.base.namespaces:
+        pytest.skip("in namespaces it can")
     with pytest.raises(Unsupported, match="settled when it starts"):
         shared.session.firewalls.remove_rules(first_firewall("acme,ltd"), [ALL_OUT])
     closed = shared.session.firewalls.create_firewall(FirewallSpec("closed", "closed", ""))

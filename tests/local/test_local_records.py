@@ -10,7 +10,7 @@ import pytest
 from isthmus.errors import Invalid
 from isthmus.model import Address, Firewall, Port, Server, ServerState
 from isthmus.providers import FirewallSpec
-from isthmus.providers.local import Local, layout
+from isthmus.providers.local import Local, layout, way
 from isthmus.providers.local.base import now
 from isthmus.providers.local.firewalls import ALL_OUT
 from isthmus.providers.local.records import AddressRecord, FirewallRecord, PortRecord, ServerRecord
@@ -94,6 +94,26 @@ def test_a_way_that_cannot_be_is_refused(tmp_path: Path, field: str, settings: d
     assert refused.value.field == field
 
 
-def test_health_says_which_way_guests_are_connected(quiet: Local) -> None:
-    assert quiet.health().details["network"] == "slirp"
-    assert "cannot reach each other" in quiet.health().details["isolation"]
+def test_health_says_which_way_guests_are_connected(slirp: Local) -> None:
+    details = slirp.health().details
+
+    assert (details["network"], details["network_reason"]) == ("slirp", "as configured")
+    assert "cannot reach each other" in details["isolation"]
+
+
+def test_by_itself_a_cloud_takes_namespaces_where_they_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(able: tuple[str, str], path: str, network: str = way.AUTO) -> way.Way:
+        monkeypatch.setattr(way, "able", lambda: able)
+        monkeypatch.setattr(way, "search_path", lambda: path)
+        return way.choose(network)
+
+    program = tmp_path / way.OUTSIDE
+    program.touch(0o755)
+    assert made(("user", ""), str(tmp_path)).name == way.NAMESPACES
+    assert made(("user", ""), "/nowhere").name == way.SLIRP
+    assert way.OUTSIDE in made(("user", ""), "/nowhere").reason
+    assert made(("", "no tap"), str(tmp_path)) == way.Way(way.SLIRP, "no tap")
+    assert "no tap" in made(("", "no tap"), str(tmp_path), way.NAMESPACES).missing
+    assert made(("user", ""), "/nowhere", way.NAMESPACES).missing == ""

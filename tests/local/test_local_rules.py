@@ -62,8 +62,8 @@ def test_an_ordinary_user_gets_low_ports_lifted(as_user: None) -> None:
     assert ports(TCP, replace(TCP, low=10080, high=10080)) == [("tcp", 10080, 10080)]
 
 
-def test_the_default_egress_rule_can_be_removed_and_added(quiet: Local) -> None:
-    firewalls = quiet.session("acme").firewalls
+def test_user_mode_networking_lets_out_all_or_nothing(slirp: Local) -> None:
+    firewalls = slirp.session("acme").firewalls
     made = firewalls.create_firewall(FirewallSpec("ref", "name", ""))
 
     firewalls.remove_rules(made.native, [ALL_OUT])
@@ -129,15 +129,15 @@ def test_a_tenant_has_a_printable_name(quiet: Local, tenant: str) -> None:
         quiet.session(tenant)
 
 
-def test_networks_are_the_default_ones(quiet: Local) -> None:
-    session = quiet.session("acme")
+def test_user_mode_networking_has_the_default_networks_alone(slirp: Local) -> None:
+    session = slirp.session("acme")
     [network] = session.networks.list_networks()
     [subnet] = session.networks.list_subnets()
 
     assert ("172.31.0.0/16", "172.31.0.0/20", 4091) == (network.cidr, subnet.cidr, subnet.free)
     with pytest.raises(Denied):
         session.networks.delete_subnet(subnet.native)
-    assert quiet.session("other").networks.list_networks()[0].native != network.native
+    assert slirp.session("other").networks.list_networks()[0].native != network.native
 
 
 def test_without_qemu_the_rest_works_and_says_what_to_install(quiet: Local, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,16 +201,16 @@ def test_qemu_img_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.qemu
-def test_a_guest_whose_firewalls_let_nothing_out_reaches_its_metadata_only(world: World) -> None:
-    session = world.session
+def test_a_guest_whose_firewalls_let_nothing_out_reaches_its_metadata_only(user_mode: World) -> None:
+    session = user_mode.session
     script = b"#!/bin/sh\necho CALLED $(nc -w 2 172.31.0.1 %d </dev/null || echo NOBODY)\n"
     firewall = session.firewalls.create_firewall(FirewallSpec("closed", "closed", ""))
     session.firewalls.remove_rules(firewall.native, [ALL_OUT])
     with socket.create_server(("127.0.0.1", 0)) as host:
-        world.metadata.user_data["acme,ltd"] = script % host.getsockname()[1]
-        closed = world.launched("closed", firewalls=(firewall.native,))
-        assert "CALLED NOBODY" in world.says(closed.native, b"tiny: ready")
-        world.launched("open", ready=False, firewalls=(first_firewall("acme,ltd"),))
+        user_mode.metadata.user_data["acme,ltd"] = script % host.getsockname()[1]
+        closed = user_mode.launched("closed", firewalls=(firewall.native,))
+        assert "CALLED NOBODY" in user_mode.says(closed.native, b"tiny: ready")
+        user_mode.launched("open", ready=False, firewalls=(first_firewall("acme,ltd"),))
         host.settimeout(60)
         connection, _ = host.accept()
         connection.close()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 
 from isthmus.errors import Invalid
-from isthmus.providers.local.netd.client import able
+from isthmus.providers.local.netd.client import able, search_path
 
 SLIRP, NAMESPACES, AUTO = "slirp", "namespaces", "auto"
 WAYS = (AUTO, NAMESPACES, SLIRP)
 AS_ROOT = "namespaces made by root"
 AS_USER = "namespaces within a user namespace"
+OUTSIDE = "slirp4netns"
 CHOSEN = "as configured"
 
 
@@ -33,9 +35,13 @@ def demand(wanted: str, public: str) -> None:
 
 def choose(wanted: str) -> Way:
     """What `wanted` means on this host; namespaces are tried once by making one."""
-    if wanted != NAMESPACES:
-        return Way(SLIRP, CHOSEN if wanted == SLIRP else "what auto means")
+    if wanted == SLIRP:
+        return Way(SLIRP, CHOSEN)
     mode, reason = able()
-    if not mode:
-        return Way(NAMESPACES, CHOSEN, f"networks cannot be made on this host: {reason}")
-    return Way(NAMESPACES, AS_ROOT if mode == "root" else AS_USER)
+    if wanted == AUTO and mode and not shutil.which(OUTSIDE, path=search_path()):
+        mode, reason = "", f"{OUTSIDE}, by which guests reach the outside, is not installed"
+    if mode:
+        return Way(NAMESPACES, AS_ROOT if mode == "root" else AS_USER)
+    if wanted == AUTO:
+        return Way(SLIRP, reason)
+    return Way(NAMESPACES, CHOSEN, f"networks cannot be made on this host: {reason}")
