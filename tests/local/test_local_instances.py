@@ -143,3 +143,20 @@ def test_a_host_that_is_full_takes_no_more(world: World, limit: dict[str, int], 
     with pytest.raises(NoCapacity):
         compute.start_server(server.native)
     small.close()
+
+
+def test_a_server_of_another_flavor_has_its_memory(world: World) -> None:
+    world.metadata.user_data["acme,ltd"] = b"#!/bin/sh\ngrep MemTotal /proc/meminfo >/etc/rc.first\n"
+    world.session.firewalls.add_rules(first_firewall("acme,ltd"), [SSH])
+    server = world.launched("first")
+    address = world.address(server.native)
+    world.session.compute.stop_server(server.native)
+    world.wait(server.native, ServerState.STOPPED)
+
+    world.session.compute.resize_server(server.native, "micro")
+    world.session.compute.start_server(server.native)
+    world.says(server.native, b"tiny: ready", times=2)
+
+    told = [world.ssh(address, f"grep MemTotal {path}") for path in ("/etc/rc.first", "/proc/meminfo")]
+    before, after = (int(line.split()[1]) for line in told)
+    assert (160 - 128) * 1024 - 4096 < after - before < (160 - 128) * 1024 + 4096

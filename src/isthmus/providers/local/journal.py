@@ -43,6 +43,17 @@ def shut_down_from_within(directory: Path) -> bool:
     return last == "SHUTDOWN"
 
 
+def paused_by_a_full_disk(directory: Path) -> bool:
+    """Whether a guest was stopped in mid-step because what it wrote could not be, and goes on once it is told to."""
+    paused = False
+    for event in events(directory):
+        if event["event"] == "BLOCK_IO_ERROR":
+            paused = event["data"]["action"] == "stop" or paused
+        elif event["event"] in ("RESUME", "RESET"):
+            paused = False
+    return paused
+
+
 def events(directory: Path) -> Iterator[dict[str, Any]]:
     """QEMU's events, the oldest first."""
     for line in tail(directory / EVENTS, READ).splitlines():

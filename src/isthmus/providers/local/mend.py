@@ -30,6 +30,7 @@ from isthmus.providers.local.base import Base
 from isthmus.providers.local.boots import Boots, settle_offline
 from isthmus.providers.local.copies import Copies
 from isthmus.providers.local.halts import Halts
+from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ImageRecord, ServerRecord, SnapshotRecord, VolumeRecord
 from isthmus.providers.local.volumes import LocalVolumes
 
@@ -92,9 +93,18 @@ class Mender:
                 return
             forwards.sync_locked(self._base, native)
             nics.try_sync_locked(self._base, native)
+            if journal.paused_by_a_full_disk(self._base.run(native)):
+                self._go_on(native)
             journal.trim(self._base.run(native))
         finally:
             lock.release()
+
+    def _go_on(self, native: str) -> None:
+        """Let a guest try again to write: if there still is no room, it is stopped again at once."""
+        with contextlib.suppress(QmpError), self._base.monitor(native) as monitor:
+            if monitor("query-status")["status"] == "io-error":
+                _log.warning("the host's disk was full: the server %s goes on", native)
+                monitor("cont")
 
     def _is_gone(self, native: str) -> bool:
         """Whether the machine has ended by itself, or with the host; if so, the record says so from now on."""
