@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from isthmus.model import AclRule, Direction, Hop, Route, Rule
+from isthmus.model import AclRule, Dhcp, Direction, Hop, Route, Rule
 from isthmus.providers.local.netd import dhcp, edge, names, routes, rules, verdicts
 from isthmus.providers.local.netd.layout import Layout, layouts, next_hop, pairs
 from isthmus.providers.local.netd.plan import FirewallPlan, NetworkPlan, Plan, PortPlan, PublicPlan, SubnetPlan
@@ -180,3 +182,27 @@ def test_options_that_are_cut_short_are_none(data: bytes) -> None:
 @pytest.mark.parametrize("size", [0, 1, 235, 240, 241, 300])
 def test_a_packet_that_is_none_has_no_answer(size: int) -> None:
     assert dhcp.answer(b"\x01" * size, PORT, NETWORK, SUBNET) is None
+
+
+HEAD = b"\x01\x01\x06\x00" + b"\0" * 24 + bytes.fromhex(PORT.mac.replace(":", "")) + b"\0" * 202 + dhcp.COOKIE
+"""Of a packet from the port's own MAC address."""
+
+
+@given(st.binary(max_size=400))
+def test_no_packet_of_a_guest_raises_and_every_answer_is_to_it(data: bytes) -> None:
+    assert dhcp.answer(data, PORT, NETWORK, SUBNET) is None or data.startswith(HEAD[:1])
+    if found := dhcp.answer(HEAD + data, PORT, NETWORK, SUBNET):
+        reply, to = found
+        assert reply[16:20] in (bytes(4), bytes([172, 31, 0, 5]))
+        assert to == "255.255.255.255"
+        assert len(reply) <= 576
+
+
+def test_an_answer_keeps_within_what_any_client_takes() -> None:
+    many = tuple(f"192.0.2.{n}" for n in range(1, 64))
+    told = replace(NETWORK, dhcp=Dhcp("x" * 255, many, many, many))
+    found = dhcp.answer(HEAD + b"\x35\x01\x01\xff", PORT, told, SUBNET)
+
+    assert found
+    assert len(found[0]) <= 576
+    assert dhcp.options(found[0][240:])[3] == bytes([172, 31, 0, 1])

@@ -136,6 +136,16 @@ def ask(host: str, port: int, seconds: float, source: str = "", data: str = "?")
             return type(error).__name__
 
 
+def exchange(host: str, port: int, seconds: float, data: str) -> str:
+    """The first bytes of an answer over TCP."""
+    try:
+        with socket.create_connection((host, port), seconds) as connection:
+            connection.sendall(bytes.fromhex(data))
+            return connection.recv(4096).hex()
+    except OSError as error:
+        return type(error).__name__
+
+
 def checksum(data: bytes) -> int:
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)
@@ -185,7 +195,8 @@ def fetch(path: str, seconds: float) -> str:
     return connect("169.254.169.254", 80, seconds, say=f"GET {path} HTTP/1.0\r\n\r\n")
 
 
-DO: dict[str, Any] = {one.__name__: one for one in (run, serve, connect, still, hold, flood, ask, ping, dhcp, fetch)}
+KNOWN = (run, serve, connect, still, hold, flood, ask, exchange, ping, dhcp, fetch)
+DO: dict[str, Any] = {one.__name__: one for one in KNOWN}
 
 
 def main(machine: int, mac: str) -> None:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ PATIENCE = 60.0
 """Seconds in which the daemon answers, whatever it has to do."""
 START_SECONDS = 60.0
 LONGEST_ANSWER = 1 << 20
+TRIAL = 'unshare --net="$1" true && { nsenter --net="$1" "$2" -I -S "$3"; code=$?; umount "$1"; exit $code; }'
+"""Makes a namespace that has a name, tries it by a program, and removes it."""
 NEEDED = ("ip", "nft", "unshare", "nsenter")
 
 
@@ -39,10 +42,12 @@ def able() -> tuple[str, str]:
     if absent := [program for program in NEEDED if not shutil.which(program, path=search_path())]:
         return "", f"not installed: {', '.join(absent)} (Debian: iproute2, nftables, util-linux)"
     mode = "root" if os.geteuid() == 0 else "user"
-    words = ["unshare", *(["--user", "--map-root-user", "--mount"] if mode == "user" else []), "--net"]
-    words += [sys.executable, "-I", "-S", probe.__file__]
+    words = ["unshare", "--user", "--map-root-user", "--mount"] if mode == "user" else []
+    words += ["sh", "-c", TRIAL, "sh"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False, env=environment())
+        with tempfile.NamedTemporaryFile(prefix="isthmus-probe-") as file:
+            words += [file.name, sys.executable, probe.__file__]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False, env=environment())
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", f"no network namespace can be made: {error}"
     if done.returncode:
