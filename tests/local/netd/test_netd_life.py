@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -160,6 +161,15 @@ def _applied(cloud: Cloud, plan: NetworkPlan) -> bool:
     except NetdError:
         return False
     return True
+
+
+def test_without_its_directory_nothing_goes_on(cloud: Cloud) -> None:
+    cloud.start(wired(port("a", "172.31.0.5")))
+    noted = pids(cloud)
+
+    shutil.rmtree(cloud.directory / "net")
+
+    gone(cloud, noted)
 
 
 def test_hostile_questions_end_nothing(cloud: Cloud) -> None:

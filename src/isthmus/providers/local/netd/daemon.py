@@ -19,9 +19,10 @@ from isthmus.providers.local.netd.inside import Inside
 from isthmus.providers.local.netd.layout import Layout, layouts
 from isthmus.providers.local.netd.outside import Outside
 from isthmus.providers.local.netd.plan import Plan
-from isthmus.providers.local.netd.processes import CODE, Noted
+from isthmus.providers.local.netd.processes import CODE, Noted, end
 from isthmus.providers.local.netd.relays import Relays
 from isthmus.providers.local.netd.spaces import Spaces
+from isthmus.providers.local.process import birth
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Daemon:
 
     async def run(self) -> None:
         """Until it is told to end, or has nothing left to do."""
+        holder = Noted(self._directory / "anchor.pid", self._directory).pid()
+        born = birth(holder)
         for word in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(word, self._ended.set)
         listening = listen(self._directory)
@@ -64,7 +67,7 @@ class Daemon:
         for inside in self._insides.values():
             inside.close()
         if not self._layouts:
-            await asyncio.to_thread(Noted(self._directory / "anchor.pid", self._directory).end)
+            await asyncio.to_thread(end, holder, born)
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -169,10 +172,18 @@ class Daemon:
                 self._failed.append(f"the network {native}: {error}")
 
     async def _watch(self) -> None:
-        """What guests may not reach at the host follows the host's addresses, and slirp4netns is there again."""
+        """What guests may not reach at the host follows the host's addresses, slirp4netns is there again, and where
+        somebody has removed the whole directory nothing is wanted any more."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             async with self._mutex:
+                if not (self._directory / "plan.json").exists():
+                    _log.warning("the plan is gone: all networks are removed")
+                    self._layouts = {}
+                    await self._drop()
+                    await asyncio.to_thread(self._outside.leave)
+                    self._ended.set()
+                    return
                 linked = edge.with_edge(self._layouts)
                 if linked:
                     try:

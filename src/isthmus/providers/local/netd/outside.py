@@ -13,8 +13,9 @@ from pathlib import Path
 from isthmus.providers.local.netd import edge, names, routes
 from isthmus.providers.local.netd.inside import NO_V6, SETTINGS
 from isthmus.providers.local.netd.layout import Layout
-from isthmus.providers.local.netd.processes import Noted
+from isthmus.providers.local.netd.processes import Noted, end
 from isthmus.providers.local.netd.spaces import CommandError, Spaces, command
+from isthmus.providers.local.process import birth
 
 _log = logging.getLogger(__name__)
 SLIRP_SECONDS = 10.0
@@ -30,6 +31,7 @@ class Outside:
         self._slirp = Noted(directory / "slirp.pid", directory)
         self._host_link = f"isth{names.short(spaces.prefix)}"
         self._loaded = ""
+        self._running = (0, 0)
         self.failed = ""
         """Why there is no way out; empty if there is."""
 
@@ -87,7 +89,8 @@ class Outside:
 
     def _join(self, links: dict[str, int]) -> None:
         """See that slirp4netns runs; the one of an earlier life goes on, with its connections."""
-        if self._slirp.pid() and names.SLIRP in links:
+        if (pid := self._slirp.pid()) and names.SLIRP in links:
+            self._running = (pid, birth(pid))
             self.failed = ""
             return
         self._slirp.end()
@@ -114,6 +117,7 @@ class Outside:
             os.close(told)
             told = -1
             self._slirp.note(process.pid)
+            self._running = (process.pid, birth(process.pid))
             if select.select([ready], [], [], SLIRP_SECONDS)[0] and os.read(ready, 1):
                 return ""
         except OSError as error:
@@ -150,9 +154,14 @@ class Outside:
             text += f"route del {one} dev {link} proto {routes.PROTOCOL}\n"
         command(["ip", "-batch", "-"], text)
 
+    def leave(self) -> None:
+        """End slirp4netns, also where its note is gone."""
+        end(*self._running)
+        self._slirp.end()
+
     def remove(self) -> None:
         """The namespace too; the link to the host goes with it."""
-        self._slirp.end()
+        self.leave()
         try:
             self._spaces.remove(names.EDGE)
         except CommandError as error:

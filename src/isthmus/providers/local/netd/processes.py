@@ -40,21 +40,22 @@ class Noted:
 
     def end(self) -> None:
         """End it, politely first, and wait until it is gone; does nothing if it is."""
-        pid = self.pid()
-        if not pid:
+        if pid := self.pid():
+            end(pid, birth(pid))
+            self.path.unlink(missing_ok=True)
+
+
+def end(pid: int, born: int) -> None:
+    for word in (signal.SIGTERM, signal.SIGKILL):
+        if not alive(pid, born):
             return
-        born = birth(pid)
-        for word in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, word)
-            deadline = time.monotonic() + END_SECONDS
-            while alive(pid, born) and time.monotonic() < deadline:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
-                time.sleep(0.01)
-            if not alive(pid, born):
-                break
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, word)
+        deadline = time.monotonic() + END_SECONDS
+        while alive(pid, born) and time.monotonic() < deadline:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.01)
 
 
 def anchor(directory: Path) -> int:
