@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from service import Service, ending, environment
+from service import Service, ending, environment, isthmus
 
 from isthmus import config, opening
 from isthmus.store import Store
@@ -107,7 +107,8 @@ def _is_machine(command: bytes, state: Path) -> bool:
 
 
 def end_machines(state: Path) -> None:
-    """Leave no machine behind, whatever failed."""
+    """Leave no machine behind, and no network, whatever failed."""
     for pid in machines(state):
         with suppress(ProcessLookupError):
             os.kill(pid, 9)
+    isthmus("cloud", "clean", "local", "--all", "--yes", state=state)

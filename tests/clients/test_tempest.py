@@ -22,6 +22,7 @@ settle_ms = 100
 _LOCAL = """
 [clouds.local]
 kind = "local"
+network = "slirp"
 """
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from isthmus.errors import Invalid
+from isthmus.errors import Invalid, NoCapacity
 from isthmus.model import Address, Firewall, Port, Server, ServerState
-from isthmus.providers import FirewallSpec
+from isthmus.providers import AddressSpec, FirewallSpec
 from isthmus.providers.local import Local, layout, way
 from isthmus.providers.local.base import now
 from isthmus.providers.local.firewalls import ALL_OUT
@@ -117,3 +118,18 @@ def test_by_itself_a_cloud_takes_namespaces_where_they_can_be_made(
     assert made(("", "no tap"), str(tmp_path)) == way.Way(way.SLIRP, "no tap")
     assert "no tap" in made(("", "no tap"), str(tmp_path), way.NAMESPACES).missing
     assert made(("user", ""), "/nowhere", way.NAMESPACES).missing == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root routes public addresses")
+def test_routed_public_addresses_are_of_the_range_that_was_given(tmp_path: Path) -> None:
+    cloud = Local("local", tmp_path / "state", network=way.NAMESPACES, public="203.0.113.8/29")
+    addresses = cloud.session("acme").addresses
+
+    given = {addresses.allocate_address(AddressSpec(f"ref-{number}")).address for number in range(6)}
+
+    assert given == {f"203.0.113.{number}" for number in range(9, 15)}
+    with pytest.raises(NoCapacity):
+        addresses.allocate_address(AddressSpec("one more"))
+    for wanted in ("203.0.113.8", "203.0.113.15", "127.13.0.1"):
+        with pytest.raises(Invalid):
+            addresses.allocate_address(AddressSpec(wanted, wanted))
