@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 
 from isthmus.errors import Unavailable
 from isthmus.model import ServerState
@@ -19,7 +18,6 @@ from isthmus.providers.local.tables import write
 _log = logging.getLogger(__name__)
 UP = (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.DELETING)
 """States of servers whose ports are in the plan."""
-AGAIN_SECONDS = 0.5
 LATER = "it is kept, and done when the cloud's networks are mended"
 
 
@@ -39,20 +37,11 @@ def settle(base: Base, *, anew: bool = False) -> None:
         if mark == before and not (anew and plan.networks):
             return
         try:
-            _apply(base, plan)
+            base.netd.apply(plan)
         except NetdError as error:
             done.unlink(missing_ok=True)
             raise Unavailable(f"the networks could not be changed: {error}; {LATER}") from error
         write(done, mark)
-
-
-def _apply(base: Base, plan: Plan) -> None:
-    """Once more if it fails: a daemon that had nothing left to do may just be ending itself. NetdError."""
-    try:
-        base.netd.apply(plan)
-    except NetdError:
-        time.sleep(AGAIN_SECONDS)
-        base.netd.apply(plan)
 
 
 def try_settle(base: Base) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from isthmus.providers.local.netd.daemon import Daemon
+from isthmus.providers.local.netd.names import ANOTHER
 from isthmus.providers.local.netd.spaces import Spaces
 from isthmus.providers.local.tables import FileLock
 
@@ -25,7 +26,7 @@ def main(directory: str, prefix: str, mode: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each relayed port of a public address is a listener
     lock = FileLock(home / "netd.lock")
     if not lock.acquire(wait=False):
-        sys.exit("another daemon of these networks runs")
+        sys.exit(ANOTHER)
     asyncio.run(Daemon(home, Spaces(home, prefix, root=mode == "root")).run())
 
 

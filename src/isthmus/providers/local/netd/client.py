@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.providers.local.netd import probe
+from isthmus.providers.local.netd.names import ANOTHER
 from isthmus.providers.local.netd.plan import Plan
 from isthmus.providers.local.netd.processes import CODE, Noted, anchor, entered
 from isthmus.providers.local.netd.spaces import Spaces
@@ -64,6 +65,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": search_path()}
 
 
+class _SilentError(NetdError):
+    """There is a process, and it does not answer."""
+
+
 class Netd:
     """The daemon of one cloud. `directory` is its own, `prefix` begins the names of all its namespaces."""
 
@@ -78,6 +83,18 @@ class Netd:
 
         A plan without any port on a server ends the daemon, and all that it has made.
         """
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._apply(plan)
+            except _SilentError:  # it is just ending, as it had nothing left to do, or just beginning
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def _apply(self, plan: Plan) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         plan.save(self._directory / "plan.json")
         if not self._running():
@@ -85,16 +102,11 @@ class Netd:
                 self.clean()
                 return
             self._start()
-        try:
-            answer = self._ask({"do": "apply"})
-            if answer.get("code") != CODE:  # it was started by an Isthmus that was replaced since
-                self.stop()
-                self._start()
-                self._ask({"do": "apply"})
-        except NetdError:
-            if self._running():
-                raise
-            self.apply(plan)  # it ended, as it had nothing left to do, just when it was asked
+        answer = self._ask({"do": "apply"})
+        if answer.get("code") != CODE:  # it was started by an Isthmus that was replaced since
+            self.stop()
+            self._start()
+            self._ask({"do": "apply"})
 
     def plug(self, port: str) -> int:
         """The descriptor of a new tap for a port of the plan that is on a server, with frames that begin with a
@@ -179,7 +191,8 @@ class Netd:
                     return
             time.sleep(0.02)
         said = (self._directory / "netd.err").read_text("utf-8", "replace").strip()[-500:]
-        raise NetdError(f"the daemon of the networks did not start: {said or 'it says nothing'}")
+        failure = _SilentError if said == ANOTHER else NetdError
+        raise failure(f"the daemon of the networks did not start: {said or 'it says nothing'}")
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         answer, descriptors = self._exchange(question)
@@ -193,11 +206,13 @@ class Netd:
                 connection.sendall(json.dumps(question).encode() + b"\n")
                 data, descriptors = _received(connection)
         except OSError as error:
-            raise NetdError(f"the daemon of the networks does not answer: {error}") from None
+            raise _SilentError(f"the daemon of the networks does not answer: {error}") from None
         try:
             answer: dict[str, Any] = json.loads(data)
         except ValueError:
-            answer = {"error": "the daemon of the networks ended before it answered"}
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise _SilentError("the daemon of the networks ended before it answered") from None
         if "error" in answer:
             for descriptor in descriptors:
                 os.close(descriptor)

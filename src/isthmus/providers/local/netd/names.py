@@ -8,6 +8,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 METADATA = "169.254.169.254"
 RESOLVER = "169.254.169.253"
+ANOTHER = "another daemon of these networks runs"
+"""What a daemon says that is started while there is one."""
 EDGE = "edge"
 """A network's link to the edge, in the network's namespace; also the edge's own name."""
 SLIRP = "slirp"
