@@ -12,9 +12,10 @@ import pytest
 from isthmus.errors import Unavailable
 from isthmus.model import Direction, Hop, Route, Rule, Server, ServerState, SubnetWiring, Wiring
 from isthmus.providers import FirewallSpec, NetworkSpec, PortSpec, SubnetSpec
-from isthmus.providers.local import tiny, way
+from isthmus.providers.local import boots, tiny, way
 from isthmus.providers.local.layout import OUT, first_network, first_subnet
 from isthmus.providers.local.netd.client import NetdError, able
+from isthmus.providers.local.netd.plan import Plan
 
 from .conftest import SSH, ZONE, World, make_world, until
 
@@ -183,6 +184,24 @@ def test_a_change_that_could_not_be_made_is_kept_and_made_by_mending(
 
     says(linked, watcher, "SEES SSH")
     linked.session.firewalls.remove_rules(group, [rule])
+
+
+def test_a_server_starts_though_its_networks_fail_for_a_moment(linked: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    netd = linked.cloud.base.netd
+    apply, failures = netd.apply, iter([1, 2])
+
+    def fail_twice(plan: Plan) -> None:
+        if next(failures, None):
+            raise NetdError("out of order for a moment")
+        apply(plan)
+
+    monkeypatch.setattr(boots, "NETWORK_SECONDS", 0.01)
+    monkeypatch.setattr(netd, "apply", fail_twice)
+    server = linked.launched("late")
+
+    assert next(failures, None) is None
+    assert server.state is ServerState.RUNNING
+    linked.session.compute.delete_server(server.native)
 
 
 def test_a_daemon_that_was_killed_is_started_again_by_mending(linked: World, watched: Server, watcher: Server) -> None:

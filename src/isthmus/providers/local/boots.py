@@ -14,7 +14,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from isthmus.errors import Fault, Unsupported
+from isthmus.errors import Fault, Unavailable, Unsupported
 from isthmus.model import AttachmentState, ServerState, VolumeState
 from isthmus.providers.local import (
     builtin,
@@ -56,6 +56,8 @@ READY = (b"tiny: ready", b"login:")
 READY_SECONDS = 20.0
 """How long a boot that does not say so is thought to be under way."""
 LAUNCH_SECONDS = 60
+NETWORK_TRIES, NETWORK_SECONDS = 5, 1.0
+"""How often networks that cannot be made at once are tried for a server, and after how long."""
 ONLY_ONE = (
     "user-mode networking has one interface with one address of 172.31.0.0/16 for each server, and this one has "
     "others: start it with network = 'namespaces' in the cloud's settings"
@@ -117,6 +119,8 @@ class Boots:
             try:
                 pid = self._launch(record)
             except (Fault, LaunchError, OSError, subprocess.TimeoutExpired) as error:
+                if isinstance(error, Unavailable) and self.work.closing.is_set():
+                    return 0  # it stays pending, for who mends this cloud next
                 _log.error("the server %s does not start: %s", native, error)
                 self._failed(native, str(error) if isinstance(error, Fault) else FAILED)
                 return 0
@@ -200,8 +204,16 @@ class Boots:
         """What connects the machine; taps are open from here on."""
         if not self._base.namespaces:
             return self._nic(record)
-        wires.settle(self._base)
-        return nics.taps(self._base, record)
+        tries = 0
+        while True:
+            try:
+                wires.settle(self._base)
+                return nics.taps(self._base, record)
+            except Unavailable as error:
+                tries += 1
+                if tries == NETWORK_TRIES or not self.work.pause(NETWORK_SECONDS):
+                    raise
+                _log.warning("the networks of %s are tried again: %s", record.noun.native, error)
 
     def _nic(self, record: ServerRecord) -> Nic:
         port, *more = layout.ports_on(self._base, record.noun.native)
