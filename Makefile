@@ -12,6 +12,8 @@ READY := $(VENV)/.ready
 # make demo ONCE=1; make test ARGS="-k keys"; make test-openstack KEEP=1; make run ARGS="--cloud memory"; make bench BENCH=quick
 ONCE ?=
 ARGS ?=
+# Many tests wait for other programs, so more of them run at a time than there are processors.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 BENCH ?=
 export BENCH
 
@@ -44,7 +46,7 @@ image: $(READY) ## Build the tiny guest image, if QEMU is here and it is not the
 	else echo 'NOT TESTED: what needs QEMU (apt-get install qemu-system-x86 qemu-utils)' >&2; fi
 
 test: $(READY) image ## All tests that need no root; those whose programs are missing are skipped, with the reason
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 test-openstack: $(READY) ## The tests that need a real OpenStack, on one brought up here from packages (root, Debian 12; KEEP=1: it stays)
 	@PYTHON=$(BIN)/python exec scripts/test-openstack $(ARGS)

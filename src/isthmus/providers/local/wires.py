@@ -38,10 +38,10 @@ def settle(base: Base, *, anew: bool = False) -> None:
             return
         try:
             base.netd.apply(plan)
-        except NetdError as error:
+            write(done, mark)
+        except (NetdError, OSError) as error:  # the host's disk may be full
             done.unlink(missing_ok=True)
             raise Unavailable(f"the networks could not be changed: {error}; {LATER}") from error
-        write(done, mark)
 
 
 def try_settle(base: Base) -> None:
