@@ -214,7 +214,8 @@ def test_nothing_that_was_synced_is_lost_when_all_is_killed(world: World, tmp_pa
         assert volume.size == disks.size(base.disk(volume.native))
     world.session.compute.start_server(server.native)
     world.says(server.native, b"tiny: ready", times=2)
-    for volume in volumes.list_volumes():
-        if not volume.attachments:
-            volumes.resize_volume(volume.native, volume.size + 1)
-            volumes.attach_volume(volume.native, server.native, f"/dev/xvd{volume.native[-3:]}")
+    unused = [volume for volume in volumes.list_volumes() if not volume.attachments]
+    for volume in unused:
+        volumes.resize_volume(volume.native, volume.size + 1)
+    for volume in unused[:8]:  # a machine has no place for all that a fast host has made
+        volumes.attach_volume(volume.native, server.native, f"/dev/xvd{volume.native[-3:]}")
