@@ -19,8 +19,8 @@ from isthmus.providers.local.accel import Accelerator, Chooser
 from isthmus.providers.local.firewalls import ALL_OUT, ALL_OUT_6
 from isthmus.providers.local.layout import first_firewall
 from isthmus.providers.local.machine import RELAY, Kernel, Machine, Nic, command
-from isthmus.providers.local.qmp import short
 from isthmus.providers.local.records import FirewallRecord
+from isthmus.providers.local.sockets import short
 from isthmus.providers.local.tables import Table
 
 from .conftest import ZONE, World, until

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from isthmus.providers.local import sockets
+
 PERIPHERALS = "/machine/peripheral"
 """Where a machine has the devices that were given a name."""
 
@@ -24,16 +26,6 @@ class QmpError(Exception):
         self.name = name
 
 
-@contextmanager
-def short(path: Path) -> Iterator[str]:
-    """A name of at most 107 bytes for a socket whose path may be longer."""
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)
-
-
 class Qmp:
     """A connected monitor. A socket serves one client at a time: hold the server's lock while connected."""
 
@@ -42,7 +34,7 @@ class Qmp:
         self._socket.settimeout(timeout)
         self._timeout = timeout
         try:
-            with short(path) as name:
+            with sockets.short(path) as name:
                 self._socket.connect(name)
             self._lines = self._socket.makefile("rb")
             self._read()

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus.providers.local import sockets
 from isthmus.providers.local.netd import probe
 from isthmus.providers.local.netd.names import ANOTHER
 from isthmus.providers.local.netd.plan import Plan
@@ -222,15 +223,12 @@ class Netd:
 
 @contextlib.contextmanager
 def _connected(directory: Path) -> Iterator[socket.socket]:
-    """A connection to the daemon, however long the directory's name is: that of a socket has 107 bytes."""
-    holder = os.open(directory, os.O_PATH | os.O_CLOEXEC)
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(PATIENCE)
-            connection.connect(f"/proc/self/fd/{holder}/netd.sock")
-            yield connection
-    finally:
-        os.close(holder)
+    """A connection to the daemon."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        with sockets.short(directory / "netd.sock") as name:
+            connection.connect(name)
+        yield connection
 
 
 def _received(connection: socket.socket) -> tuple[bytes, list[int]]:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from isthmus.providers.local import sockets
 from isthmus.providers.local.netd import edge, links, names
 from isthmus.providers.local.netd.inside import Inside
 from isthmus.providers.local.netd.layout import Layout, layouts
@@ -229,14 +230,13 @@ def listen(directory: Path) -> socket.socket:
     """The socket for questions, which its owner alone may ask."""
     path = directory / "netd.sock"
     path.unlink(missing_ok=True)
-    holder = os.open(directory, os.O_PATH | os.O_CLOEXEC)
     bound = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)
     try:
-        bound.bind(f"/proc/self/fd/{holder}/netd.sock")
+        with sockets.short(path) as name:
+            bound.bind(name)
     finally:
         os.umask(before)
-        os.close(holder)
     bound.setblocking(False)
     return bound
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TypeVar
 
@@ -13,22 +12,6 @@ from isthmus.providers.local.netd.plan import PortPlan
 from isthmus.providers.local.netd.spaces import Spaces
 
 K = TypeVar("K")
-SETTINGS = (
-    ("ip_forward", "1"),
-    *(
-        (f"conf/{which}/{key}", value)
-        for which in ("all", "default")
-        for key, value in (
-            ("rp_filter", "0"),
-            ("accept_redirects", "0"),
-            ("secure_redirects", "0"),
-            ("send_redirects", "0"),
-            ("accept_source_route", "0"),
-            ("arp_ignore", "0"),
-        )
-    ),
-)
-NO_V6 = (("../ipv6/conf/all/disable_ipv6", "1"), ("../ipv6/conf/default/disable_ipv6", "1"))
 
 
 class Inside:
@@ -41,7 +24,6 @@ class Inside:
         """By the index of the tap."""
         self.guests: dict[str, PortPlan] = {}
         """By private address."""
-        self._loaded = ""
         self._routed: tuple[Layout, dict[str, int]] | None = None
         self._addressed: set[str] = set()
         self._dhcp: dhcp.DhcpServer | None = None
@@ -51,14 +33,7 @@ class Inside:
 
     def make(self, layout: Layout) -> None:
         """Blocks. Closed to all before anything is in it."""
-        fresh = self.name not in self.spaces.names()
-        self.spaces.make(self.name)
-        with contextlib.suppress(FileNotFoundError):
-            self.spaces.settings(self.name, NO_V6)
-        self.spaces.settings(self.name, SETTINGS)
-        if fresh:
-            self.filter(layout)
-        self.spaces.ip(self.name, ["link set dev lo up"])
+        self.spaces.open(self.name, rules.ruleset(layout))
         self._address(layout)
 
     def _address(self, layout: Layout) -> None:
@@ -75,16 +50,10 @@ class Inside:
         self.spaces.ip(self.name, [f"address del {one} dev lo" for one in sorted(present - wanted)])
         self._addressed = wanted
 
-    def filter(self, layout: Layout) -> None:
-        """Blocks."""
-        if (text := rules.ruleset(layout)) != self._loaded:
-            self.spaces.filter(self.name, text)
-            self._loaded = text
-
     def apply(self, layout: Layout) -> None:
         """Blocks. The filter is there before what it guards can be reached."""
         self._address(layout)
-        self.filter(layout)
+        self.spaces.filter(self.name, rules.ruleset(layout))
         self.route(layout)
 
     def route(self, layout: Layout) -> None:
@@ -108,7 +77,7 @@ class Inside:
 
     def plug(self, port: PortPlan, layout: Layout) -> int:
         """Blocks. The descriptor of the port's new tap."""
-        self.filter(layout)
+        self.spaces.filter(self.name, rules.ruleset(layout))
         tap = self.spaces.tap(self.name, port.tap)
         try:
             self.spaces.ip(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
+from isthmus.providers.local import sockets
 from isthmus.providers.local.netd import names
 from isthmus.providers.local.netd.plan import PortPlan
 from isthmus.providers.local.netd.pump import Limits, carry
@@ -59,24 +60,20 @@ class MetadataServer:
 
 
 async def _connected(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A socket's path may be at most 107 bytes long, so its directory is opened first."""
-    directory, _, name = path.rpartition("/")
-    holder = os.open(directory or "/", os.O_PATH | os.O_CLOEXEC)
     service = socket.socket(socket.AF_UNIX)
     service.setblocking(False)
     try:
-        while True:  # the caller has set a limit
-            try:
-                service.connect(f"/proc/self/fd/{holder}/{name}")
-                break
-            except BlockingIOError:  # its queue is full, which asyncio takes for a connection under way
-                await asyncio.sleep(BUSY_SECONDS)
+        with sockets.short(Path(path)) as name:
+            while True:  # the caller has set a limit
+                try:
+                    service.connect(name)
+                    break
+                except BlockingIOError:  # its queue is full, which asyncio takes for a connection under way
+                    await asyncio.sleep(BUSY_SECONDS)
         return await asyncio.open_unix_connection(sock=service)
     except BaseException:
         service.close()
         raise
-    finally:
-        os.close(holder)
 
 
 def bound_socket() -> socket.socket:

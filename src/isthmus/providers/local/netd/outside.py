@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isthmus.providers.local.netd import edge, names, routes
-from isthmus.providers.local.netd.inside import NO_V6, SETTINGS
 from isthmus.providers.local.netd.layout import Layout
 from isthmus.providers.local.netd.processes import Noted, end
 from isthmus.providers.local.netd.spaces import CommandError, Spaces, command
@@ -30,7 +29,6 @@ class Outside:
         self._directory = directory
         self._slirp = Noted(directory / "slirp.pid", directory)
         self._host_link = f"isth{names.short(spaces.prefix)}"
-        self._loaded = ""
         self._running = (0, 0)
         self.failed = ""
         """Why there is no way out; empty if there is."""
@@ -42,23 +40,10 @@ class Outside:
         return sorted({one[1] for one in words if len(one) > 1 and one[0] in ("local", "broadcast", "anycast")})
 
     def make(self) -> None:
-        name = names.EDGE
-        fresh = name not in self._spaces.names()
-        self._spaces.make(name)
-        try:
-            self._spaces.settings(name, NO_V6)
-        except FileNotFoundError:
-            _log.info("this kernel has no IPv6")
-        self._spaces.settings(name, SETTINGS)
-        if fresh:
-            self._loaded = ""
-            self.filter([])
-        self._spaces.ip(name, ["link set dev lo up"])
+        self._spaces.open(names.EDGE, edge.ruleset([], self.own_addresses()))
 
     def filter(self, layouts: Sequence[Layout]) -> None:
-        if (text := edge.ruleset(layouts, self.own_addresses())) != self._loaded:
-            self._spaces.filter(names.EDGE, text)
-            self._loaded = text
+        self._spaces.filter(names.EDGE, edge.ruleset(layouts, self.own_addresses()))
 
     def look(self, layouts: Sequence[Layout]) -> None:
         """To be called now and then: follows the host's addresses, and starts slirp4netns if it is gone."""
@@ -166,4 +151,3 @@ class Outside:
             self._spaces.remove(names.EDGE)
         except CommandError as error:
             _log.warning("the edge could not be removed: %s", error)
-        self._loaded = ""

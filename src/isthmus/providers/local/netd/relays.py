@@ -86,14 +86,14 @@ class Relays:
                 relay.close()
                 del self._open[forward]
         self.failed = []
-        listened = {relay.listening for relay in self._open.values()}
+        taken = {relay.listening for relay in self._open.values()}
+        taken |= {(one.protocol, one.address, one.listen) for one in found}
         for forward in sorted(found.keys() - self._open.keys()):
             relay = Relay(self._spaces, forward, found[forward])
-            ends = {(one.protocol, one.address, one.listen) for one in found} | listened
-            await relay.start(ends)
+            await relay.start(taken)
             if relay.listening[2]:
                 self._open[forward] = relay
-                listened.add(relay.listening)
+                taken.add(relay.listening)
             elif relay.failed:
                 self.failed.append(relay.failed)
         self.failed += [relay.failed for relay in self._open.values() if relay.failed]

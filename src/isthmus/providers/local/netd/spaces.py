@@ -19,6 +19,22 @@ T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
 COMMAND_SECONDS = 20.0
 ROOTS = Path("/run/netns")
+SETTINGS = (
+    ("ip_forward", "1"),
+    *(
+        (f"conf/{which}/{key}", value)
+        for which in ("all", "default")
+        for key, value in (
+            ("rp_filter", "0"),
+            ("accept_redirects", "0"),
+            ("secure_redirects", "0"),
+            ("send_redirects", "0"),
+            ("accept_source_route", "0"),
+            ("arp_ignore", "0"),
+        )
+    ),
+)
+NO_V6 = (("../ipv6/conf/all/disable_ipv6", "1"), ("../ipv6/conf/default/disable_ipv6", "1"))
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -33,6 +49,8 @@ class Spaces:
         self.prefix = prefix
         self.root = root
         self._directory = ROOTS if root else directory / "ns"
+        self._loaded: dict[str, str] = {}
+        """The ruleset that each was given last."""
 
     def path(self, name: str) -> Path:
         return self._directory / f"{self.prefix}{name}"
@@ -46,9 +64,20 @@ class Spaces:
             return []
         return sorted(one.name.removeprefix(self.prefix) for one in entries if _device(one) not in (0, device))
 
-    def make(self, name: str) -> None:
-        if name in self.names():
-            return
+    def open(self, name: str, ruleset: str) -> None:
+        """See that one is there and forwards; a new one has the ruleset before anything is in it."""
+        fresh = name not in self.names()
+        if fresh:
+            self._make(name)
+        with contextlib.suppress(FileNotFoundError):  # the kernel may have no IPv6
+            self.settings(name, NO_V6)
+        self.settings(name, SETTINGS)
+        if fresh:
+            self.filter(name, ruleset)
+        self.ip(name, ["link set dev lo up"])
+
+    def _make(self, name: str) -> None:
+        self._loaded.pop(name, None)
         path = self.path(name)
         if self.root:
             path.unlink(missing_ok=True)  # a file that nothing is mounted on: left by a crash
@@ -109,8 +138,10 @@ class Spaces:
         return json.loads(said) if said.strip() else []
 
     def filter(self, name: str, text: str) -> None:
-        """Load a ruleset, all of it or nothing."""
-        self.inside(name, lambda: command(["nft", "-f", "-"], text))
+        """Load a ruleset, all of it or nothing, unless it is there."""
+        if text != self._loaded.get(name):
+            self.inside(name, lambda: command(["nft", "-f", "-"], text))
+            self._loaded[name] = text
 
     def settings(self, name: str, values: Sequence[tuple[str, str]]) -> None:
         """Write kernel settings, by their paths below /proc/sys/net/ipv4 (or `../ipv6`)."""
