@@ -356,6 +356,12 @@ class Rule:
         return (self.direction, self.protocol, self.low, self.high, self.cidr, self.peer)
 
 
+def need_ref(ref: str, word: str) -> None:
+    """Raises Invalid for a spec without a ref: `word` is what it is to become."""
+    if not ref:
+        raise Invalid(f"every {word} needs a ref", "ref")
+
+
 WITH_PORTS = ("tcp", "udp")
 """The protocols whose `low` and `high` are ports."""
 HIGHEST = {**dict.fromkeys(WITH_PORTS, 65535), "icmp": 255, "icmpv6": 255}

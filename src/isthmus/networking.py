@@ -7,7 +7,20 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from isthmus.errors import Conflict, Invalid, NotFound
-from isthmus.model import Firewall, Hop, Network, Port, Route, Rule, Server, ServerState, Subnet, Wiring, demand_rule
+from isthmus.model import (
+    Direction,
+    Firewall,
+    Hop,
+    Network,
+    Port,
+    Route,
+    Rule,
+    Server,
+    ServerState,
+    Subnet,
+    Wiring,
+    demand_rule,
+)
 
 SMALLEST = 29
 """The longest prefix of a subnet: of the eight addresses, five are the cloud's own."""
@@ -15,11 +28,8 @@ RESERVED = 4
 """Addresses at the start of a subnet that are the cloud's own, besides its last one."""
 THERE = (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.STOPPED)
 """States of a server that can be connected."""
-
-
-def need_ref(ref: str, word: str) -> None:
-    if not ref:
-        raise Invalid(f"every {word} needs a ref", "ref")
+ALL_OUT = Rule(Direction.EGRESS, "-1", cidr="0.0.0.0/0")
+"""What a new firewall has: everything may leave."""
 
 
 def demand_range(cidr: str) -> IPv4Network:
@@ -162,6 +172,12 @@ def without_addresses(port: Port, addresses: Sequence[str]) -> Port:
 def demand_some(firewalls: Sequence[str]) -> None:
     if not firewalls:
         raise Invalid("a port has at least one firewall", "firewalls")
+
+
+def default_firewall(native: str, network: str) -> Firewall:
+    """That of a new network: its members reach each other and everything outside."""
+    rules = (Rule(Direction.INGRESS, "-1", peer=native), ALL_OUT)
+    return Firewall(native, "", "default", "default VPC security group", network, rules)
 
 
 def chosen_firewalls(

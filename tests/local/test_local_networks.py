@@ -26,11 +26,11 @@ pytestmark = [
 TENANT = "acme,ltd"
 WATCH = b"""#!/bin/sh
 (while sleep 0.5; do
-  found=$(nc -w 1 %s 22 </dev/null 2>/dev/null | head -c 3)
+  found=$(timeout 3 nc -w 1 %s 22 </dev/null 2>/dev/null | head -c 3)
   echo "SEES ${found:-NOTHING} WITH" $(ls /sys/class/net)
 done >/dev/console) &
 """
-"""What a guest says of a port 22 again and again, and of its own interfaces."""
+"""What a guest says of a port 22 again and again, and of its interfaces; nc would wait for an end that is gone."""
 
 
 @pytest.fixture(scope="module")

@@ -230,6 +230,20 @@ class PortSpec:
     """None: the network's default one."""
     delete_with_server: bool = False
 
+    def port(self, native: str, mac: str, subnet: Subnet, firewalls: tuple[str, ...], addresses: Sequence[str]) -> Port:
+        """What a cloud that keeps ports itself makes of it, on no server."""
+        return Port(
+            native=native,
+            mac=mac,
+            address=addresses[0],
+            subnet=subnet.native,
+            network=subnet.network,
+            firewalls=firewalls,
+            ref=self.ref,
+            secondary=tuple(addresses[1:]),
+            delete_with_server=self.delete_with_server,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FirewallSpec:

@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
-from isthmus.model import Address
+from isthmus.model import Address, need_ref
 from isthmus.providers import AddressSpec
 from isthmus.providers.cloudstack import filters, machines, offerings, secondary
 from isthmus.providers.cloudstack.client import Item
@@ -38,8 +38,7 @@ class CloudStackAddresses:
         return [_address(one, there) for one in items]
 
     def allocate_address(self, spec: AddressSpec) -> Address:
-        if not spec.ref:
-            raise Invalid("an address needs a ref", "ref")
+        need_ref(spec.ref, "address")
         with self._cloud.turn(f"addresses of {self._tenant.native}"):
             for before in self._items():
                 if _ref(before) == spec.ref:

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
-from isthmus.model import Image, ImageDisk, ImageState, Volume
+from isthmus.model import Image, ImageDisk, ImageState, Volume, need_ref
 from isthmus.providers import Capability, ImageSpec, ImportSpec, SnapshotSpec
 from isthmus.providers.cloudstack import isos, places, snapshots
 from isthmus.providers.cloudstack.client import Client, Item
@@ -59,8 +59,7 @@ class CloudStackImages:
     def create_image(self, spec: ImageSpec) -> Image:
         if spec.source:
             raise Unsupported(self._cloud.lacks[Capability.IMAGE_COPY])
-        if not spec.ref:
-            raise Invalid("an image needs a ref", "ref")
+        need_ref(spec.ref, "image")
         with self._cloud.turn(spec.ref):
             native = self._by_ref(spec.ref) or (self._of_server(spec) if spec.server else self._of_snapshots(spec))
         for made in self.list_images([native]):

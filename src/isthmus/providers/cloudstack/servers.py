@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unsupported
-from isthmus.model import Condition, Flavor, Port, Server, ServerState, Zone
+from isthmus.model import Condition, Flavor, Port, Server, ServerState, Zone, need_ref
 from isthmus.providers import Capability, ServerSpec
 from isthmus.providers.cloudstack import filters, launches, machines, membership, offerings, places, secondary
 from isthmus.providers.cloudstack.client import Item, Unsure
@@ -54,8 +54,7 @@ class CloudStackCompute:
         """CloudStack deploys each by itself."""
 
     def create_server(self, spec: ServerSpec) -> Server:
-        if not spec.ref:
-            raise Invalid("a server needs a ref", "ref")
+        need_ref(spec.ref, "server")
         with self._cloud.turn(spec.ref):
             listed = self._tenant.all("listVirtualMachines", "virtualmachine", name=spec.ref, details=machines.DETAILS)
             for one in listed:

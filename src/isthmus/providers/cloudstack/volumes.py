@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
-from isthmus.model import Attachment, AttachmentState, Snapshot, Volume, VolumeState
+from isthmus.model import Attachment, AttachmentState, Snapshot, Volume, VolumeState, need_ref
 from isthmus.providers import Capability, SnapshotSpec, VolumeSpec
 from isthmus.providers.cloudstack import copies, disks, machines, notes, places, snapshots
 from isthmus.providers.cloudstack.client import Item
@@ -39,8 +39,7 @@ class CloudStackVolumes:
         return [self._volume(one, known) for one in found]
 
     def create_volume(self, spec: VolumeSpec) -> Volume:
-        if not spec.ref:
-            raise Invalid("a volume needs a ref", "ref")
+        need_ref(spec.ref, "volume")
         if spec.encrypted:
             raise Unsupported(self._cloud.lacks[Capability.ENCRYPTION])
         with self._cloud.turn(spec.ref):
@@ -115,8 +114,7 @@ class CloudStackVolumes:
         return [snapshots.seen(self._tenant, one) for one in shown]
 
     def create_snapshot(self, spec: SnapshotSpec) -> Snapshot:
-        if not spec.ref:
-            raise Invalid("a snapshot needs a ref", "ref")
+        need_ref(spec.ref, "snapshot")
         with self._cloud.turn(spec.ref):
             if before := snapshots.by_ref(self._tenant, spec.ref):
                 return before

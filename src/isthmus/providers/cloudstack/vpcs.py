@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, NoReturn
 
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
-from isthmus.model import Dhcp, Hop, Network, Route, Subnet, SubnetWiring, Wiring
+from isthmus.model import Dhcp, Hop, Network, Route, Subnet, SubnetWiring, Wiring, need_ref
 from isthmus.providers import Capability, NetworkSpec, SubnetSpec
 from isthmus.providers.cloudstack import filters, machines, notes, offerings, rulebook, tiers
 from isthmus.providers.cloudstack.client import Item
@@ -48,8 +48,7 @@ class Vpcs:
         return [subnet_of(one) for one in self._grounds()]
 
     def create_network(self, spec: NetworkSpec) -> Network:
-        if not spec.ref:
-            raise Invalid("a network needs a ref", "ref")
+        need_ref(spec.ref, "network")
         _range(spec.cidr)
         with self._cloud.turn(spec.ref):
             for before in self._vpcs():
@@ -96,8 +95,7 @@ class Vpcs:
         raise Invalid(f"{cidr} is not a further range of the network", "cidr")
 
     def create_subnet(self, spec: SubnetSpec) -> Subnet:
-        if not spec.ref:
-            raise Invalid("a subnet needs a ref", "ref")
+        need_ref(spec.ref, "subnet")
         cidr = _range(spec.cidr)
         with self._cloud.turn(spec.network):
             found = self._grounds()

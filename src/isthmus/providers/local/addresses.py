@@ -12,8 +12,7 @@ from pathlib import Path
 
 from isthmus import networking
 from isthmus.errors import Conflict, Invalid, NoCapacity
-from isthmus.model import Address
-from isthmus.networking import need_ref
+from isthmus.model import Address, need_ref
 from isthmus.providers import AddressSpec
 from isthmus.providers.local import forwards, wires
 from isthmus.providers.local.base import Base, made, native

@@ -12,8 +12,8 @@ from isthmus.providers.local.base import Base
 
 Cleaner = Callable[[Base, bool], Iterator[str]]
 """Removes what is left of one kind of thing, or all of it; says what."""
-DRAFT_SECONDS = 600.0
-"""A file that has no name of its own yet may still be being written for so long."""
+FRESH_SECONDS = 600.0
+"""So long a file may be being written, or its record about to be."""
 
 
 def clean(base: Base, *, everything: bool) -> Iterator[str]:
@@ -53,29 +53,40 @@ def files(base: Base, everything: bool) -> Iterator[str]:
     if everything:
         return
     with base.lock:
-        servers = {record.noun.native for record in base.servers.everything()}
-        volumes = {record.noun.native for record in base.volumes.everything()}
-        others = {record.noun.native for table in (base.snapshots, base.images) for record in table.everything()}
-        locks = {"accelerator", "networks", *servers, *volumes, *others, *map(conditions.look_name, servers)}
-        for directory, needed in (
-            ("disks", {f"{native}.qcow2" for native in volumes}),
-            ("blobs", base.needed_blobs()),
-            ("run", servers),
-            ("locks", locks),
-        ):
-            for path in sorted((base.state / directory).iterdir()):
-                if path.name not in needed and not _is_draft(path):
-                    size = _bytes(path)
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-                    yield f"removed {directory}/{path.name} ({size >> 20} MiB)"
+        for path in strays(base):
+            if not (path.name.startswith(".") and is_fresh(path)):
+                size = _bytes(path)
+                remove(path)
+                yield f"removed {path.relative_to(base.state)} ({size >> 20} MiB)"
 
 
 CLEANERS: list[Cleaner] = [machines, networks, files]
 """In the order in which they run: processes go before the files that they have open."""
 
 
-def _is_draft(path: Path) -> bool:
-    return path.name.startswith(".") and time.time() - path.lstat().st_mtime < DRAFT_SECONDS
+def strays(base: Base) -> Iterator[Path]:
+    """Disks, contents, sockets and locks that no record needs. Called with the lock held."""
+    servers = {record.noun.native for record in base.servers.everything()}
+    volumes = {record.noun.native for record in base.volumes.everything()}
+    others = {record.noun.native for table in (base.snapshots, base.images) for record in table.everything()}
+    locks = {"accelerator", "networks", *servers, *volumes, *others, *map(conditions.look_name, servers)}
+    for directory, needed in (
+        ("disks", {f"{native}.qcow2" for native in volumes}),
+        ("blobs", base.needed_blobs()),
+        ("run", servers),
+        ("locks", locks),
+    ):
+        yield from (path for path in sorted((base.state / directory).iterdir()) if path.name not in needed)
+
+
+def is_fresh(path: Path) -> bool:
+    """Whether somebody may just be at it. OSError if it is gone."""
+    return time.time() - path.lstat().st_mtime < FRESH_SECONDS
+
+
+def remove(path: Path) -> None:
+    """A file, or a directory with all that is in it."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _bytes(path: Path) -> int:

@@ -7,16 +7,13 @@ from dataclasses import replace
 
 from isthmus import networking
 from isthmus.errors import Denied, NotFound, Unsupported
-from isthmus.model import Direction, Firewall, Rule, ServerState
-from isthmus.networking import need_ref
+from isthmus.model import Direction, Firewall, Rule, ServerState, need_ref
+from isthmus.networking import ALL_OUT
 from isthmus.providers import FirewallSpec
 from isthmus.providers.local import forwards, layout, wires
 from isthmus.providers.local.base import Base, made, native
 from isthmus.providers.local.records import FirewallRecord, PortRecord
 
-DEFAULT = "default"
-DEFAULT_WORDS = "default VPC security group"
-ALL_OUT = Rule(Direction.EGRESS, "-1", cidr="0.0.0.0/0")
 ALL_OUT_6 = Rule(Direction.EGRESS, "-1", cidr="::/0")
 NO_EGRESS = (
     "guests of the local cloud are connected by user-mode networking here, which lets out all or nothing: the rule for "
@@ -41,7 +38,8 @@ def all_of(base: Base, tenant: str) -> list[FirewallRecord]:
     first = layout.first_firewall(tenant)
     if layout.first_network(tenant) not in networks or any(record.noun.native == first for record in records):
         return records
-    return [_first(tenant), *records]
+    own = networking.default_firewall(first, layout.first_network(tenant))
+    return [FirewallRecord(tenant, own, 0), *records]
 
 
 def get(base: Base, tenant: str, wanted: str) -> FirewallRecord:
@@ -57,13 +55,6 @@ def choose(base: Base, tenant: str, network: str, wanted: Iterable[str]) -> tupl
     """The firewalls of a port, the network's default one if none is named; NotFound or Invalid."""
     default = layout.network(base, tenant, network).firewall
     return networking.chosen_firewalls(wanted, network, default, lambda one: get(base, tenant, one).noun)
-
-
-def _first(tenant: str) -> FirewallRecord:
-    own = layout.first_firewall(tenant)
-    rules = (Rule(Direction.INGRESS, "-1", peer=own), ALL_OUT)
-    network = layout.first_network(tenant)
-    return FirewallRecord(tenant, Firewall(own, "", DEFAULT, DEFAULT_WORDS, network, rules), 0)
 
 
 def restricted(firewalls: Iterable[Firewall]) -> bool:

@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, Unavailable
-from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Snapshot, SnapshotState
-from isthmus.networking import need_ref
+from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Snapshot, SnapshotState, need_ref
 from isthmus.providers import ImageSpec, ImportSpec
 from isthmus.providers.local import copies, disks, quiesce
 from isthmus.providers.local.base import Base, fitting_size, made, now, seen

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isthmus.errors import Conflict, Invalid
-from isthmus.model import Key, public_key
-from isthmus.networking import need_ref
+from isthmus.model import Key, need_ref, public_key
 from isthmus.providers import KeySpec
 from isthmus.providers.local.base import Base, made, native, now
 from isthmus.providers.local.records import KeyRecord

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from isthmus.errors import Fault
 from isthmus.model import ImageState, ServerState, SnapshotState, VolumeState
 from isthmus.providers.local import (
     builtin,
-    conditions,
+    clean,
     copies,
     forwards,
     halts,
@@ -35,8 +32,6 @@ from isthmus.providers.local.records import ImageRecord, ServerRecord, SnapshotR
 from isthmus.providers.local.volumes import LocalVolumes
 
 _log = logging.getLogger(__name__)
-STRAY_SECONDS = 600.0
-"""Files without a record are left alone so long: their record may be about to be written."""
 WITHOUT_MACHINE = (ServerState.STOPPED, ServerState.ERROR)
 
 
@@ -218,17 +213,10 @@ class Mender:
     def _sweep(self) -> None:
         """Remove files that no record needs and that nobody has touched for a while."""
         with self._base.lock:
-            volumes = {record.noun.native for record in self._base.volumes.everything()}
-            servers = {record.noun.native for record in self._base.servers.everything()}
-            blobs = self._base.needed_blobs()
-            known = volumes | servers
-            known |= {record.noun.native for record in self._base.snapshots.everything()}
-            known |= {record.noun.native for record in self._base.images.everything()}
-            _remove(self._base.state / "disks", {f"{native}.qcow2" for native in volumes})
-            _remove(self._base.state / "blobs", blobs)
-            _remove(self._base.state / "run", servers)
-            looks = {conditions.look_name(native) for native in servers}
-            _remove(self._base.state / "locks", {*known, *looks, "accelerator", "networks"})
+            for path in clean.strays(self._base):
+                with contextlib.suppress(OSError):
+                    if not clean.is_fresh(path):
+                        clean.remove(path)
 
 
 def _astray(record: ServerRecord | None, pid: int) -> bool:
@@ -238,11 +226,3 @@ def _astray(record: ServerRecord | None, pid: int) -> bool:
     if record.noun.state is not ServerState.RUNNING or record.pid == pid:
         return False
     return process.parent(record.pid) != pid
-
-
-def _remove(directory: Path, needed: set[str]) -> None:
-    for path in directory.iterdir():
-        with contextlib.suppress(OSError):
-            if path.name in needed or time.time() - path.lstat().st_mtime < STRAY_SECONDS:
-                continue
-            shutil.rmtree(path) if path.is_dir() else path.unlink()

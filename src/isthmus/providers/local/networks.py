@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from isthmus import networking
 from isthmus.errors import Conflict, Denied, Unsupported
-from isthmus.model import Direction, Firewall, Network, Rule, Subnet, Wiring
-from isthmus.networking import need_ref
+from isthmus.model import Network, Subnet, Wiring, need_ref
 from isthmus.providers import NetworkSpec, SubnetSpec
 from isthmus.providers.local import layout, wires
 from isthmus.providers.local.base import Base, made, native
-from isthmus.providers.local.firewalls import ALL_OUT, DEFAULT, DEFAULT_WORDS, all_of
+from isthmus.providers.local.firewalls import all_of
 from isthmus.providers.local.records import FirewallRecord, NetworkRecord, SubnetRecord
 
 ONE_NETWORK = (
@@ -40,9 +39,8 @@ class LocalNetworks:
             networking.demand_one_default(spec.default, self.list_networks())
             network = Network(native("net"), spec.ref, spec.name, cidr, spec.default)
             own = native("fw")
-            rules = (Rule(Direction.INGRESS, "-1", peer=own), ALL_OUT)
-            firewall = Firewall(own, "", DEFAULT, DEFAULT_WORDS, network.native, rules)
             # The firewall first: one of no network is not listed, and goes when the cloud is mended.
+            firewall = networking.default_firewall(own, network.native)
             self._base.firewalls.put(FirewallRecord(self._tenant, firewall, made()))
             wiring = Wiring(internet=network.default)
             self._base.networks.put(NetworkRecord(self._tenant, network, made(), own, wiring))
@@ -93,9 +91,8 @@ class LocalNetworks:
         return layout.wiring(self._base, self._get(native))
 
     def list_subnets(self) -> Sequence[Subnet]:
-        ports = self._base.ports.owned(self._tenant)
-        used = Counter({one.native: 0 for one in self._subnets()})
-        for port in ports:
+        used = Counter[str]()
+        for port in self._base.ports.owned(self._tenant):
             used[port.noun.subnet] += len(port.noun.addresses)
         return [layout.counted(one, used[one.native]) for one in self._subnets()]
 

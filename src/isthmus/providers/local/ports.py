@@ -10,8 +10,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 from isthmus import networking
 from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, Unavailable, Unsupported
-from isthmus.model import Port, Subnet
-from isthmus.networking import RESERVED, need_ref
+from isthmus.model import Port, Subnet, need_ref
+from isthmus.networking import RESERVED
 from isthmus.providers import PortSpec
 from isthmus.providers.local import addresses as publics
 from isthmus.providers.local import firewalls as guards
@@ -148,29 +148,15 @@ class LocalPorts:
             raise Unsupported(ONE_PORT)
 
 
-def draft(
-    base: Base, tenant: str, spec: PortSpec, *, server: str = "", index: int = 0, since: datetime | None = None
-) -> Port:
+def draft(base: Base, tenant: str, spec: PortSpec, *, server: str = "", since: datetime | None = None) -> Port:
     """A port after all checks, with addresses that are free while the lock is held."""
     subnet = layout.subnet(base, tenant, spec.subnet).noun
     chosen = guards.choose(base, tenant, subnet.network, spec.firewalls)
-    address, *secondary = take(base, tenant, subnet, [spec.address, *spec.secondary], spec.count)
+    addresses = take(base, tenant, subnet, [spec.address, *spec.secondary], spec.count)
     own = native("port")
     digits = hashlib.sha256(own.encode()).hexdigest()
-    return Port(
-        native=own,
-        mac="02:" + ":".join(digits[place : place + 2] for place in range(0, 10, 2)),
-        address=address,
-        subnet=subnet.native,
-        network=subnet.network,
-        firewalls=chosen,
-        index=index,
-        ref=spec.ref,
-        secondary=tuple(secondary),
-        server=server,
-        since=since,
-        delete_with_server=spec.delete_with_server,
-    )
+    mac = "02:" + ":".join(digits[place : place + 2] for place in range(0, 10, 2))
+    return replace(spec.port(own, mac, subnet, chosen, addresses), server=server, since=since)
 
 
 def take(base: Base, tenant: str, subnet: Subnet, wanted: Sequence[str], count: int) -> list[str]:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from isthmus.errors import Conflict, Unsupported
-from isthmus.model import Condition, Console, Flavor, Port, Server, ServerState, Zone
-from isthmus.networking import need_ref
+from isthmus.model import Condition, Console, Flavor, Port, Server, ServerState, Zone, need_ref
 from isthmus.providers import ServerSpec
 from isthmus.providers.local import conditions, journal, layout, ports, room
 from isthmus.providers.local.base import Base, now

@@ -14,8 +14,8 @@ from isthmus.model import (
     SnapshotState,
     Volume,
     VolumeState,
+    need_ref,
 )
-from isthmus.networking import need_ref
 from isthmus.providers import SnapshotSpec, VolumeSpec
 from isthmus.providers.local import copies, disks, halts, plug, process
 from isthmus.providers.local.base import Base, fitting_size, made, now, seen

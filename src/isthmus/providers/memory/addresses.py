@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from isthmus import networking
 from isthmus.errors import Conflict, Invalid
-from isthmus.model import Address
+from isthmus.model import Address, need_ref
 from isthmus.providers import AddressSpec
 from isthmus.providers.memory.world import Tenant, World
 
@@ -24,7 +24,7 @@ class MemoryAddresses:
         with self._world:
             if found := self._tenant.addresses.by_ref(spec.ref):
                 return found
-            networking.need_ref(spec.ref, "address")
+            need_ref(spec.ref, "address")
             self._world.room("address", len(self._tenant.addresses))
             address = self._world.public.take(spec.address)
             return self._tenant.addresses.put(Address(self._world.native("address"), spec.ref, address))

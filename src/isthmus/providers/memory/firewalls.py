@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from isthmus import networking
 from isthmus.errors import Denied
-from isthmus.model import Firewall, Rule
+from isthmus.model import Firewall, Rule, need_ref
 from isthmus.providers import FirewallSpec
-from isthmus.providers.memory.world import EVERYTHING_OUT, Tenant, World
+from isthmus.providers.memory.world import Tenant, World
 
 
 class MemoryFirewalls:
@@ -25,13 +25,13 @@ class MemoryFirewalls:
             tenant = self._tenant
             if found := tenant.firewalls.by_ref(spec.ref):
                 return found
-            networking.need_ref(spec.ref, "firewall")
+            need_ref(spec.ref, "firewall")
             network = tenant.networks.get(spec.network or tenant.default_network()).native
             networking.demand_name(spec.name, network, tenant.firewalls)
             self._world.room("firewall", len(tenant.firewalls))
             native = self._world.native("firewall")
             return tenant.firewalls.put(
-                Firewall(native, spec.ref, spec.name, spec.description, network, (EVERYTHING_OUT,))
+                Firewall(native, spec.ref, spec.name, spec.description, network, (networking.ALL_OUT,))
             )
 
     def delete_firewall(self, native: str) -> None:

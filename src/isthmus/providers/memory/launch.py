@@ -18,6 +18,7 @@ from isthmus.model import (
     ServerState,
     Volume,
     VolumeState,
+    need_ref,
 )
 from isthmus.providers import DiskSpec, PortSpec, ServerSpec
 from isthmus.providers.memory import disks, ports
@@ -84,8 +85,7 @@ def loadable(world: World, tenant: Tenant, native: str, kind: ImageKind) -> str:
 
 
 def _plan(world: World, tenant: Tenant, spec: ServerSpec) -> Plan:
-    if not spec.ref:
-        raise Invalid("a server needs a ref", "ref")
+    need_ref(spec.ref, "server")
     world.zone(spec.zone)
     world.flavor(spec.flavor)
     image = _bootable(world, tenant, spec.image)

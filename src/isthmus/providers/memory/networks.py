@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from isthmus import networking
 from isthmus.errors import Conflict
-from isthmus.model import Network, Subnet, Wiring
+from isthmus.model import Network, Subnet, Wiring, need_ref
 from isthmus.providers import NetworkSpec, SubnetSpec
 from isthmus.providers.memory.world import Tenant, World
 
@@ -26,7 +26,7 @@ class MemoryNetworks:
             tenant = self._tenant
             if found := tenant.networks.by_ref(spec.ref):
                 return found
-            networking.need_ref(spec.ref, "network")
+            need_ref(spec.ref, "network")
             cidr = str(networking.demand_range(spec.cidr))
             networking.demand_one_default(spec.default, tenant.networks)
             self._world.room("network", len(tenant.networks))
@@ -73,7 +73,7 @@ class MemoryNetworks:
         with self._world:
             if found := self._tenant.subnets.by_ref(spec.ref):
                 return found
-            networking.need_ref(spec.ref, "subnet")
+            need_ref(spec.ref, "subnet")
             zone = self._world.zone(spec.zone)
             network = self._tenant.networks.get(spec.network)
             native = self._world.native("subnet")

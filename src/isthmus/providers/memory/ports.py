@@ -8,7 +8,7 @@ from datetime import datetime
 
 from isthmus import networking
 from isthmus.errors import Conflict, Fault, NoCapacity
-from isthmus.model import Port
+from isthmus.model import Port, need_ref
 from isthmus.providers import PortSpec
 from isthmus.providers.memory.world import Tenant, World
 
@@ -26,7 +26,7 @@ class MemoryPorts:
         with self._world:
             if found := self._tenant.ports.by_ref(spec.ref):
                 return found
-            networking.need_ref(spec.ref, "port")
+            need_ref(spec.ref, "port")
             self._world.room("port", len(self._tenant.ports))
             return make(self._world, self._tenant, spec)
 
@@ -89,28 +89,13 @@ class MemoryPorts:
             self._tenant.put_port(replace(port, delete_with_server=value))
 
 
-def make(
-    world: World, tenant: Tenant, spec: PortSpec, *, server: str = "", index: int = 0, since: datetime | None = None
-) -> Port:
+def make(world: World, tenant: Tenant, spec: PortSpec, *, server: str = "", since: datetime | None = None) -> Port:
     """A port of its own, or one that is made with its server."""
     subnet = tenant.subnets.get(spec.subnet)
     chosen = guards(tenant, subnet.network, spec.firewalls)
-    address, *secondary = take(tenant, subnet.native, [spec.address, *spec.secondary], spec.count)
-    port = Port(
-        native=world.native("port"),
-        mac=world.mac(),
-        address=address,
-        subnet=subnet.native,
-        network=subnet.network,
-        firewalls=chosen,
-        index=index,
-        ref=spec.ref,
-        secondary=tuple(secondary),
-        server=server,
-        since=since,
-        delete_with_server=spec.delete_with_server,
-    )
-    return tenant.put_port(port)
+    addresses = take(tenant, subnet.native, [spec.address, *spec.secondary], spec.count)
+    port = spec.port(world.native("port"), world.mac(), subnet, chosen, addresses)
+    return tenant.put_port(replace(port, server=server, since=since))
 
 
 def guards(tenant: Tenant, network: str, wanted: Iterable[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from isthmus.model import (
     Snapshot,
     Volume,
     VolumeState,
+    need_ref,
 )
 from isthmus.providers import SnapshotSpec, VolumeSpec
 from isthmus.providers.memory import disks, snapshots
@@ -97,8 +98,7 @@ class MemoryVolumes:
         with self._world as now:
             if found := self._world.snapshots.by_ref(self._tenant.name, spec.ref):
                 return found
-            if not spec.ref:
-                raise Invalid("a snapshot needs a ref", "ref")
+            need_ref(spec.ref, "snapshot")
             if spec.source:
                 source = disks.usable_snapshot(self._world, self._tenant, spec.source)
                 self._world.room("snapshot", self._world.snapshots.owned(self._tenant.name))
@@ -125,8 +125,7 @@ class MemoryVolumes:
             self._world.snapshots.put(replace(snapshot, public=public, shared_with=shared_with))
 
     def _new(self, spec: VolumeSpec, now: datetime) -> Volume:
-        if not spec.ref:
-            raise Invalid("a volume needs a ref", "ref")
+        need_ref(spec.ref, "volume")
         self._world.zone(spec.zone)
         origin: Snapshot | Volume | None = None
         if spec.source:

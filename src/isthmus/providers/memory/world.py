@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 from itertools import count
 
+from isthmus import networking
 from isthmus.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from isthmus.model import (
     Address,
-    Direction,
     Firewall,
     Flavor,
     Hop,
@@ -24,7 +24,6 @@ from isthmus.model import (
     Network,
     Port,
     Route,
-    Rule,
     Server,
     Snapshot,
     Subnet,
@@ -39,7 +38,6 @@ from isthmus.providers.memory.tables import Shared, Table
 DEFAULT_NETWORK = "172.31.0.0/16"
 DEFAULT = "default"
 PUBLIC_RANGES = ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24")
-EVERYTHING_OUT = Rule(Direction.EGRESS, "-1", cidr="0.0.0.0/0")
 
 Step = Callable[[datetime], None]
 
@@ -146,9 +144,7 @@ class Tenant:
 
     def add_network(self, network: Network, firewall: str) -> Network:
         """Keep a network with its default firewall."""
-        inside = Rule(Direction.INGRESS, "-1", peer=firewall)
-        rules = (inside, EVERYTHING_OUT)
-        self.firewalls.put(Firewall(firewall, "", DEFAULT, "default VPC security group", network.native, rules))
+        self.firewalls.put(networking.default_firewall(firewall, network.native))
         self.default_firewalls[network.native] = firewall
         self.wirings[network.native] = Wiring(internet=network.default)
         return self.networks.put(network)

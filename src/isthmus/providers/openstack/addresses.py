@@ -8,7 +8,7 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Conflict, Denied, Invalid, NotFound
-from isthmus.model import Address
+from isthmus.model import Address, need_ref
 from isthmus.providers import AddressSpec
 from isthmus.providers.openstack import notes, routers
 from isthmus.providers.openstack.client import Client, Item
@@ -33,8 +33,7 @@ class OpenStackAddresses:
         return [_address(one, one.get("port_details") or ports.get(one["port_id"])) for one in items]
 
     def allocate_address(self, spec: AddressSpec) -> Address:
-        if not spec.ref:
-            raise Invalid("an address needs a ref", "ref")
+        need_ref(spec.ref, "address")
         noted = notes.dump(ref=spec.ref)
         with self._cloud.turn(spec.ref):
             for before in listed(self._client, "address", description=noted):

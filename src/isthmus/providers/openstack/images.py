@@ -10,7 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, Unsupported
-from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Snapshot, Volume
+from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Snapshot, Volume, need_ref
 from isthmus.providers import Capability, ImageSpec, ImportSpec
 from isthmus.providers.openstack import blocks, disks, notes, servers, snapshots
 from isthmus.providers.openstack.client import Client, Item, chosen, found, known
@@ -56,8 +56,7 @@ class OpenStackImages:
     def create_image(self, spec: ImageSpec) -> Image:
         if spec.source:
             raise Unsupported(self._cloud.lacks[Capability.IMAGE_COPY])
-        if not spec.ref:
-            raise Invalid("an image needs a ref", "ref")
+        need_ref(spec.ref, "image")
         with self._cloud.turn(spec.ref):
             if before := self._by_ref(spec.ref):
                 return before
@@ -65,8 +64,7 @@ class OpenStackImages:
 
     def import_image(self, spec: ImportSpec) -> Image:
         """The file is sent by and by: the state tells."""
-        if not spec.ref:
-            raise Invalid("an image needs a ref", "ref")
+        need_ref(spec.ref, "image")
         if not spec.path.is_file():
             raise Invalid("there is no such file", "path")
         with self._cloud.turn(spec.ref):

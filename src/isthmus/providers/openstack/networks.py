@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound
-from isthmus.model import Network, Subnet, Wiring
+from isthmus.model import Network, Subnet, Wiring, need_ref
 from isthmus.providers import NetworkSpec, SubnetSpec
 from isthmus.providers.openstack import firewalls, landscape, notes, routers
 from isthmus.providers.openstack.client import Client, Item
@@ -34,8 +34,7 @@ class OpenStackNetworks:
 
     def create_network(self, spec: NetworkSpec) -> Network:
         """One at a time for each tenant, as at most one is the default."""
-        if not spec.ref:
-            raise Invalid("a network needs a ref", "ref")
+        need_ref(spec.ref, "network")
         with self._turn():
             self._client.again()
             land = self._read(groups=True)
@@ -103,8 +102,7 @@ class OpenStackNetworks:
         return [land.subnet(one, frees[native]) for native, one in land.subnets.items()]
 
     def create_subnet(self, spec: SubnetSpec) -> Subnet:
-        if not spec.ref:
-            raise Invalid("a subnet needs a ref", "ref")
+        need_ref(spec.ref, "subnet")
         with self._cloud.turn(spec.network):
             land = self._read()
             item = next((one for one in land.subnets.values() if said(one).get("ref") == spec.ref), None)

@@ -18,7 +18,7 @@ from itertools import count as numbers
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
-from isthmus.model import Port
+from isthmus.model import Port, need_ref
 from isthmus.providers import PortSpec
 from isthmus.providers.openstack import networks, notes
 from isthmus.providers.openstack.client import Client, Item, known
@@ -47,8 +47,7 @@ class OpenStackPorts:
         return numbered(listed(self._client, "port"))
 
     def create_port(self, spec: PortSpec) -> Port:
-        if not spec.ref:
-            raise Invalid("a port needs a ref", "ref")
+        need_ref(spec.ref, "port")
         with self._cloud.turn(spec.ref):
             for one in listed(self._client, "port", name=spec.ref):
                 if said(one).get("ref") == spec.ref:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Conflict, Fault, Invalid, Unavailable, Unsupported
-from isthmus.model import Condition, Console, Flavor, Server, ServerState, Zone
+from isthmus.model import Condition, Console, Flavor, Server, ServerState, Zone, need_ref
 from isthmus.providers import ServerSpec
 from isthmus.providers.openstack import disks, endings, firewalls, groups, keys, launches, networks, notes, ports
 from isthmus.providers.openstack.client import FEW, Client, Item, found, known
@@ -145,8 +145,7 @@ class OpenStackCompute:
 
     def create_server(self, spec: ServerSpec) -> Server:
         """One whose port was made for it just now has no server yet: nobody is asked whether it has."""
-        if not spec.ref:
-            raise Invalid("a server needs a ref", "ref")
+        need_ref(spec.ref, "server")
         with self._cloud.turn(spec.ref):
             coming = self._coming.pop(spec.ref, None)
             if coming is None and (before := self._by_ref(spec.ref)):

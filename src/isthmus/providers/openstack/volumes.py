@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
-from isthmus.model import Attachment, AttachmentState, ServerState, Snapshot, Volume, VolumeState
+from isthmus.model import Attachment, AttachmentState, ServerState, Snapshot, Volume, VolumeState, need_ref
 from isthmus.providers import Capability, SnapshotSpec, VolumeSpec
 from isthmus.providers.openstack import disks, notes, servers, snapshots
 from isthmus.providers.openstack.client import Client, Item, chosen, found, known
@@ -78,8 +78,7 @@ class OpenStackVolumes:
             raise Unsupported(disks.NO_ENCRYPTION)
         if spec.iops:
             raise Unsupported(disks.NO_SPEED)
-        if not spec.ref:
-            raise Invalid("a volume needs a ref", "ref")
+        need_ref(spec.ref, "volume")
         if spec.zone not in self._cloud.zones:
             raise Invalid(f"there is no zone {spec.zone}", "zone")
         with self._cloud.turn(spec.ref):
@@ -183,8 +182,7 @@ class OpenStackVolumes:
     def create_snapshot(self, spec: SnapshotSpec) -> Snapshot:
         if spec.source:
             raise Unsupported(self._cloud.lacks[Capability.SNAPSHOT_COPY])
-        if not spec.ref:
-            raise Invalid("a snapshot needs a ref", "ref")
+        need_ref(spec.ref, "snapshot")
         with self._cloud.turn(spec.ref):
             if before := snapshots.by_ref(self._client, spec.ref):
                 return before
