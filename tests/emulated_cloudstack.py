@@ -17,13 +17,39 @@ from served import Account as Signer
 from served import eventually, serving
 
 from isthmus.context import Place
-from isthmus.providers import NO_SECRETS
+from isthmus.model import ServerState
+from isthmus.providers import NO_SECRETS, DiskSpec, ServerSpec
 from isthmus.providers.cloudstack import CloudStack, Options
 
 NAMES = ("conformance-a", "conformance-b")
 TENANTS = (str(uuid4()), str(uuid4()))
 JOB_SECONDS = 0.02
 """How long jobs take: what is being made is seen to be."""
+
+
+def fresh_ref(word: str = "x") -> str:
+    return f"{word}-{uuid4().hex[:17]}"
+
+
+def server_spec(session: Any, name: str = "", **more: Any) -> ServerSpec:
+    """A server of the first image and flavor, with its root disk."""
+    [image, *_] = session.images.list_images()
+    [flavor, *_] = session.compute.list_flavors()
+    root = DiskSpec(fresh_ref("vol"), image.root_device, 0, root=True)
+    return ServerSpec(fresh_ref("i"), name, image.native, flavor.native, "zone-1", (root,), **more)
+
+
+def launched(stack: Emulated, session: Any, **more: Any) -> str:
+    """The native id of a new server that runs."""
+    native = str(session.compute.create_server(server_spec(session, **more)).native)
+
+    def state() -> ServerState:
+        stack.settle()
+        [server] = session.compute.list_servers([native])
+        return server.state  # type: ignore[no-any-return]
+
+    eventually(state, lambda one: one is ServerState.RUNNING)
+    return native
 
 
 def secrets_of(account: Account) -> Mapping[str, str]:

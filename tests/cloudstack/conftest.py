@@ -7,12 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_cloudstack import Isthmus, emulating, fronted
+from emulated_cloudstack import TENANTS, Emulated, Isthmus, emulating, fronted
 from emulators.cloudstack.server import Emulator
 from emulators.cloudstack.world import Account, World
 
 from isthmus.providers.cloudstack.client import Client, Wire
 from isthmus.providers.cloudstack.signing import Keys
+
+
+@pytest.fixture(params=[True, False], ids=["groups", "vpcs"])
+def stack(request: pytest.FixtureRequest) -> Iterator[Emulated]:
+    """A cloud on an emulator, of each zone kind."""
+    made = Emulated("stack", groups=request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def session(stack: Emulated) -> Any:
+    return stack.session(TENANTS[0])
 
 
 @pytest.fixture

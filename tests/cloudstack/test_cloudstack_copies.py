@@ -2,65 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from emulated_cloudstack import TENANTS, Emulated
+from emulated_cloudstack import Emulated, fresh_ref, launched
 from emulators.cloudstack.world import Refusal
 from served import eventually
 
 from isthmus.errors import Fault, Unavailable
-from isthmus.model import ServerState, SnapshotState, VolumeState
-from isthmus.providers import DiskSpec, ServerSpec, SnapshotSpec, VolumeSpec
+from isthmus.model import SnapshotState, VolumeState
+from isthmus.providers import SnapshotSpec, VolumeSpec
 from isthmus.providers.cloudstack import copies
 from isthmus.providers.cloudstack.client import Client
 
 
-@pytest.fixture(params=[True, False], ids=["groups", "vpcs"])
-def stack(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulated]:
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(copies, "LOOK_SECONDS", 0.01)
-    made = Emulated("stack", groups=request.param)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def session(stack: Emulated) -> Any:
-    return stack.session(TENANTS[0])
 
 
 @pytest.fixture
 def volume(stack: Emulated, session: Any) -> str:
     """One with data: a server's root disk."""
-    [image, *_] = session.images.list_images()
-    [flavor, *_] = session.compute.list_flavors()
-    root = DiskSpec(ref(), image.root_device, 0, root=True)
-    spec = ServerSpec(f"i-{uuid4().hex[:17]}", "", image.native, flavor.native, "zone-1", (root,))
-    native = session.compute.create_server(spec).native
-
-    def state() -> ServerState:
-        stack.settle()
-        [server] = session.compute.list_servers([native])
-        return server.state  # type: ignore[no-any-return]
-
-    eventually(state, lambda one: one is ServerState.RUNNING)
+    launched(stack, session)
     [found] = session.volumes.list_volumes()
     return str(found.native)
 
 
 @pytest.fixture
 def snapshot(stack: Emulated, session: Any, volume: str) -> str:
-    made = session.volumes.create_snapshot(SnapshotSpec(ref(), volume)).native
+    made = session.volumes.create_snapshot(SnapshotSpec(fresh_ref(), volume)).native
     stack.settle()
     assert [SnapshotState.COMPLETED] == [one.state for one in session.volumes.list_snapshots()]
     return str(made)
-
-
-def ref() -> str:
-    return f"x-{uuid4().hex[:17]}"
 
 
 def there(stack: Emulated, kind: str) -> int:
@@ -81,7 +56,7 @@ def gone(stack: Emulated, session: Any, kind: str, left: int) -> None:
 
 
 def test_a_copy_of_a_volume_leaves_no_snapshot(stack: Emulated, session: Any, volume: str) -> None:
-    made = session.volumes.create_volume(VolumeSpec(ref(), 0, "zone-1", "gp9", source=volume))
+    made = session.volumes.create_volume(VolumeSpec(fresh_ref(), 0, "zone-1", "gp9", source=volume))
 
     assert (1, []) == (there(stack, "snapshot"), session.volumes.list_snapshots())
     gone(stack, session, "snapshot", 0)
@@ -90,10 +65,10 @@ def test_a_copy_of_a_volume_leaves_no_snapshot(stack: Emulated, session: Any, vo
 
 
 def test_a_copy_of_a_volume_without_data_is_a_new_one(stack: Emulated, session: Any) -> None:
-    empty = session.volumes.create_volume(VolumeSpec(ref(), 3, "zone-1")).native
+    empty = session.volumes.create_volume(VolumeSpec(fresh_ref(), 3, "zone-1")).native
     stack.settle()
 
-    copy = session.volumes.create_volume(VolumeSpec(ref(), 0, "zone-1", source=empty))
+    copy = session.volumes.create_volume(VolumeSpec(fresh_ref(), 0, "zone-1", source=empty))
 
     assert (3, "", 0) == (copy.size, copy.snapshot, there(stack, "snapshot"))
 
@@ -101,7 +76,7 @@ def test_a_copy_of_a_volume_without_data_is_a_new_one(stack: Emulated, session: 
 def test_a_copy_of_a_snapshot_leaves_no_volume(stack: Emulated, session: Any, snapshot: str) -> None:
     before = session.volumes.list_volumes()
 
-    made = session.volumes.create_snapshot(SnapshotSpec(ref(), "", "once more", source=snapshot))
+    made = session.volumes.create_snapshot(SnapshotSpec(fresh_ref(), "", "once more", source=snapshot))
 
     assert (2, before) == (there(stack, "volume"), session.volumes.list_volumes())
     gone(stack, session, "volume", 1)
@@ -116,7 +91,7 @@ def test_a_copy_that_takes_too_long_is_gone_on_with(
     stack.emulator.world.job_seconds = 60
     monkeypatch.setattr(Client.done, "__defaults__", ("", "", 0.05))
     monkeypatch.setattr(copies, "JOB_SECONDS", 0.05)
-    word = ref()
+    word = fresh_ref()
 
     def ask() -> Any:
         if what == "volume":
@@ -140,7 +115,7 @@ def test_a_copy_that_takes_too_long_is_gone_on_with(
 def test_what_nobody_goes_on_with_is_deleted_after_an_hour(stack: Emulated, session: Any, volume: str) -> None:
     stack.emulator.world.wrong_next("createVolume", Refusal(503, "busy", 4285))
     with pytest.raises(Unavailable):
-        session.volumes.create_volume(VolumeSpec(ref(), 0, "zone-1", source=volume))
+        session.volumes.create_volume(VolumeSpec(fresh_ref(), 0, "zone-1", source=volume))
     for _ in range(5):
         session.volumes.list_snapshots()
     assert 1 == there(stack, "snapshot")
@@ -153,7 +128,7 @@ def test_what_nobody_goes_on_with_is_deleted_after_an_hour(stack: Emulated, sess
 
 def test_a_copy_whose_snapshot_fails_is_refused_and_tried_anew(stack: Emulated, session: Any, volume: str) -> None:
     stack.emulator.world.wrong_next("createSnapshot job", Refusal(530, "no room on the secondary storage", 4250))
-    spec = VolumeSpec(ref(), 0, "zone-1", source=volume)
+    spec = VolumeSpec(fresh_ref(), 0, "zone-1", source=volume)
     with pytest.raises(Fault, match="no room"):
         session.volumes.create_volume(spec)
 

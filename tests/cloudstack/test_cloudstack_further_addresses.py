@@ -4,54 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
-from emulated_cloudstack import TENANTS, Emulated, Isthmus, fronted
+from emulated_cloudstack import TENANTS, Emulated, Isthmus, fresh_ref, fronted, launched
 from emulators.cloudstack.world import Refusal
-from served import eventually
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound
-from isthmus.model import Direction, Rule, ServerState
-from isthmus.providers import DiskSpec, FirewallSpec, NetworkSpec, ServerSpec, SubnetSpec
-
-
-@pytest.fixture(params=[True, False], ids=["groups", "vpcs"])
-def stack(request: pytest.FixtureRequest) -> Iterator[Emulated]:
-    made = Emulated("stack", groups=request.param)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def session(stack: Emulated) -> Any:
-    return stack.session(TENANTS[0])
+from isthmus.model import Direction, Rule
+from isthmus.providers import FirewallSpec, NetworkSpec, SubnetSpec
 
 
 @pytest.fixture
 def port(stack: Emulated, session: Any) -> Any:
-    return launched(stack, session)
+    return connected(stack, session)
 
 
-def ref() -> str:
-    return f"x-{uuid4().hex[:17]}"
-
-
-def launched(stack: Emulated, session: Any, **more: Any) -> Any:
+def connected(stack: Emulated, session: Any, **more: Any) -> Any:
     """The interface of a new server."""
-    [image, *_] = session.images.list_images()
-    [flavor, *_] = session.compute.list_flavors()
-    root = DiskSpec(ref(), image.root_device, 0, root=True)
-    spec = ServerSpec(f"i-{uuid4().hex[:17]}", "", image.native, flavor.native, "zone-1", (root,), **more)
-    native = session.compute.create_server(spec).native
-
-    def state() -> ServerState:
-        stack.settle()
-        [server] = session.compute.list_servers([native])
-        return server.state  # type: ignore[no-any-return]
-
-    eventually(state, lambda one: one is ServerState.RUNNING)
+    native = launched(stack, session, **more)
     return next(one for one in session.ports.list_ports() if one.server == native)
 
 
@@ -60,7 +31,7 @@ def further(session: Any, native: str) -> tuple[str, ...]:
 
 
 def test_addresses_are_had_all_or_none(stack: Emulated, session: Any, port: Any) -> None:
-    another = launched(stack, session)
+    another = connected(stack, session)
     for wanted, fault in (("192.0.2.1", Invalid), (port.address, Conflict), (another.address, Conflict)):
         with pytest.raises(fault):
             session.ports.add_addresses(port.native, ["10.1.200.7", wanted])
@@ -96,14 +67,14 @@ def rules_that_name(stack: Emulated, address: str) -> list[str]:
 
 def test_a_rule_that_names_a_group_is_for_further_addresses_too(routed: Emulated) -> None:
     session = routed.session(TENANTS[0])
-    network = session.networks.create_network(NetworkSpec(ref(), "n", "10.77.0.0/16")).native
+    network = session.networks.create_network(NetworkSpec(fresh_ref(), "n", "10.77.0.0/16")).native
     subnets = [
-        session.networks.create_subnet(SubnetSpec(ref(), "s", network, f"10.77.{n}.0/24", "zone-1")).native
+        session.networks.create_subnet(SubnetSpec(fresh_ref(), "s", network, f"10.77.{n}.0/24", "zone-1")).native
         for n in range(2)
     ]
-    group = session.firewalls.create_firewall(FirewallSpec(ref(), "g", "d", network)).native
+    group = session.firewalls.create_firewall(FirewallSpec(fresh_ref(), "g", "d", network)).native
     session.firewalls.add_rules(group, [Rule(Direction.INGRESS, "tcp", 22, 22, peer=group)])
-    port = launched(routed, session, subnet=subnets[0], firewalls=(group,))
+    port = connected(routed, session, subnet=subnets[0], firewalls=(group,))
     launched(routed, session, subnet=subnets[1], firewalls=(group,))
 
     session.ports.add_addresses(port.native, ["10.77.0.200"])
@@ -115,9 +86,9 @@ def test_a_rule_that_names_a_group_is_for_further_addresses_too(routed: Emulated
 
 def test_what_cannot_be_removed_is_let_pass_again(routed: Emulated) -> None:
     session = routed.session(TENANTS[0])
-    network = session.networks.create_network(NetworkSpec(ref(), "n", "10.77.0.0/16")).native
-    subnet = session.networks.create_subnet(SubnetSpec(ref(), "s", network, "10.77.0.0/24", "zone-1")).native
-    port = launched(routed, session, subnet=subnet)
+    network = session.networks.create_network(NetworkSpec(fresh_ref(), "n", "10.77.0.0/16")).native
+    subnet = session.networks.create_subnet(SubnetSpec(fresh_ref(), "s", network, "10.77.0.0/24", "zone-1")).native
+    port = connected(routed, session, subnet=subnet)
     session.ports.add_addresses(port.native, ["10.77.0.200"])
     before = rules_that_name(routed, "10.77.0.200")
     routed.emulator.world.wrong_next("removeIpFromNic", Refusal(530, "the router does not answer", 4250))

@@ -25,11 +25,6 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Emulated]:
 
 
 @pytest.fixture
-def session(stack: Emulated) -> Any:
-    return stack.session(TENANTS[0])
-
-
-@pytest.fixture
 def other(stack: Emulated) -> Any:
     return stack.session(TENANTS[1])
 

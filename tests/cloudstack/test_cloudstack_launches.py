@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from emulated_cloudstack import TENANTS, Emulated
+from emulated_cloudstack import TENANTS, Emulated, fresh_ref, server_spec
 from emulators.cloudstack.world import CUT, NEVER, Refusal
 
 from isthmus.errors import Fault, NoCapacity, QuotaExceeded, Unavailable
@@ -22,35 +20,16 @@ FULL_JOB = Refusal(530, "Unable to orchestrate VM: insufficient capacity", 4250)
 LIMIT = Refusal(535, "Maximum number of resources of type 'volume' for account has been exceeded", 4370)
 
 
-@pytest.fixture(params=[True, False], ids=["groups", "vpcs"])
-def stack(request: pytest.FixtureRequest) -> Iterator[Emulated]:
-    made = Emulated("stack", groups=request.param)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def session(stack: Emulated) -> Any:
-    return stack.session(TENANTS[0])
-
-
 @pytest.fixture
 def spec(session: Any) -> ServerSpec:
     """A server with its root disk."""
-    [image, *_] = session.images.list_images()
-    [flavor, *_] = session.compute.list_flavors()
-    root = DiskSpec(ref(), image.root_device, 0, root=True)
-    return ServerSpec(f"i-{uuid4().hex[:17]}", "a name", image.native, flavor.native, "zone-1", (root,))
+    return server_spec(session, "a name")
 
 
 @pytest.fixture
 def larger(spec: ServerSpec) -> ServerSpec:
     """The same with a further disk."""
-    return replace(spec, disks=(*spec.disks, DiskSpec(ref(), "/dev/sdb", 1, delete_with_server=False)))
-
-
-def ref() -> str:
-    return f"vol-{uuid4().hex[:17]}"
+    return replace(spec, disks=(*spec.disks, DiskSpec(fresh_ref("vol"), "/dev/sdb", 1, delete_with_server=False)))
 
 
 def left(session: Any) -> tuple[list[str], list[str]]:
@@ -141,7 +120,7 @@ def test_a_launch_that_is_asked_for_again_in_a_bad_moment_keeps_its_server(
     stack: Emulated, session: Any, larger: ServerSpec
 ) -> None:
     made = session.compute.create_server(larger)
-    further = session.volumes.create_volume(VolumeSpec(ref(), 1, "zone-1"))
+    further = session.volumes.create_volume(VolumeSpec(fresh_ref("vol"), 1, "zone-1"))
     stack.settle()
     session.volumes.attach_volume(further.native, made.native, "/dev/sdx")
     stack.settle()
@@ -157,7 +136,7 @@ def test_a_launch_that_is_asked_for_again_in_a_bad_moment_keeps_its_server(
 
 
 def test_a_volume_that_was_not_answered_is_found_and_not_made_again(stack: Emulated, session: Any) -> None:
-    wanted = VolumeSpec(ref(), 1, "zone-1", name="a name")
+    wanted = VolumeSpec(fresh_ref("vol"), 1, "zone-1", name="a name")
     stack.emulator.world.wrong_next("createVolume", CUT)
     with pytest.raises(Unavailable):
         session.volumes.create_volume(wanted)
@@ -171,7 +150,7 @@ def test_a_volume_that_is_being_attached_is_of_its_server_already(
     stack: Emulated, session: Any, spec: ServerSpec
 ) -> None:
     server = session.compute.create_server(spec).native
-    volume = session.volumes.create_volume(VolumeSpec(ref(), 1, "zone-1")).native
+    volume = session.volumes.create_volume(VolumeSpec(fresh_ref("vol"), 1, "zone-1")).native
     stack.settle()
     stack.emulator.world.wrong_next("attachVolume job", NEVER)
 
@@ -197,7 +176,7 @@ def test_a_volume_that_another_process_attached_again_is_no_longer_going(
     stack: Emulated, session: Any, spec: ServerSpec
 ) -> None:
     server = session.compute.create_server(spec).native
-    volume = session.volumes.create_volume(VolumeSpec(ref(), 1, "zone-1")).native
+    volume = session.volumes.create_volume(VolumeSpec(fresh_ref("vol"), 1, "zone-1")).native
     stack.settle()
     session.volumes.attach_volume(volume, server, "/dev/sdf")
     stack.settle()

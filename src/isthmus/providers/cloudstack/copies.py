@@ -35,6 +35,8 @@ AGAIN_SECONDS = 2.0
 LOOK_SECONDS = 0.5
 """Between two looks at what another call has begun."""
 _ON_THE_WAY = (VolumeState.CREATING, SnapshotState.PENDING)
+_THERE = (VolumeState.AVAILABLE, SnapshotState.COMPLETED)
+_FAILED = (VolumeState.ERROR, SnapshotState.ERROR)
 _log = logging.getLogger(__name__)
 
 
@@ -61,10 +63,7 @@ def volume(cloud: CloudStack, tenant: Tenant, spec: VolumeSpec) -> str:
 def _snapshot_of(tenant: Tenant, spec: VolumeSpec) -> str:
     """The snapshot of a copy's source, once it is taken: one that was begun before, or a new one."""
     name = f"{notes.COPY}{spec.ref}"
-    states = {one["id"]: snapshots.state(one) for one in snapshots.with_between(tenant) if one["name"] == name}
-    native = next((known for known, state in states.items() if state is not SnapshotState.ERROR), "")
-    if native:
-        _wait(lambda: [snapshots.state(one) for one in _again(snapshots.with_between, tenant, native)])
+    if native := _begun(tenant, name, snapshots.with_between, snapshots.state):
         return native
     begun = snapshots.begin(tenant, SnapshotSpec(name, spec.source))
     tenant.client.done(begun["jobid"], "snapshot", begun["id"])
@@ -84,10 +83,7 @@ def snapshot(cloud: CloudStack, tenant: Tenant, spec: SnapshotSpec) -> str:
 def _volume_of(cloud: CloudStack, tenant: Tenant, spec: SnapshotSpec, size: int) -> str:
     """The volume of a copy's source, once it is there: one that was begun before, or a new one."""
     name = f"{notes.COPY}{spec.ref}"
-    states = {one["id"]: disks.state(one) for one in disks.with_between(tenant) if one["name"] == name}
-    native = next((known for known, state in states.items() if state is not VolumeState.ERROR), "")
-    if native:
-        _wait(lambda: [disks.state(one) for one in _again(disks.with_between, tenant, native)])
+    if native := _begun(tenant, name, disks.with_between, disks.state):
         return native
     there = snapshots.zones(tenant, spec.source)
     zones = [known for known, one in offerings.zones(tenant, cloud).items() if not there or one["id"] in there]
@@ -98,22 +94,28 @@ def _volume_of(cloud: CloudStack, tenant: Tenant, spec: SnapshotSpec, size: int)
     return str(begun["id"])
 
 
-def _again(read: Callable[[Tenant, Sequence[str]], list[Item]], tenant: Tenant, native: str) -> list[Item]:
-    tenant.client.again()
-    return read(tenant, [native])
-
-
-def _wait(look: Callable[[], Sequence[object]]) -> None:
-    """Until what another call has begun is there. Raises Unavailable."""
+def _begun(
+    tenant: Tenant,
+    name: str,
+    read: Callable[[Tenant, Sequence[str] | None], list[Item]],
+    state: Callable[[Item], VolumeState | SnapshotState],
+) -> str:
+    """What an earlier call has begun under a name, once it is there; empty if there is none. Raises Unavailable."""
+    named = [one["id"] for one in read(tenant, None) if one["name"] == name and state(one) not in _FAILED]
+    if not named:
+        return ""
     until = time.monotonic() + JOB_SECONDS
-    seen = look()
-    while not set(seen).isdisjoint(_ON_THE_WAY):
+    while True:
+        tenant.client.again()
+        seen = {state(one) for one in read(tenant, named[:1])}
+        if seen.isdisjoint(_ON_THE_WAY):
+            break
         if time.monotonic() > until:
             raise Unsure("The cloud is still busy with this: ask again later.")
         time.sleep(LOOK_SECONDS)
-        seen = look()
-    if not {VolumeState.AVAILABLE, SnapshotState.COMPLETED}.intersection(seen):
+    if seen.isdisjoint(_THERE):
         raise Unavailable("What the copy is made by has failed: ask again.")
+    return str(named[0])
 
 
 class Copies:

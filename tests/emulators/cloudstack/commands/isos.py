@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from emulators.cloudstack.commands.acts import Params, act, filtered, mine, missing
-from emulators.cloudstack.commands.templates import permit, readable_by, seen, told, updated
+from emulators.cloudstack.commands.templates import begun, permit, readable_by, seen, told, updated
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 KIND = "iso"
@@ -28,24 +26,13 @@ def register(world: World, account: Account, params: Params) -> Item:
     if not params["url"].lower().endswith(".iso"):
         raise Refusal(431, "Please specify a valid iso", 4350)
     made = {
-        "id": str(uuid4()),
-        "name": params["name"],
-        "displaytext": params.get("displaytext", params["name"]),
-        "account": account.name,
-        "accountid": account.id,
-        "created": world.stamp(),
+        **begun(world, account, params, zone),
         "bootable": bootable,
         "format": "ISO",
         "isfeatured": params.get("isfeatured", "false").lower() == "true",
-        "ispublic": params.get("ispublic", "false").lower() == "true",
-        "isready": False,
         "ostypeid": params.get("ostypeid", ""),
-        "ostypename": "Other Linux (64-bit)",
         "size": _SIZE,
         "status": "50% Downloaded",
-        "zoneid": zone["id"],
-        "zonename": zone["name"],
-        "tags": [],
     }
     world.add(account, KIND, made)
 

@@ -49,27 +49,16 @@ def create_template(world: World, account: Account, params: Params) -> Item:
     size, zone = _source(world, account, params)
     found = ((re.fullmatch(r"details\[\d+\]\.(.+)", name), value) for name, value in params.items())
     made = {
-        "id": str(uuid4()),
-        "name": params["name"],
-        "displaytext": params.get("displaytext", params["name"]),
-        "account": account.name,
-        "accountid": account.id,
-        "created": world.stamp(),
+        **begun(world, account, params, zone),
         "crossZones": False,
         "details": {name[1]: value for name, value in found if name},
         "format": "QCOW2",
         "hypervisor": "KVM",
         "isfeatured": False,
-        "ispublic": params.get("ispublic", "false").lower() == "true",
-        "isready": False,
         "ostypeid": params["ostypeid"],
-        "ostypename": "Other Linux (64-bit)",
         "size": size,
         "status": "Creating",
         "templatetype": "USER",
-        "zoneid": zone["id"],
-        "zonename": zone["name"],
-        "tags": [],
     }
     world.add(account, _KIND, made)
 
@@ -81,6 +70,24 @@ def create_template(world: World, account: Account, params: Params) -> Item:
         del world.things[_KIND][made["id"]]
 
     return world.begin("createTemplate", account, finish, made["id"], fail)
+
+
+def begun(world: World, account: Account, params: Params, zone: Item) -> Item:
+    """What templates and ISOs of an account have in common while they are being made."""
+    return {
+        "id": str(uuid4()),
+        "name": params["name"],
+        "displaytext": params.get("displaytext", params["name"]),
+        "account": account.name,
+        "accountid": account.id,
+        "created": world.stamp(),
+        "ispublic": params.get("ispublic", "false").lower() == "true",
+        "isready": False,
+        "ostypename": "Other Linux (64-bit)",
+        "zoneid": zone["id"],
+        "zonename": zone["name"],
+        "tags": [],
+    }
 
 
 @act("updateTemplate")
