@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from isthmus.errors import Conflict, Unsupported
 from isthmus.model import Condition, Console, Flavor, Port, Server, ServerState, Zone, need_ref
@@ -15,6 +16,7 @@ from isthmus.providers.local.boots import Boots
 from isthmus.providers.local.halts import Halts, begin_release
 from isthmus.providers.local.launch import launch
 from isthmus.providers.local.records import ServerRecord
+from isthmus.together import for_each
 
 CONSOLE_BYTES = 65536
 PASSWORD_BYTES = 1 << 20
@@ -117,7 +119,8 @@ class LocalCompute:
     def conditions(self, natives: Collection[str]) -> Mapping[str, Condition]:
         found = self._base.servers.listed(self._tenant, natives)
         running = [record for record in found if self._base.state_of(record) is ServerState.RUNNING]
-        return {record.noun.native: conditions.condition(self._base, record) for record in running}
+        seen = for_each(partial(conditions.condition, self._base), running)
+        return {record.noun.native: one for record, one in zip(running, seen, strict=True)}
 
     def password_data(self, native: str) -> str:
         self._base.servers.get(self._tenant, native)
