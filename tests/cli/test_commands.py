@@ -148,6 +148,19 @@ def test_it_is_said_which_tenant_an_account_is(state: Path) -> None:
     assert "1 to 255 printable" in refused("account", "tenant", "blue", "memory", "", state=state, **memory)
 
 
+def test_an_account_becomes_another_tenant_on_purpose_alone(state: Path) -> None:
+    memory, words = {"ISTHMUS_CLOUD": "memory"}, ("account", "tenant", "default", "memory")
+    assert 0 == isthmus(*words, "project-1", state=state, **memory).returncode
+
+    said = refused(*words, "project-2", state=state, **memory)
+
+    assert "is project-1 on memory already" in said
+    assert "Say --replace to let it be project-2" in said
+    assert 0 == isthmus(*words, "project-1", state=state, **memory).returncode
+    done = isthmus(*words, "project-2", "--replace", state=state, **memory)
+    assert (done.returncode, "is project-2 on memory now" in done.stdout) == (0, True)
+
+
 def test_an_account_is_nobody_on_a_cloud_any_more(state: Path) -> None:
     memory = {"ISTHMUS_CLOUD": "memory"}
     isthmus("account", "tenant", "default", "memory", "project-1", state=state, **memory)

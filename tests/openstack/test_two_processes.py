@@ -6,25 +6,61 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import real_openstack
 from botocore.exceptions import ClientError
-from served import Account, client, serving
+from real_openstack import Keys
+from served import Account, Served, client, serving
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
-    """A client of `demo` for each."""
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Served]]:
     place = tmp_path_factory.mktemp("two")
     settings = place / "isthmus.toml"
     settings.write_text(real_openstack.settings())
-    keys, words = real_openstack.seeded("demo"), ("--config", str(settings))
+    words = ("--config", str(settings))
     with serving(place / "state", *words) as one, serving(place / "state", *words) as other:
-        clients = [client(Account("", keys.access, keys.secret, each.endpoint)) for each in (one, other)]
-        for each in clients:
-            each.describe_vpcs()
-        yield clients
+        yield one, other
+
+
+@pytest.fixture(scope="module")
+def both(services: tuple[Served, Served]) -> list[Any]:
+    """A client of `demo` for each."""
+    clients = clients_of(services, real_openstack.seeded("demo"))
+    for each in clients:
+        each.describe_vpcs()
+    return clients
+
+
+def clients_of(services: tuple[Served, Served], keys: Keys) -> list[Any]:
+    return [client(Account("", keys.access, keys.secret, each.endpoint)) for each in services]
+
+
+@pytest.fixture
+def newcomer() -> Iterator[Keys]:
+    """Who has a new project, with nothing in it and unknown to every Isthmus."""
+    admin = real_openstack.connection("admin")
+    identity, name = admin.identity, f"newcomer-{uuid4().hex[:8]}"
+    project = identity.create_project(name=name, domain_id="default")
+    user = identity.create_user(name=name, domain_id="default", password=uuid4().hex, default_project_id=project.id)
+    [role] = identity.roles(name="member")
+    identity.assign_project_role_to_user(project, user, role)
+    url = f"{real_openstack.auth_url()}/users/{user.id}/credentials/OS-EC2"
+    made = admin.session.post(url, json={"tenant_id": project.id}).json()["credential"]
+    yield Keys(made["access"], made["secret"], user.id, project.id)
+    network = admin.network
+    for router in network.routers(project_id=project.id):
+        for port in network.ports(device_id=router.id, device_owner="network:router_interface"):
+            network.remove_interface_from_router(router, port=port.id)
+        network.delete_router(router)
+    for one in network.networks(project_id=project.id):
+        network.delete_network(one)
+    for group in network.security_groups(project_id=project.id):
+        network.delete_security_group(group)
+    identity.delete_user(user)
+    identity.delete_project(project)
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
@@ -101,3 +137,23 @@ def test_of_two_groups_of_one_name_one_is_made(both: list[Any], vpc: str) -> Non
     assert ["InvalidGroup.Duplicate"] == [one for one in made if isinstance(one, str)]
     [group] = [one for one in real_openstack.connection("demo").network.security_groups() if one.name == "twice"]
     assert group
+
+
+def test_the_first_requests_of_a_project_make_one_default_vpc(services: tuple[Served, Served], newcomer: Keys) -> None:
+    ec2 = clients_of(services, newcomer)
+
+    made = at_once(*(each.create_default_vpc for each in ec2 for _ in range(2)))
+
+    assert 3 == made.count("DefaultVpcAlreadyExists"), made
+    [vpc] = [one["Vpc"] for one in made if isinstance(one, dict)]
+    for each in ec2:
+        [seen] = each.describe_vpcs()["Vpcs"]
+        [subnet] = each.describe_subnets()["Subnets"]
+        assert (vpc["VpcId"], vpc["VpcId"], True) == (seen["VpcId"], subnet["VpcId"], seen["IsDefault"])
+    network = real_openstack.connection("admin").network
+    [inside] = network.networks(project_id=newcomer.tenant_id)
+    [router] = network.routers(project_id=newcomer.tenant_id)
+    [within] = network.subnets(project_id=newcomer.tenant_id)
+    [link] = network.ports(device_id=router.id, device_owner="network:router_interface")
+    assert (inside.id, inside.id) == (within.network_id, link.network_id)
+    assert router.external_gateway_info

@@ -59,6 +59,9 @@ def tenant(
     secrets: Annotated[
         str, typer.Option("--secrets", metavar="FILE|-", help="Where its login there is read; - is standard input.")
     ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let it be another tenant than the one that it is on this cloud.")
+    ] = False,
     config_file: ConfigFile = None,
     state: State = None,
 ) -> None:
@@ -67,9 +70,11 @@ def tenant(
     With --secrets the keys that Isthmus gives out work there as well: they are the tenant's login, as lines NAME=VALUE
     or as an object in JSON. On OpenStack they are application_credential_id and application_credential_secret, or
     username, password, user_domain_id and project_id; on CloudStack api_key and secret_key, for a project those of a
-    user who is in it. They are tried, and kept
-    encrypted. What was said before about the account and the cloud is replaced, its secrets as well; a running service
+    user who is in it. They are tried, and kept encrypted; those that were kept before are forgotten. A running service
     follows within a second.
+
+    An account that is another tenant of the cloud already stays that one, unless --replace is said: nobody of the
+    account would see the instances of the other tenant any more.
 
     Examples:
 
@@ -86,6 +91,12 @@ def tenant(
     kept = formats.secrets(common.text_of(secrets)) if secrets else {}
     with common.store(settings) as store:
         owner = common.find_account(store, account)
+        before = store.tenant_of(owner.id, cloud)
+        if before not in ("", native) and not replace:
+            raise Failure(
+                f"The account {owner.name} ({owner.id}) is {before} on {cloud} already: its instances would vanish "
+                f"from view. Say --replace to let it be {native} instead."
+            )
         if kept:
             _try(settings, cloud, native, kept)
         store.set_tenant(owner.id, cloud, native, kept)
