@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from isthmus.errors import Unavailable
+from isthmus.errors import Conflict, NotFound, Unavailable
 from isthmus.model import Direction, Hop, Route, Rule, Server, ServerState, SubnetWiring, Wiring
-from isthmus.providers import FirewallSpec, NetworkSpec, PortSpec, SubnetSpec
+from isthmus.providers import AddressSpec, FirewallSpec, NetworkSpec, PortSpec, SubnetSpec
 from isthmus.providers.local import boots, tiny, way
 from isthmus.providers.local.layout import OUT, first_network, first_subnet
 from isthmus.providers.local.netd.client import NetdError, able
@@ -164,26 +165,76 @@ def test_a_public_address_answers_while_a_rule_lets_in(linked: World, watched: S
     until(lambda: "uid=0(root)" in linked.ssh(address, "id"))
 
 
-def test_a_change_that_could_not_be_made_is_kept_and_made_by_mending(
+def test_a_change_that_cannot_take_effect_at_once_holds_and_does_after_mending(
     linked: World, group: str, watcher: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    firewalls = linked.session.firewalls
     rule = Rule(Direction.INGRESS, "tcp", 22, 22, peer=watcher.ports[0].firewalls[0])
     says(linked, watcher, "SEES NOTHING")
+
+    def rules() -> tuple[Rule, ...]:
+        return next(one.rules for one in firewalls.list_firewalls() if one.native == group)
+
+    with broken_networks(linked, monkeypatch):
+        firewalls.add_rules(group, [rule])
+        assert rule in rules()
+        with pytest.raises(Conflict):
+            firewalls.add_rules(group, [rule])
+        assert any("not all changes of networks are in effect" in one for one in linked.cloud.health().degraded)
+    linked.cloud.mend()
+    says(linked, watcher, "SEES SSH")
+    assert not any("in effect" in one for one in linked.cloud.health().degraded)
+
+    with broken_networks(linked, monkeypatch):
+        firewalls.remove_rules(group, [rule])
+        assert rule not in rules()
+        with pytest.raises(NotFound):
+            firewalls.remove_rules(group, [rule])
+    linked.cloud.mend()
+    says(linked, watcher, "SEES NOTHING")
+
+
+@contextmanager
+def broken_networks(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """While this lasts, the daemon cannot do what it is told."""
 
     def fail(plan: object) -> None:
         raise NetdError("out of order")
 
     with monkeypatch.context() as broken:
-        broken.setattr(linked.cloud.base.netd, "apply", fail)
-        with pytest.raises(Unavailable, match="out of order"):
-            linked.session.firewalls.add_rules(group, [rule])
-    [firewall] = [one for one in linked.session.firewalls.list_firewalls() if one.native == group]
-    assert rule in firewall.rules
+        broken.setattr(world.cloud.base.netd, "apply", fail)
+        yield
 
+
+def test_wiring_ports_and_addresses_are_as_answered_while_networks_fail(
+    linked: World, watched: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, near, own = linked.session, first_network(TENANT), first_subnet(TENANT, ZONE)
+    before = session.networks.wiring_of(near)
+    closed = replace(before, subnets=(SubnetWiring(own, (Route("10.0.0.0/8", Hop.NOWHERE), *OUT)),))
+    address = session.addresses.allocate_address(AddressSpec("while-broken")).native
+
+    with broken_networks(linked, monkeypatch):
+        session.networks.wire(near, closed)
+        port = session.ports.create_port(PortSpec("while-broken", own)).native
+        session.ports.add_addresses(port, [], 1)
+        session.addresses.associate_address(address, port)
+        with pytest.raises(Unavailable):
+            session.ports.attach_port(port, watched.native, 1)
     linked.cloud.mend()
 
-    says(linked, watcher, "SEES SSH")
-    linked.session.firewalls.remove_rules(group, [rule])
+    [made] = [one for one in session.ports.list_ports() if one.native == port]
+    assert (made.server, len(made.secondary)) == ("", 1)
+    assert session.networks.wiring_of(near) == closed
+    assert [port] == [one.port for one in session.addresses.list_addresses() if one.native == address]
+    plan = Plan.load(linked.cloud.base.netd_directory / "plan.json")
+    [network] = [one for one in plan.networks if one.native == near]
+    assert next(one for one in network.subnets if one.native == own).routes == closed.subnets[0].routes
+    assert port in {one.port for one in network.publics}
+    session.networks.wire(near, before)
+    session.addresses.disassociate_address(address)
+    session.addresses.release_address(address)
+    session.ports.delete_port(port)
 
 
 def test_a_server_starts_though_its_networks_fail_for_a_moment(linked: World, monkeypatch: pytest.MonkeyPatch) -> None:

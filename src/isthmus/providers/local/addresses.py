@@ -69,7 +69,7 @@ class LocalAddresses:
             noun = replace(record.noun, server="", port=port, private=private)
             self._base.addresses.put(replace(record, noun=noun))
         forwards.sync(self._base, own.server)
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def disassociate_address(self, native: str) -> None:
         with self._base.lock:
@@ -79,7 +79,7 @@ class LocalAddresses:
                 return
             free(self._base, record.noun.port, [record.noun.private])
         forwards.sync(self._base, server)
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def _choose(self, wanted: str) -> str:
         taken = {record.noun.address for record in self._base.addresses.everything()}

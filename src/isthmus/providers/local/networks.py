@@ -67,13 +67,13 @@ class LocalNetworks:
         with self._base.lock:
             record = self._get(native)
             self._base.networks.put(replace(record, noun=networking.with_range(record.noun, cidr)))
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def remove_range(self, native: str, cidr: str) -> None:
         with self._base.lock:
             record = self._get(native)
             self._base.networks.put(replace(record, noun=networking.without_range(record.noun, cidr, self._subnets())))
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def wire(self, native: str, wiring: Wiring) -> None:
         with self._base.lock:
@@ -85,7 +85,7 @@ class LocalNetworks:
             ports = {one.noun.native for one in self._base.ports.owned(self._tenant)}
             networking.demand_wiring(native, wiring, networks, self._subnets(), ports)
             self._base.networks.put(replace(record, wiring=wiring))
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def wiring_of(self, native: str) -> Wiring:
         return layout.wiring(self._base, self._get(native))
@@ -109,7 +109,7 @@ class LocalNetworks:
             subnet = Subnet(own, spec.ref, spec.name, spec.network, spec.cidr, spec.zone, 0, spec.default)
             subnet = replace(subnet, cidr=networking.demand_subnet(subnet, network, self._subnets()))
             self._base.subnets.put(SubnetRecord(self._tenant, subnet, made()))
-        wires.settle(self._base)
+        wires.try_settle(self._base)
         return layout.counted(subnet, 0)
 
     def delete_subnet(self, native: str) -> None:
@@ -125,7 +125,7 @@ class LocalNetworks:
                 self._base.subnets.put(replace(found, gone=True))
             else:
                 self._base.subnets.drop(native)
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def _records(self) -> list[NetworkRecord]:
         return layout.networks(self._base, self._tenant)

@@ -42,7 +42,7 @@ class LocalPorts:
                 return found.noun
             port = draft(self._base, self._tenant, spec)
             self._base.ports.put(PortRecord(self._tenant, port, made()))
-        wires.settle(self._base)
+        wires.try_settle(self._base)
         return port
 
     def delete_port(self, native: str) -> None:
@@ -52,7 +52,7 @@ class LocalPorts:
                 return
             networking.demand_free(record.noun)
             drop(self._base, record)
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def attach_port(self, native: str, server: str, index: int) -> None:
         self._demand_namespaces()
@@ -71,7 +71,7 @@ class LocalPorts:
             attached = replace(record.noun, server=server, index=index, since=now())
             self._base.ports.put(replace(record, noun=attached))
         try:
-            wires.settle(self._base)
+            wires.try_settle(self._base)
             nics.sync(self._base, server)
         except (Fault, QmpError) as error:
             self._take_back(attached)
@@ -93,7 +93,7 @@ class LocalPorts:
                 return
             self._base.ports.put(replace(record, noun=networking.released(record.noun)))
         nics.try_sync(self._base, server)
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def add_addresses(self, native: str, addresses: Sequence[str], count: int = 0) -> None:
         self._demand_namespaces()
@@ -104,7 +104,7 @@ class LocalPorts:
             subnet = layout.subnet(self._base, self._tenant, port.subnet).noun
             more = take(self._base, self._tenant, subnet, fresh, count)
             self._base.ports.put(replace(record, noun=replace(port, secondary=(*port.secondary, *more))))
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def remove_addresses(self, native: str, addresses: Sequence[str]) -> None:
         with self._base.lock:
@@ -112,7 +112,7 @@ class LocalPorts:
             left = networking.without_addresses(record.noun, addresses)
             publics.free(self._base, native, addresses)
             self._base.ports.put(replace(record, noun=left))
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def set_firewalls(self, native: str, firewalls: Sequence[str]) -> None:
         with self._base.lock:
@@ -125,14 +125,14 @@ class LocalPorts:
             guards.demand_same_egress(self._base, record, chosen)
             self._base.ports.put(replace(record, noun=replace(port, firewalls=chosen)))
         forwards.sync(self._base, port.server)
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def set_source_check(self, native: str, value: bool) -> None:
         """On user-mode networking it is kept, and without effect: no traffic of others ever reaches a guest there."""
         with self._base.lock:
             record = self._base.ports.get(self._tenant, native)
             self._base.ports.put(replace(record, noun=replace(record.noun, source_check=value)))
-        wires.settle(self._base)
+        wires.try_settle(self._base)
 
     def set_delete_with_server(self, native: str, value: bool) -> None:
         with self._base.lock:

@@ -1,10 +1,16 @@
-"""The daemon of networks is told what the records say. What it could not do is done when the cloud is mended."""
+"""The daemon of networks is told what the records say. What it could not do is done when the cloud is mended.
+
+A record that is written is what counts: the daemon makes true what it can of the whole, whatever of it fails, and so
+does `mend`, again and again. So a failure tells nothing of the change that was just made, and is told by `degraded`.
+Only who needs the networks at once, to start a machine, is refused.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
+from pathlib import Path
 
 from isthmus.errors import Unavailable
 from isthmus.model import ServerState
@@ -18,7 +24,7 @@ from isthmus.providers.local.tables import write
 _log = logging.getLogger(__name__)
 UP = (ServerState.PENDING, ServerState.RUNNING, ServerState.STOPPING, ServerState.DELETING)
 """States of servers whose ports are in the plan."""
-LATER = "it is kept, and done when the cloud's networks are mended"
+LATER = "what is written is done when the cloud's networks are mended"
 
 
 def settle(base: Base, *, anew: bool = False) -> None:
@@ -31,7 +37,7 @@ def settle(base: Base, *, anew: bool = False) -> None:
         return
     with base.networks_lock:
         plan = present(base)
-        done = base.state / "networks.done"
+        done = _done(base)
         mark = hashlib.sha256(json.dumps(encode(plan)).encode()).hexdigest()
         before = done.read_text() if done.exists() else ""
         if mark == before and not (anew and plan.networks):
@@ -45,7 +51,7 @@ def settle(base: Base, *, anew: bool = False) -> None:
 
 
 def try_settle(base: Base) -> None:
-    """The same where nobody waits for it: a failure is logged."""
+    """The same for a change that is made by being written: a failure is logged, and told until it is mended."""
     try:
         settle(base)
     except Unavailable as error:
@@ -103,6 +109,8 @@ def degraded(base: Base) -> list[str]:
     found = [str(reason) for reason in health.get("failed", ())]
     if not health.get("running") and present(base).networks:
         found.append(f"the daemon of the networks does not run; {LATER}")
+    elif not found and not _done(base).exists() and present(base).networks:
+        found.append(f"not all changes of networks are in effect; {LATER}")
     if health.get("outside"):
         found.append(f"guests have no way out: {health['outside']}")
     return found
@@ -113,5 +121,10 @@ def clean(base: Base) -> None:
 
     Called with `networks_lock` held.
     """
-    (base.state / "networks.done").unlink(missing_ok=True)
+    _done(base).unlink(missing_ok=True)
     base.netd.clean()
+
+
+def _done(base: Base) -> Path:
+    """What tells the plan that was made true last; it is not there while one could not be."""
+    return base.state / "networks.done"
