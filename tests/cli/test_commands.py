@@ -40,6 +40,7 @@ COMMANDS = (
     ("cloud",),
     ("cloud", "check"),
     ("cloud", "clean"),
+    ("cloud", "machines"),
     ("cloud", "add"),
     ("cloud", "add", "cloudstack"),
     ("cloud", "map"),
@@ -404,6 +405,11 @@ def test_a_cloud_is_cleaned(state: Path) -> None:
     assert f"removed {kept}" in isthmus("cloud", "clean", "local", "--all", state=state, text="y\n").stdout
     assert not kept.exists()
     assert "no cloud lokal" in refused("cloud", "clean", "lokal", state=state)
+
+
+def test_how_instances_run_is_told(state: Path) -> None:
+    assert isthmus("cloud", "machines", "local", state=state).stdout == "Nothing of local runs on this host.\n"
+    assert "no cloud lokal" in refused("cloud", "machines", "lokal", state=state)
 
 
 def test_a_cloud_that_is_served_is_not_removed(state: Path) -> None:

@@ -42,6 +42,9 @@ def test_a_machine_has_no_rights_and_its_volumes_change_while_it_runs(apart: Wor
     assert set(found["Uid"]) == {apart.cloud.base.user.partition(":")[0]} != {"0"}
     assert (["0000000000000000"], ["1"], ["2"]) == (found["CapEff"], found["NoNewPrivs"], found["Seccomp"])
     assert apart.cloud.health().details["user"] == apart.cloud.base.user
+    [line] = apart.cloud.machines()
+    assert line.startswith("writer  running  namespaces  tcg  process ")
+    assert line.endswith(f" of user {found['Uid'][0]}") or apart.cloud.base.user == owner.USER
 
     volumes = apart.session.volumes
     before = acknowledged(apart, server.native)
@@ -61,6 +64,7 @@ def test_a_machine_has_no_rights_and_its_volumes_change_while_it_runs(apart: Wor
 
     apart.session.compute.stop_server(server.native)
     apart.wait(server.native, ServerState.STOPPED)
+    assert [f"{server.ref}  stopped"] == list(apart.cloud.machines())
     apart.session.compute.start_server(server.native)
     apart.says(server.native, b"tiny: ready", times=2)
 

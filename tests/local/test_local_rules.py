@@ -209,6 +209,8 @@ def test_a_guest_whose_firewalls_let_nothing_out_reaches_its_metadata_only(user_
     with socket.create_server(("127.0.0.1", 0)) as host:
         user_mode.metadata.user_data["acme,ltd"] = script % host.getsockname()[1]
         closed = user_mode.launched("closed", firewalls=(firewall.native,))
+        [line] = user_mode.cloud.machines()
+        assert line.startswith("closed  running  slirp  tcg  process ")
         assert "CALLED NOBODY" in user_mode.says(closed.native, b"tiny: ready")
         user_mode.launched("open", ready=False, firewalls=(first_firewall("acme,ltd"),))
         host.settimeout(60)

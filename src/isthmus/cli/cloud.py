@@ -122,6 +122,28 @@ def clean(
             typer.echo(f"There is nothing to remove of {name}.")
 
 
+@app.command("machines")
+def machines(
+    name: Annotated[str, typer.Argument(metavar="CLOUD")], config_file: ConfigFile = None, state: State = None
+) -> None:
+    """Tell how each instance of a cloud runs on this host.
+
+    Of the local cloud: its state, which way it is connected (namespaces or slirp), its accelerator (kvm or tcg), its
+    process and whom that belongs to. Of clouds elsewhere nothing runs here.
+
+    Examples:
+
+      isthmus cloud machines local
+    """
+    settings = common.settings(config_file, state)
+    if name not in settings.clouds:
+        raise Failure(f"There is no cloud {name}.{nearest(name, settings.clouds)}")
+    with common.gateway(settings) as gateway:
+        found = list(gateway.world.clouds[name].machines())
+    for line in found or [f"Nothing of {name} runs on this host."]:
+        typer.echo(line)
+
+
 def _is_served(settings: Settings) -> bool:
     from isthmus.serving.duties import Presence
 

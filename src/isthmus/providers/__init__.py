@@ -487,9 +487,11 @@ class Cloud(Protocol):
     def clean(self, *, everything: bool = False) -> Iterable[str]:
         """Remove what the cloud keeps on this host and no record needs; with `everything`, the cloud with its records,
         after which this object is of no use. What was removed, in words for the operator.
-
-        Nothing for a cloud that keeps nothing here.
         """
+        ...
+
+    def machines(self) -> Iterable[str]:
+        """How each of its servers runs on this host, in words for the operator; none do of a cloud elsewhere."""
         ...
 
     def close(self) -> None:

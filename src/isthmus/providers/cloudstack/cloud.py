@@ -190,6 +190,10 @@ class CloudStack:
         """It keeps nothing on this host."""
         return ()
 
+    def machines(self) -> Sequence[str]:
+        """None runs on this host."""
+        return ()
+
     def close(self) -> None:
         self.copies.close()
         self._wire.close()

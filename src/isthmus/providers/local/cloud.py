@@ -13,7 +13,7 @@ from typing import Any
 from isthmus.errors import Invalid
 from isthmus.model import Flavor, ServerState, SignedRequest
 from isthmus.providers import NO_SECRETS, NO_TENANTS, Capability, Finding, Health, Tenants
-from isthmus.providers.local import builtin, checks, clean, forwards, layout, owner, room, way, wires
+from isthmus.providers.local import builtin, checks, clean, forwards, layout, owner, room, running, way, wires
 from isthmus.providers.local.accel import Chooser
 from isthmus.providers.local.addresses import LocalAddresses
 from isthmus.providers.local.base import Base, Limits
@@ -197,6 +197,9 @@ class Local:
         if everything:
             self.close()
         yield from clean.clean(self.base, everything=everything)
+
+    def machines(self) -> Iterator[str]:
+        yield from running.told(self.base)
 
     def close(self) -> None:
         self.boots.work.close()

@@ -63,6 +63,15 @@ def machine_name(pid: int) -> str:
     return words[words.index("-name") + 1].removeprefix("guest=")
 
 
+def user(pid: int) -> int:
+    """Whom a process belongs to by its effective user id, or -1 if it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("Uid:"):
+                return int(line.split()[2])
+    return -1
+
+
 def machines(prefix: str) -> Iterator[tuple[int, str]]:
     """The pid and the name of each machine whose name begins with `prefix`."""
     with os.scandir("/proc") as entries:

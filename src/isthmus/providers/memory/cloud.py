@@ -126,5 +126,9 @@ class Memory:
         """It keeps nothing on this host."""
         return ()
 
+    def machines(self) -> Sequence[str]:
+        """None runs on this host."""
+        return ()
+
     def close(self) -> None:
         """There is no connection to let go of."""

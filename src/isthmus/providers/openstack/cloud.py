@@ -185,6 +185,10 @@ class OpenStack:
         """It keeps nothing on this host."""
         return ()
 
+    def machines(self) -> Sequence[str]:
+        """None runs on this host."""
+        return ()
+
     def close(self) -> None:
         self.endings.close()
         self._service.close()
