@@ -19,6 +19,7 @@ from isthmus.providers.local.accel import Accelerator, Chooser
 from isthmus.providers.local.firewalls import ALL_OUT, ALL_OUT_6
 from isthmus.providers.local.layout import first_firewall
 from isthmus.providers.local.machine import RELAY, Kernel, Machine, Nic, command
+from isthmus.providers.local.offline import without_network
 from isthmus.providers.local.records import FirewallRecord
 from isthmus.providers.local.sockets import short
 from isthmus.providers.local.tables import Table
@@ -198,6 +199,36 @@ def test_qemu_img_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(disks, "QEMU_IMG", str(program))
 
     assert disks.run("info", seconds=7).split() == [str(disks.MEMORY // 1024), "7"]
+
+
+@pytest.mark.skipif(not without_network()[0], reason=f"a network cannot be taken away here: {without_network()[1]}")
+def test_qemu_img_has_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "qemu-img"
+    program.write_text("#!/bin/sh\nreadlink /proc/self/ns/net\ntail -n +3 /proc/net/dev\nid -u\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(disks, "QEMU_IMG", str(program))
+
+    space, *interfaces, user = disks.run("info").splitlines()
+
+    assert space != str(Path("/proc/self/ns/net").readlink())
+    assert [line.split(":")[0].strip() for line in interfaces] == ["lo"]
+    assert user == str(os.geteuid())
+
+
+def test_where_no_network_can_be_taken_away_it_is_said(
+    quiet: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = tmp_path / "unshare"
+    refusing.write_text("#!/bin/sh\necho not permitted here >&2\nexit 1\n")
+    refusing.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    without_network.cache_clear()
+    try:
+        assert ((), "not permitted here") == without_network()
+        assert any("network" in one and "not permitted here" in one for one in quiet.health().degraded)
+        quiet.session("acme").volumes.create_volume(VolumeSpec("ref", 1, ZONE))
+    finally:
+        without_network.cache_clear()
 
 
 @pytest.mark.qemu

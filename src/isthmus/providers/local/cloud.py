@@ -30,6 +30,7 @@ from isthmus.providers.local.machine import ACCELERATORS, QEMU
 from isthmus.providers.local.mend import Mender
 from isthmus.providers.local.metrics import LocalMetrics
 from isthmus.providers.local.networks import ONE_NETWORK, LocalNetworks
+from isthmus.providers.local.offline import without_network
 from isthmus.providers.local.ports import ONE_PORT, LocalPorts
 from isthmus.providers.local.servers import LocalCompute
 from isthmus.providers.local.volumes import LocalVolumes
@@ -215,6 +216,8 @@ class Local:
             reasons.append(f"guests are emulated, which is slow: {known.reason}")
         if not builtin.kernel(self.base):
             reasons.append(f"there is no built-in image until it is built: {builtin.BUILD}")
+        if reason := without_network()[1]:
+            reasons.append(f"qemu-img runs with this host's network, as it cannot be taken from it: {reason}")
         return reasons + forwards.failures(self.base) + wires.degraded(self.base)
 
 

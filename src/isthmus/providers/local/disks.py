@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from isthmus.errors import Invalid, NoCapacity, Unavailable, Unsupported
+from isthmus.providers.local.offline import without_network
 
 QEMU_IMG = "qemu-img"
 FORMATS = ("raw", "qcow2", "vmdk", "vpc")
@@ -30,13 +31,14 @@ class DiskError(Exception):
 
 
 def run(*arguments: str, seconds: int = CPU_SECONDS, good: Collection[int] = (0,)) -> str:
-    """qemu-img, limited in memory and time, and dead when we are; DiskError with its words.
+    """qemu-img, limited in memory and time, without a network, and dead when we are; DiskError with its words.
 
     Its files are for this user alone. `good` are the codes that it ends with when all is well.
     """
     if not shutil.which(QEMU_IMG):
         raise Unsupported(f"disks need qemu-img: {INSTALL}")
-    limits = ["prlimit", f"--as={MEMORY}", f"--cpu={seconds}", "setpriv", "--pdeathsig", "KILL"]
+    apart, _ = without_network()
+    limits = [*apart, "prlimit", f"--as={MEMORY}", f"--cpu={seconds}", "setpriv", "--pdeathsig", "KILL"]
     try:
         done = subprocess.run(
             [*limits, QEMU_IMG, *arguments],
