@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -96,7 +97,9 @@ def test_the_ports_of_several_instances_are_made_in_one_call_and_go_with_them(ec
     ids = [one["InstanceId"] for one in made]
     try:
         assert 1 == len([one for one in calls.made if one.startswith("POST network")])
+        assert 3 == len([one for one in calls.made if one.startswith("POST compute")])
         assert not [one for one in calls.made if calls.made.count(one) > 1 and one.startswith("GET")]
+        assert not [one for one in calls.made if one.startswith("GET compute /servers/")], "they are asked for again"
         assert 3 == len({one["PrivateIpAddress"] for one in made})
         until(lambda: {state(ec2, one) for one in ids}, {"running"})
     finally:
@@ -108,6 +111,18 @@ def test_the_ports_of_several_instances_are_made_in_one_call_and_go_with_them(ec
     assert not {one["PrivateIpAddress"] for one in made} & {
         fixed["ip_address"] for port in left for fixed in port.fixed_ips
     }
+
+
+def test_what_a_launch_answers_is_what_nova_tells_of_the_instance(ec2, image):
+    [made] = ec2.run_instances(ImageId=image, InstanceType="m1.nano", MinCount=1, MaxCount=1)["Instances"]
+    [held] = ec2.describe_instances(InstanceIds=[made["InstanceId"]])["Reservations"]
+    try:
+        [found] = held["Instances"]
+        assert timedelta(0) <= found["LaunchTime"] - made["LaunchTime"] < timedelta(minutes=1)
+        passing = {"LaunchTime", "State", "StateTransitionReason", "UsageOperationUpdateTime"}
+        assert {key: made[key] for key in made.keys() - passing} == {key: found[key] for key in found.keys() - passing}
+    finally:
+        ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
 
 
 def test_instances_are_terminated_without_being_asked_for_one_by_one(ec2, image, calls):

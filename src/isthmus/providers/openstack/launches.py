@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from isthmus.errors import Invalid, Unsupported
@@ -27,6 +28,26 @@ def mappings(client: Client, spec: ServerSpec, image: Item) -> Sequence[Item]:
 def version(spec: ServerSpec) -> str:
     """The microversion that the disks need, empty for that of all calls."""
     return TYPES if any(disk.type not in GENERAL_TYPES for disk in spec.disks) else ""
+
+
+def accepted(native: str, asked: Item, flavor: str, since: datetime) -> Item:
+    """A server just asked for, as Nova tells of it until it does something: Nova answers a launch with an id alone.
+
+    `since`, when it was asked for, is in the place of its creation, as much earlier as Nova took to answer.
+    """
+    return {
+        "id": native,
+        "name": asked["name"],
+        "description": asked["description"],
+        "metadata": asked["metadata"],
+        "status": "BUILD",
+        "OS-EXT-STS:task_state": "scheduling",
+        "OS-EXT-AZ:availability_zone": asked["availability_zone"],
+        "created": since.isoformat(timespec="seconds"),
+        "flavor": {"original_name": flavor},
+        "image": {"id": asked["imageRef"]} if "imageRef" in asked else None,
+        "key_name": asked.get("key_name"),
+    }
 
 
 def _check(disks: Sequence[DiskSpec]) -> None:

@@ -155,6 +155,7 @@ class OpenStackCompute:
             natives = [port["id"] for port in own]
             body["server"]["networks"] = [{"port": port} for port in natives]
             body["server"]["metadata"][PORTS] = " ".join(natives[:MOST_PORTS])
+            since = datetime.now(UTC)
             try:
                 made = self._placed(spec, body)
             except Unavailable:
@@ -165,7 +166,7 @@ class OpenStackCompute:
                 else:
                     ports.let_go(self._client, natives)
                 raise
-        server = self._one(made["id"])
+        server = launches.accepted(made["id"], body["server"], spec.flavor, since)
         return self._server(server, {server["id"]: [_on(server["id"], port) for port in own]})
 
     def _placed(self, spec: ServerSpec, body: dict[str, Any]) -> Item:
