@@ -31,8 +31,8 @@ it at the same time takes the sum of its times: for an instance by its id its po
 besides Nova's server and Cinder's volumes; Nova itself asks Neutron for ports and security groups whenever it tells of
 a server; and Keystone's word on the signature comes before all of them. A launch makes all ports in one call, and the
 servers eight at a time, and reads none of them again; Nova asks Neutron for the port of each, and again as it builds
-the server: until they run it takes as long without any gateway (*direct*). A termination is answered when Nova has
-accepted it, and the ports are deleted after that.
+the server: until they run it takes nearly as long without any gateway (*direct*). A termination is answered when Nova
+has accepted it, and the ports are deleted after that.
 """
 
 
