@@ -17,7 +17,7 @@ from isthmus.core.instances import index
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, join
 from isthmus.errors import Conflict, NoCapacity
-from isthmus.model import Address, Server, ServerState
+from isthmus.model import Address, Server, ServerState, Subnet
 from isthmus.providers import AddressSpec
 
 LAUNCH = "launch"
@@ -27,6 +27,11 @@ _GOING = frozenset({ServerState.PENDING, ServerState.RUNNING})
 
 def ref_of(server: str) -> str:
     return mint(Kind.ADDRESS, Seed(server))
+
+
+def demand_able(cx: Context, subnet: Found[Subnet]) -> None:
+    """Raises Unsupported for a subnet on a cloud that has no public addresses to give."""
+    api(cx.session(subnet.cloud))
 
 
 def allocate(cx: Context, cloud: str, server: str, zone: str, subnet: str) -> Found[Address]:

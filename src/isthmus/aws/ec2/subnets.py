@@ -12,7 +12,7 @@ from isthmus.aws.ec2.ranges import block
 from isthmus.aws.errors import AwsError
 from isthmus.aws.tagging import tag_set
 from isthmus.context import Context
-from isthmus.core import defaults, networks, wiring
+from isthmus.core import defaults, networks, publics, wiring
 from isthmus.core.ids import Kind
 from isthmus.core.notes import note
 from isthmus.core.registry import Found, find
@@ -110,6 +110,8 @@ def modify_subnet_attribute(cx: Context, req: ModifySubnetAttributeRequestTypeDe
     [(name, said)] = wanted.items()
     value: Any = said.get("Value", False) if isinstance(said, Mapping) else said
     if name == "MapPublicIpOnLaunch":
+        if value:
+            publics.demand_able(cx, found)
         note(cx, Kind.SUBNET, found, public_on_launch=bool(value))
     elif value != _ONLY[name]:
         raise AwsError("UnsupportedOperation", f"{name} cannot be {value} here: it is always {_ONLY[name]}.")
