@@ -220,6 +220,12 @@ LACKING: dict[Capability, tuple[str, Callable[[Any, ServerSpec], Any]]] = {
         lambda on, plain: on.compute.create_server(replace(plain, ref=word(), kernel=NONE)),
     ),
     Capability.PORTS: ("ports", lambda on, _: on.ports.create_port(PortSpec(word(), NONE))),
+    Capability.SERVER_PORTS: (
+        "compute",
+        lambda on, plain: on.compute.create_server(
+            replace(plain, ref=word(), further=(PortSpec("", NONE, delete_with_server=True),))
+        ),
+    ),
     Capability.PORT_FIREWALLS: ("ports", lambda on, _: on.ports.set_firewalls(NONE, [NONE])),
     Capability.PORT_ADDRESSES: ("ports", lambda on, _: on.ports.add_addresses(NONE, [], 1)),
     Capability.NETWORK_RANGES: ("networks", lambda on, _: on.networks.add_range(NONE, "10.9.0.0/16")),

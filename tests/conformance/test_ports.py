@@ -10,7 +10,7 @@ import pytest
 
 from isthmus.errors import Conflict, Invalid, NoCapacity, NotFound
 from isthmus.model import Image, Port, Subnet
-from isthmus.providers import Capability, Cloud, ServerSpec
+from isthmus.providers import Capability, Cloud, PortSpec, ServerSpec
 
 from .kit import Maker, Patience, first_port, refused, root_disk, word
 
@@ -232,3 +232,39 @@ def test_a_server_whose_ports_cannot_be_had_leaves_them_alone(session: Any, made
             made.server(replace(plain, ref=word(), ports=ports))
 
     assert "" == port_of(session, port).server
+
+
+@pytest.mark.boots
+@pytest.mark.needs(Capability.LAUNCH, Capability.SERVER_PORTS, Capability.NETWORKS, "firewalls")
+def test_a_server_is_made_with_further_ports(
+    cloud: Cloud, session: Any, made: Maker, plain: ServerSpec, image: Image, patience: Patience
+) -> None:
+    """P14"""
+    if Capability.PORTS not in cloud.lacks:
+        pytest.skip("ports are made before their server here, and P12 has the rule")
+    network = made.network().native
+    first, second = (made.subnet(network=network, cidr=f"10.77.{n}.0/24").native for n in (1, 2))
+    default = made.subnet(network=network, cidr="10.77.3.0/24").native
+    guard = made.firewall(network=network).native
+    spec = replace(plain, ref=word(), subnet=first, address="", firewalls=(), disks=(root_disk(image),))
+    named = PortSpec("", second, "10.77.2.60", firewalls=(guard,), delete_with_server=True)
+    for wrong, fault in (
+        (replace(named, subnet="no-such-subnet"), NotFound),
+        (replace(named, address="192.0.2.1"), Invalid),
+    ):
+        with pytest.raises(fault):
+            made.server(replace(spec, ref=word(), further=(wrong,)))
+    with refused(NotFound, kind="firewall"):
+        made.server(replace(spec, ref=word(), further=(replace(named, firewalls=("no-such-firewall",)),)))
+
+    server = made.server(replace(spec, further=(named, replace(named, subnet=default, address="", firewalls=()))))
+
+    assert [0, 1, 2] == [port.index for port in server.ports]
+    assert [first, second, default] == [port.subnet for port in server.ports]
+    assert "10.77.2.60" == server.ports[1].address
+    assert (guard,) == server.ports[1].firewalls
+    assert server.ports[0].firewalls == server.ports[2].firewalls
+    assert all(port.delete_with_server and port == port_of(session, port.native) for port in server.ports)
+    session.compute.delete_server(server.native)
+    for port in server.ports:
+        patience.gone(session.ports.list_ports, port.native)

@@ -96,6 +96,7 @@ PARTS: Mapping[str, Capability] = {
     "ModifySecurityGroupRules": Capability.PEER_RULES,
     "ModifyVolume": Capability.VOLUME_RETYPE,
     "RevokeSecurityGroupEgress": Capability.EGRESS_RULES,
+    "RunInstances": Capability.SERVER_PORTS,
 }
 _UNSERVED = "Isthmus does not serve this action."
 

@@ -19,9 +19,9 @@ from isthmus.core.quotas import demand, exceeded
 from isthmus.core.records import forget
 from isthmus.core.registry import Found, gather, warm
 from isthmus.core.servers import compute, demand_flavor
-from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, NotFound, Unavailable
+from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, NotFound, Unavailable, Unsupported
 from isthmus.model import Image, ImageState, Server, ServerState, Subnet
-from isthmus.providers import Capability, ServerSpec
+from isthmus.providers import Capability, PortSpec, ServerSpec
 from isthmus.store import Record, View
 
 _GOING = frozenset({ServerState.DELETING, ServerState.DELETED})
@@ -143,8 +143,8 @@ class _Plan:
     image: Found[Image]
     ports: tuple[PortOrder, ...]
     """Those that must be there before the server; none if it comes with one of its own."""
-    further: PortOrder | None
-    """Of a port that comes with the server: which addresses it is to have besides its own."""
+    along: tuple[PortOrder, ...]
+    """Those that come with the server, if others need not be there before: some have addresses besides their own."""
     public: bool
     placing: Placing
     template: ServerSpec
@@ -184,10 +184,9 @@ def _plan(cx: Context, order: Order) -> _Plan:
         subnet = networks.default_subnet(cx, place.cloud, place.native)
     demand(cx, "interfaces_per_server", 0, more=len(order.ports))
     first = order.ports[0]
-    plain = len(order.ports) == 1 and _comes_along(cx, place.cloud, first)
-    further = first if plain and not first.plain else None
-    if further:
-        demand(cx, "addresses_per_interface", 1, more=len(further.secondary) + further.count)
+    plain = _come_along(cx, place.cloud, order.ports)
+    for one in order.ports if plain else ():
+        demand(cx, "addresses_per_interface", 1, more=len(one.secondary) + one.count)
     key = keys.for_launch(cx, place.cloud, order.launch.key)
     groups = firewalls.for_launch(cx, place.cloud, subnet, first.groups, order.group_names)
     placing = placements.placing(cx, order.placement, order.partition, order.most, place)
@@ -195,7 +194,7 @@ def _plan(cx: Context, order: Order) -> _Plan:
         place,
         image,
         () if plain else tuple(replace(one, subnet=one.subnet or subnet.id) for one in order.ports),
-        further,
+        order.ports if plain else (),
         order.public if order.public is not None else subnet.data.get("public_on_launch", False),
         placing,
         ServerSpec(
@@ -208,6 +207,7 @@ def _plan(cx: Context, order: Order) -> _Plan:
             subnet=subnet.noun.native if plain else "",
             address=first.address if plain else "",
             firewalls=tuple(group.noun.native for group in groups) if plain else (),
+            further=tuple(_made_along(cx, subnet, one) for one in order.ports[1:]) if plain else (),
             indexes=() if plain else tuple(one.index for one in order.ports),
             key=key.native,
             public_key=key.public,
@@ -220,14 +220,31 @@ def _plan(cx: Context, order: Order) -> _Plan:
     )
 
 
-def _comes_along(cx: Context, cloud: str, first: PortOrder) -> bool:
-    """Whether a server's only port can be one that its cloud makes with it.
+def _come_along(cx: Context, cloud: str, orders: Sequence[PortOrder]) -> bool:
+    """Whether a server's ports can be such as its cloud makes with it.
 
-    Further addresses are given to it afterwards, where a cloud has no ports that could have them before.
+    Further addresses are given to them afterwards, where a cloud has no ports that could have them before. Raises
+    Unsupported for several that it can neither have before nor make.
     """
     lacks = cx.world.clouds[cloud].lacks
-    later = Capability.PORTS in lacks and Capability.PORT_ADDRESSES not in lacks
-    return (replace(first, secondary=(), count=0) if later else first).plain
+    if Capability.PORTS not in lacks:
+        return len(orders) == 1 and orders[0].plain
+    if len(orders) > 1 and Capability.SERVER_PORTS in lacks:
+        raise Unsupported(lacks[Capability.SERVER_PORTS])
+    if [one.index for one in orders] != list(range(len(orders))):
+        raise Unsupported("Interfaces that come with an instance here have the indexes 0, 1, 2 and so on.")
+    later = Capability.PORT_ADDRESSES not in lacks
+    return all(
+        (replace(one, index=0, secondary=(), count=0) if later else replace(one, index=0)).plain for one in orders
+    )
+
+
+def _made_along(cx: Context, first: Found[Subnet], wanted: PortOrder) -> PortSpec:
+    """What a cloud is told of a further port; without a subnet of its own it is in that of the first."""
+    within = networks.one_subnet(cx, wanted.subnet) if wanted.subnet else first
+    guards = firewalls.for_launch(cx, within.cloud, within, wanted.groups)
+    natives = tuple(guard.noun.native for guard in guards)
+    return PortSpec("", within.noun.native, wanted.address, firewalls=natives, delete_with_server=True)
 
 
 def subnet_of(cx: Context, order: Order) -> Found[Subnet] | None:
@@ -310,8 +327,8 @@ def _one(cx: Context, plan: _Plan, spec: ServerSpec) -> Server:
         server = compute(cx.session(cloud)).create_server(replace(spec, ports=natives))
         if server.state in _GOING:
             raise Unavailable(Kind.SERVER, "", "An earlier try of this launch is still being taken back.")
-        if plan.further:
-            server = _extended(cx, cloud, plan.further, server)
+        if any(one.secondary or one.count for one in plan.along):
+            server = _extended(cx, cloud, plan.along, server)
         if public:
             publics.associate(cx, public, server)
     except Unavailable:
@@ -325,13 +342,13 @@ def _one(cx: Context, plan: _Plan, spec: ServerSpec) -> Server:
     return server
 
 
-def _extended(cx: Context, cloud: str, wanted: PortOrder, server: Server) -> Server:
-    """A server whose port has the further addresses that are wanted; an earlier try may have given it some."""
-    port = server.ports[0]
-    named = [one for one in wanted.secondary if one not in port.secondary]
-    count = wanted.count - sum(one not in wanted.secondary for one in port.secondary)
-    if named or count > 0:
-        ports.api(cx.session(cloud)).add_addresses(port.native, named, max(count, 0))
+def _extended(cx: Context, cloud: str, along: Sequence[PortOrder], server: Server) -> Server:
+    """A server whose ports have the further addresses that are wanted; an earlier try may have given them some."""
+    for wanted, port in zip(along, server.ports, strict=True):
+        named = [one for one in wanted.secondary if one not in port.secondary]
+        count = wanted.count - sum(one not in wanted.secondary for one in port.secondary)
+        if named or count > 0:
+            ports.api(cx.session(cloud)).add_addresses(port.native, named, max(count, 0))
     [found] = compute(cx.session(cloud)).list_servers([server.native])
     return found
 

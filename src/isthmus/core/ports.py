@@ -131,12 +131,12 @@ def add_addresses(cx: Context, found: Found[Port], addresses: Sequence[str], cou
 def most(cx: Context) -> tuple[int, int]:
     """How many ports a server can have, and how many addresses a port: one where no cloud can do more."""
 
-    def able(capability: Capability) -> bool:
-        return any(capability not in cloud.lacks for cloud in cx.world.clouds.values())
+    def able(*capabilities: Capability) -> bool:
+        return any(one not in cloud.lacks for cloud in cx.world.clouds.values() for one in capabilities)
 
     limits = cx.world.limits
     return (
-        limits.quota("interfaces_per_server") if able(Capability.PORTS) else 1,
+        limits.quota("interfaces_per_server") if able(Capability.PORTS, Capability.SERVER_PORTS) else 1,
         limits.quota("addresses_per_interface") if able(Capability.PORT_ADDRESSES) else 1,
     )
 

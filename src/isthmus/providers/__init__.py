@@ -48,6 +48,7 @@ class Capability(StrEnum):
     RESIZE = "change a stopped server's flavor"
     KERNEL = "boot a kernel and ramdisk of the user's choice"
     PORTS = "make network interfaces and attach them to servers"
+    SERVER_PORTS = "make several network interfaces with a server"
     PORT_FIREWALLS = "change the firewalls of a network interface"
     RUNNING_FIREWALLS = "change the firewalls of a server that runs"
     PORT_ADDRESSES = "give a network interface further private addresses"
@@ -118,6 +119,8 @@ class ServerSpec:
     `firewalls` say nothing."""
     indexes: tuple[int, ...] = ()
     """The index of each of `ports`, the first one's 0; empty: 0, 1, 2 and so on."""
+    further: tuple[PortSpec, ...] = ()
+    """Ports made with it, at the indexes from 1 on: given only where PORTS is lacked, and SERVER_PORTS is not."""
     key: str = ""
     """The native id of a key of this cloud, where it has the family `keys`."""
     public_key: str = ""

@@ -252,7 +252,6 @@ class World:
             "netmask": str(within.netmask),
             "gateway": network["gateway"],
             "macaddress": f"02:00:00:00:{self.addresses // 256:02x}:{self.addresses % 256:02x}",
-            "isdefault": True,
             "traffictype": "Guest",
             "type": network["type"],
         }

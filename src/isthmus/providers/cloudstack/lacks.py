@@ -12,7 +12,7 @@ _EVERYWHERE = {
     Capability.KERNEL: "CloudStack boots what is in a template: make a template with the kernel in it",
     Capability.ROOT_KEPT: "CloudStack deletes a root disk with its server: make a snapshot of it before",
     Capability.PORTS: "CloudStack's interfaces are on servers alone, and it holds no address for one that is on none: "
-    "name a subnet at launch",
+    "describe interfaces at launch",
     Capability.KEY_PUBLIC: "CloudStack tells fingerprints of keys alone: keep the public key where it was made",
     Capability.SNAPSHOT_UNUSED: "CloudStack makes a volume's data as it is first attached: attach it once",
     Capability.SNAPSHOT_SHARE: "CloudStack's snapshots are their account's alone: share an image of one",
@@ -32,6 +32,7 @@ GROUPED: Mapping[Capability, str] = MappingProxyType(
         **_EVERYWHERE,
         Capability.RUNNING_FIREWALLS: "CloudStack changes the groups of stopped servers alone: stop the server first",
         Capability.DEFAULT_MEMBERS: "CloudStack's default groups let in nobody: add a rule for the group's own members",
+        Capability.SERVER_PORTS: "CloudStack connects a server to one network in zones with security groups: use VPCs",
         Capability.NETWORKS: "zones with security groups have one network that all share: use one with VPCs",
         Capability.ROUTES: "CloudStack's shared networks have one way out: it cannot be changed",
         Capability.ACLS: "zones with security groups have no filters of subnets: use security groups",

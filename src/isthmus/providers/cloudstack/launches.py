@@ -12,14 +12,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from isthmus.errors import Fault, Invalid, NotFound, Unsupported
 from isthmus.providers import Capability, DiskSpec, ServerSpec, VolumeSpec
-from isthmus.providers.cloudstack import affinity, disks, groups, images, isos, keys, notes, offerings, places
+from isthmus.providers.cloudstack import (
+    affinity,
+    connecting,
+    disks,
+    groups,
+    images,
+    isos,
+    keys,
+    notes,
+    offerings,
+    places,
+)
 from isthmus.providers.cloudstack.client import Item, Unsure
-from isthmus.providers.cloudstack.grounds import Ground, default_network, grounds
+from isthmus.providers.cloudstack.grounds import default_network
 from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.together import for_each, together
 
@@ -88,6 +98,10 @@ def _check(cloud: CloudStack, spec: ServerSpec) -> None:
         raise Unsupported(cloud.lacks[Capability.KERNEL])
     if spec.ports:
         raise Unsupported(cloud.lacks[Capability.PORTS])
+    if spec.further and cloud.options.security_groups:
+        raise Unsupported(cloud.lacks[Capability.SERVER_PORTS])
+    if not all(one.delete_with_server for one in spec.further):
+        raise Unsupported("CloudStack's interfaces go with their server.")
     if not spec.disks or not spec.disks[0].root or any(one.root for one in spec.disks[1:]):
         raise Invalid("a server has one root disk, which is the first", "disks")
     if len({one.device for one in spec.disks}) < len(spec.disks):
@@ -101,17 +115,18 @@ def _check(cloud: CloudStack, spec: ServerSpec) -> None:
 def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any]:
     """The parameters of a deployment. What they name is looked up, all at the same time."""
     offered = tenant.offered
-    zone, size, _, ground, *listed = together(
+    zone, size, _, stands, *listed = together(
         partial(offerings.zone, tenant, cloud, spec.zone),
         partial(offerings.size, tenant, cloud.options, spec.flavor),
         partial(keys.demand, offered, spec.key) if spec.key else _nothing,
-        partial(_ground, cloud, tenant, spec),
+        partial(connecting.stands, cloud, tenant, spec),
         *images.asks(tenant, offered),
     )
     template = images.template(tenant, listed, spec.image)
-    demand_groups(cloud, tenant, spec.firewalls, ground.network if ground else "")
+    for stand in stands:
+        demand_groups(cloud, tenant, stand.groups, stand.network)
     theirs = cloud.options.security_groups
-    return {
+    said = {
         "name": spec.ref,
         "displayname": spec.name or None,
         "zoneid": zone["id"],
@@ -120,12 +135,13 @@ def _asked(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> dict[str, Any
         "keypairs": [spec.key] if spec.key else None,
         "userdata": base64.b64encode(spec.user_data).decode() or None,
         "securitygroupids": (list(spec.firewalls) or None) if theirs else None,
-        "networkids": [ground.item["id"]] if ground and ground.item and zone.get("networktype") != "Basic" else None,
-        "ipaddress": spec.address or None,
         "affinitygroupids": [affinity.demand(cloud, tenant, spec.group)] if spec.group else None,
         **_root(cloud, tenant, spec.disks[0], template, zone),
-        "details": {**size.details, **places.note(spec.ref, spec.disks, () if theirs else spec.firewalls)},
     }
+    networks = connecting.settled(cloud, tenant, stands)  # last: it may make one
+    further = connecting.further_groups(stands, networks)
+    note = places.note(spec.ref, spec.disks, () if theirs else spec.firewalls, further)
+    return {**said, **connecting.asked(stands, networks, zone), "details": {**size.details, **note}}
 
 
 def _nothing() -> None:
@@ -166,30 +182,6 @@ def demand_groups(cloud: CloudStack, tenant: Tenant, natives: Sequence[str], net
         for native in natives:
             if native not in there:
                 raise NotFound("firewall", native[:64])
-
-
-def _ground(cloud: CloudStack, tenant: Tenant, spec: ServerSpec) -> Ground | None:
-    """The subnet that a spec names, or its zone's default one, if there is one. Raises NotFound, Invalid."""
-    found = grounds(tenant.offered, cloud, tenant)
-    chosen = next((one for one in found if one.default and one.zone == spec.zone), None)
-    if spec.subnet:
-        chosen = next((one for one in found if one.native == spec.subnet), None)
-        if chosen is None:
-            raise NotFound("subnet", spec.subnet[:64])
-        if chosen.zone != spec.zone:
-            raise Invalid(f"the subnet {spec.subnet} is not in the zone {spec.zone}", "subnet")
-    if spec.address and chosen:
-        _check_address(spec.address, chosen.cidr)
-    return chosen
-
-
-def _check_address(wanted: str, cidr: str) -> None:
-    try:
-        within = IPv4Address(wanted) in IPv4Network(cidr)
-    except ValueError:
-        within = False
-    if not within:
-        raise Invalid(f"{wanted} is no address of {cidr}", "address")
 
 
 def _volumes(cloud: CloudStack, tenant: Tenant, spec: ServerSpec, data: Sequence[DiskSpec]) -> list[str]:

@@ -1,7 +1,8 @@
 """Which security groups an instance is in, where CloudStack has none of its own.
 
-Those of its launch are in its details, written with it. Where they were changed a tag of the machine says which there
-are now; it has a number, so that the new one counts from when it is there, and the old one is deleted after.
+Those of its launch are in its details, written with it: those of its first interface, and of each further one. Where
+they were changed a tag of the machine says which there are now; it has a number, so that the new one counts from when
+it is there, and the old one is deleted after.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from isthmus.providers.cloudstack.cloud import CloudStack
 
 _TAG = "isthmus-groups/"
+"""How the tag of the first interface's groups begins; that of a further one's has the interface's id behind it."""
 _OUT = frozenset({"Destroyed", "Expunging", "Error"})
 """Machines in these states have no traffic."""
 
@@ -68,13 +70,20 @@ class Sight:
         return [rule for group in groups if group in self.kept for rule in self.kept[group].rules]
 
 
-def groups_of(machine: Item, network: str, first: str) -> tuple[str, ...]:
+def groups_of(machine: Item, nic: Item, network: str, first: str) -> tuple[str, ...]:
     """Those of an interface in a network of ours; `first` is the network of the machine's first interface.
 
-    Groups are of one network: interfaces in another are in its default group. So is a machine that says nothing.
+    A further interface that says nothing has those of the first. Groups are of one network: interfaces in another are
+    in its default group. So is a machine that says nothing.
     """
+    made = places.launched(machine)
+    if nic["id"] != interfaces(machine)[0]["id"]:
+        said = _written(machine, nic["id"])
+        own = tuple(said[max(said)].split(",")) if said else made.further.get(nic["networkid"], ())
+        if own:
+            return own
     said = _written(machine)
-    chosen = tuple(said[max(said)].split(",")) if said else places.launched(machine).groups
+    chosen = tuple(said[max(said)].split(",")) if said else made.groups
     return chosen if chosen and network == first else (default_group(network),)
 
 
@@ -87,7 +96,7 @@ def members(cloud: CloudStack, machines: Sequence[Item], where: Mapping[str, Gro
         nics = [nic for nic in interfaces(machine) if nic["networkid"] in where]
         for nic in nics:
             network, first = (where[one["networkid"]].network for one in (nic, nics[0]))
-            groups = groups_of(machine, network, first)
+            groups = groups_of(machine, nic, network, first)
             further = (one["ipaddress"] for one in secondary.of(nic) if one["id"] not in cloud.going)
             found += [
                 Member(machine["id"], network, nic["networkid"], address, groups)
@@ -101,25 +110,32 @@ def interfaces(machine: Item) -> list[Item]:
     return sorted(machine.get("nic", ()), key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid") or 0)))
 
 
-def change(tenant: Tenant, machine: Item, groups: Sequence[str]) -> None:
-    """Raises Invalid for more than a tag has room for."""
-    before = _written(machine)
+def change(tenant: Tenant, machine: Item, nic: str, groups: Sequence[str]) -> None:
+    """Of an interface of a machine. Raises Invalid for more than a tag has room for."""
+    further = nic if nic != interfaces(machine)[0]["id"] else ""
+    before = _written(machine, further)
     value = ",".join(dict.fromkeys(groups))
     if len(value) > notes.LONGEST:
         raise Invalid(f"CloudStack has no room to note {len(groups)} groups of an instance", "firewalls")
     about = {"resourcetype": "UserVm", "resourceids": [machine["id"]]}
-    tag = {"key": f"{_TAG}{max(before, default=0) + 1}", "value": value}
+    key = _key(further)
+    tag = {"key": f"{key}{max(before, default=0) + 1}", "value": value}
     tenant.client.do("createTags", "server", machine["id"], **about, tags=[tag])
     if before:
-        gone = [{"key": f"{_TAG}{number}"} for number in before]
+        gone = [{"key": f"{key}{number}"} for number in before]
         tenant.client.do("deleteTags", "server", machine["id"], **about, tags=gone)
 
 
-def _written(machine: Item) -> dict[int, str]:
-    """What tags say, by their numbers: the highest counts."""
-    found = {}
+def _key(further: str) -> str:
+    """How the tags of an interface begin, of the first one or a further one by its id."""
+    return f"{_TAG}{further}/" if further else _TAG
+
+
+def _written(machine: Item, further: str = "") -> dict[int, str]:
+    """What tags say of the first interface, or a further one by its id, by their numbers: the highest counts."""
+    found, key = {}, _key(further)
     for tag in machine.get("tags", ()):
-        number = tag["key"].removeprefix(_TAG)
+        number = tag["key"].removeprefix(key)
         if number != tag["key"] and number.isdecimal():
             found[int(number)] = str(tag["value"])
     return found

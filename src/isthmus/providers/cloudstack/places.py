@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from isthmus.providers import DiskSpec
@@ -59,16 +60,24 @@ class Launched:
     disks: tuple[Disk, ...] = ()
     groups: tuple[str, ...] = ()
     """The security groups that were asked for, where CloudStack has none of its own."""
+    further: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Those of further interfaces, by the ids of CloudStack's networks."""
 
     @property
     def root(self) -> Disk:
         return self.disks[0] if self.disks else Disk("", ROOT_DEVICE)
 
 
-def note(ref: str, disks: Sequence[DiskSpec], groups: Sequence[str] = ()) -> Mapping[str, str]:
-    """The details of a new virtual machine."""
+def note(
+    ref: str,
+    disks: Sequence[DiskSpec],
+    groups: Sequence[str] = (),
+    further: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Mapping[str, str]:
+    """The details of a new virtual machine; `further` are the groups of its interfaces in further networks."""
     said = [[one.ref, one.device, int(not one.delete_with_server), one.type] for one in disks]
-    more = {"groups": list(groups)} if groups else {}
+    more: dict[str, Any] = {"groups": list(groups)} if groups else {}
+    more |= {"further": {known: list(those) for known, those in further.items()}} if further else {}
     return {DETAIL: json.dumps({"ref": ref, "disks": said, **more}, separators=(",", ":"))}
 
 
@@ -78,8 +87,9 @@ def launched(machine: Item) -> Launched:
     try:
         disks = tuple(Disk(ref, device, bool(keep), type) for ref, device, keep, type in said.get("disks", ()))
         groups = tuple(str(one) for one in said.get("groups", ()))
-        return Launched(str(said["ref"]), disks, groups) if said.get("ref") == machine["name"] else Launched()
-    except (TypeError, ValueError):
+        further = {known: tuple(str(one) for one in those) for known, those in said.get("further", {}).items()}
+        return Launched(str(said["ref"]), disks, groups, further) if said.get("ref") == machine["name"] else Launched()
+    except (AttributeError, TypeError, ValueError):
         return Launched()
 
 

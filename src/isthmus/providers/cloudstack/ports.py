@@ -86,11 +86,9 @@ class CloudStackPorts:
 
     def _set_ours(self, port: Port, firewalls: Sequence[str]) -> None:
         """The filters are looked at even if nothing is new: they may not have been done the last time."""
-        if port.index:
-            raise Unsupported("Isthmus keeps the groups of an instance's first interface: others have the default one.")
         with self._cloud.turn(port.server):
             if tuple(dict.fromkeys(firewalls)) != port.firewalls:
-                membership.change(self._tenant, machines.one(self._tenant, port.server), firewalls)
+                membership.change(self._tenant, machines.one(self._tenant, port.server), port.native, firewalls)
             filters.tend(self._cloud, self._tenant, [port.network])
 
     def set_source_check(self, native: str, value: bool) -> None:

@@ -196,7 +196,7 @@ def ports_of(tenant: Tenant, item: Item, where: Mapping[str, Ground]) -> tuple[P
             address=nic.get("ipaddress", ""),
             subnet=at.native if at else shared_subnet(tenant, nic["networkid"]),
             network=networks[index],
-            firewalls=guards or (membership.groups_of(item, networks[index], networks[0]) if where else ()),
+            firewalls=guards or (membership.groups_of(item, nic, networks[index], networks[0]) if where else ()),
             index=index,
             secondary=tuple(one["ipaddress"] for one in secondary.of(nic)),
             server=item["id"],

@@ -46,7 +46,7 @@ ON_SLIRP = {
         ONE_NETWORK,
     ),
     Capability.PEERING: ONE_NETWORK,
-    **dict.fromkeys((Capability.PORTS, Capability.PORT_ADDRESSES), ONE_PORT),
+    **dict.fromkeys((Capability.PORTS, Capability.SERVER_PORTS, Capability.PORT_ADDRESSES), ONE_PORT),
 }
 """What user-mode networking alone cannot do."""
 LACKS = {

@@ -39,6 +39,8 @@ class Contents:
 def launch(base: Base, tenant: str, spec: ServerSpec) -> ServerRecord:
     """Write the records of the server and its volumes. Called with the lock held."""
     base.zone(spec.zone)
+    if spec.further:
+        raise Unsupported(ports.ONE_PORT)
     room.demand(base, base.flavor(spec.flavor))
     image = _bootable(base, tenant, spec.image)
     if spec.key:

@@ -197,17 +197,31 @@ def _key_pairs(world: World, account: Account, params: Params) -> str:
 
 
 def _nics(world: World, account: Account, params: Params, zone: Item) -> list[Item]:
-    """One in each network; a wanted address is the first's."""
+    """One in each network, the first one the default; a wanted address is the first's, unless each says its own."""
+    mapped = _mapped(params)
     first, *more = _networks(world, account, params, zone)
-    wanted = params.get("ipaddress", "")
-    if wanted and wanted in world.private_addresses(first["id"]):
-        raise Refusal(533, f"Unable to acquire Guest IP address for network {first['id']}", 4325)
-    return [world.nic(first, wanted), *map(world.nic, more)]
+    wanted = {first["id"]: params.get("ipaddress", "")} | mapped
+    for network, address in wanted.items():
+        if address and address in world.private_addresses(network):
+            raise Refusal(533, f"Unable to acquire Guest IP address for network {network}", 4325)
+    made = [world.nic(one, wanted.get(one["id"], "")) for one in (first, *more)]
+    return [{**nic, "isdefault": not number, "deviceid": str(number)} for number, nic in enumerate(made)]
+
+
+def _mapped(params: Params) -> dict[str, str]:
+    """The wanted addresses of `iptonetworklist`, or empty ones, by network, in their order."""
+    found = (re.fullmatch(r"iptonetworklist\[(\d+)\]\.networkid", name) for name in params)
+    numbers = sorted(int(one[1]) for one in found if one)
+    if numbers and ("networkids" in params or "ipaddress" in params):
+        raise Refusal(431, "ipToNetworkMap can't be specified along with networkIds or ipAddress", 4350)
+    return {
+        params[f"iptonetworklist[{one}].networkid"]: params.get(f"iptonetworklist[{one}].ip", "") for one in numbers
+    }
 
 
 def _networks(world: World, account: Account, params: Params, zone: Item) -> list[Item]:
     """Those that are named; else the zone's shared one, or the only isolated one, which is made if there is none."""
-    if ids := [one for one in params.get("networkids", "").split(",") if one]:
+    if ids := [*_mapped(params)] or [one for one in params.get("networkids", "").split(",") if one]:
         if zone["networktype"] == "Basic":
             raise Refusal(431, "Can't specify network Ids in Basic zone", 4350)
         shared = {one["id"]: one for one in world.networks}
@@ -216,6 +230,8 @@ def _networks(world: World, account: Account, params: Params, zone: Item) -> lis
             for one in ids
         ]
         for one in found:
+            if len(found) > 1 and world.with_groups:
+                raise Refusal(431, "Only support one network per VM if security group enabled", 4350)
             if one["zoneid"] != zone["id"]:
                 raise Refusal(431, f"Network id={one['id']} doesn't belong to zone {zone['id']}", 4350)
         return found
