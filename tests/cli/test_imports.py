@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -17,13 +18,25 @@ create table tags (project_id varchar(64), item_id varchar(30), key varchar(127)
 insert into items values ('i-0a1b2c3d', 'blue', null, 'server-1', '{}');
 insert into items values ('vol-00000001', 'blue', null, 'volume-1', '{}');
 insert into items values ('eni-00000002', 'red', 'vpc-00000003', 'port-1', '{}');
-insert into items values ('vpc-00000003', 'red', null, 'router-1', '{}');
-insert into items values ('subnet-00000006', 'red', 'vpc-00000003', 'subnet-1', '{}');
+insert into items values ('vpc-00000003', 'red', null, 'router-1', '{"cidr_block": "10.0.0.0/16",
+    "route_table_id": "rtb-00000004", "dhcp_options_id": "dopt-00000010"}');
+insert into items values ('subnet-00000006', 'red', 'vpc-00000003', 'subnet-1', '{"route_table_id": "rtb-0000000c"}');
 insert into items values ('vpc-00000007', 'red', null, 'router-2', '{}');
 insert into items values ('subnet-00000008', 'red', 'vpc-00000007', 'subnet-2', '{}');
 insert into items values ('subnet-00000009', 'red', 'vpc-00000007', 'subnet-3', '{}');
 insert into items values ('vpc-0000000a', 'red', null, 'router-3', '{}');
-insert into items values ('rtb-00000004', 'red', 'vpc-00000003', null, '{}');
+insert into items values ('rtb-00000004', 'red', 'vpc-00000003', null, '{"routes": [
+    {"destination_cidr_block": "10.0.0.0/16", "gateway_id": null},
+    {"destination_cidr_block": "0.0.0.0/0", "gateway_id": "igw-0000000b"},
+    {"destination_cidr_block": "10.9.0.0/16", "network_interface_id": "eni-00000002"},
+    {"destination_cidr_block": "10.8.0.0/16", "gateway_id": "vgw-0000000e"}]}');
+insert into items values ('rtb-0000000c', 'red', 'vpc-00000003', null, '{"routes": []}');
+insert into items values ('rtb-0000000d', 'red', 'vpc-00000007', null, '{"routes": []}');
+insert into items values ('igw-0000000b', 'red', 'vpc-00000003', null, '{}');
+insert into items values ('igw-0000000f', 'red', null, null, '{}');
+insert into items values ('dopt-00000010', 'red', null, null,
+    '{"dhcp_configuration": {"domain-name": ["example.org"]}}');
+insert into items values ('vgw-0000000e', 'red', 'vpc-00000003', null, '{}');
 insert into items values ('ami-00000005', null, null, 'image-1', null);
 insert into tags values ('blue', 'i-0a1b2c3d', 'Name', 'web');
 insert into tags values ('red', 'vpc-00000003', 'Name', 'ours');
@@ -31,9 +44,11 @@ insert into tags values ('red', 'vpc-00000003', 'Name', 'ours');
 """ec2-api 17.0.0's tables, as its models say, with two projects; of three VPCs one has a subnet, one two, one none."""
 
 NEUTRON = """
-create table subnets (id varchar(36) primary key, project_id varchar(255), name varchar(255), network_id varchar(36));
-insert into subnets values ('subnet-1', 'red', '', 'network-1'), ('subnet-2', 'red', '', 'network-2'),
-                           ('subnet-3', 'red', '', 'network-3'), ('subnet-4', 'red', '', 'network-1');
+create table subnets (id varchar(36) primary key, project_id varchar(255), name varchar(255), network_id varchar(36),
+                      cidr varchar(64));
+insert into subnets values
+    ('subnet-1', 'red', '', 'network-1', '10.0.0.0/24'), ('subnet-2', 'red', '', 'network-2', '10.0.1.0/24'),
+    ('subnet-3', 'red', '', 'network-3', '10.0.2.0/24'), ('subnet-4', 'red', '', 'network-1', '10.0.3.0/24');
 """
 """What is asked for of Neutron's tables (Zed): ec2-api gave each subnet a network of its own."""
 
@@ -82,10 +97,13 @@ def rows(state: Path, query: str) -> list[tuple[str, ...]]:
 
 TOLD = [
     ["ami-", "0", "1", "1"],
+    ["dopt-", "1", "0", "1"],
     ["eni-", "1", "0", "1"],
     ["i-", "1", "0", "1"],
-    ["rtb-", "0", "1", "1"],
+    ["igw-", "1", "1", "2"],
+    ["rtb-", "0", "3", "3"],
     ["subnet-", "3", "0", "3"],
+    ["vgw-", "0", "1", "1"],
     ["vol-", "1", "0", "1"],
     ["vpc-", "0", "3", "3"],
 ]
@@ -96,8 +114,10 @@ def test_ids_and_tags_are_taken_over_for_each_project(old: str, state: Path) -> 
 
     known = "select r.id, r.kind, r.native, t.tenant from records r join tenants t on t.account = r.account"
     assert [
+        ("dopt-00000010", "dhcp-options", "dopt-00000010", "red"),
         ("eni-00000002", "port", "port-1", "red"),
         ("i-0a1b2c3d", "server", "server-1", "blue"),
+        ("igw-0000000f", "internet-gateway", "igw-0000000f", "red"),
         ("subnet-00000006", "subnet", "subnet-1", "red"),
         ("subnet-00000008", "subnet", "subnet-2", "red"),
         ("subnet-00000009", "subnet", "subnet-3", "red"),
@@ -120,7 +140,9 @@ def test_the_id_of_a_vpc_with_one_subnet_is_taken_over_by_neutrons_networks(
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "neutron.db")) as database:
         database.executescript(NEUTRON)
-    neutron, told = ("--neutron-db", f"sqlite:///{tmp_path}/neutron.db"), [*TOLD[:-1], ["vpc-", "1", "2", "3"]]
+    neutron = ("--neutron-db", f"sqlite:///{tmp_path}/neutron.db")
+    more = {"igw-": ["igw-", "2", "0", "2"], "rtb-": ["rtb-", "2", "1", "3"], "vpc-": ["vpc-", "1", "2", "3"]}
+    told = [more.get(line[0], line) for line in TOLD]
 
     for words in ((*neutron, "--dry-run"), (), neutron, neutron):
         assert (told if words else TOLD) == take(old, state, *words)
@@ -130,6 +152,37 @@ def test_the_id_of_a_vpc_with_one_subnet_is_taken_over_by_neutrons_networks(
     )
     assert [("vpc-00000003", "network-1", "red")] == rows(state, vpcs)
     assert [('{"Name": "ours"}',)] == rows(state, "select tags from tags where resource = 'vpc-00000003'")
+
+
+def test_what_ec2_api_alone_knew_of_a_vpc_is_put_on_record(old: str, state: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "neutron.db")) as database:
+        database.executescript(NEUTRON)
+    words = ("import", "ec2-api", "--db", old, "--neutron-db", f"sqlite:///{tmp_path}/neutron.db", "--cloud", "memory")
+
+    said = isthmus(*words, state=state, ISTHMUS_CLOUD="memory").stderr
+
+    held = {known: json.loads(data) for known, data in rows(state, "select id, data from records")}
+    assert {"network": "vpc-00000003"} == held["igw-0000000b"]
+    assert {"network": ""} == held["igw-0000000f"]
+    assert {"options": {"domain-name": ["example.org"]}} == held["dopt-00000010"]
+    led = [(one["to"], one["hop"], one["target"]) for one in held["rtb-00000004"]["routes"]]
+    assert [("0.0.0.0/0", "internet", "igw-0000000b"), ("10.9.0.0/16", "port", "eni-00000002")] == led
+    assert {"table": "rtb-0000000c", "table_association": "rtbassoc-00000006"} == held["subnet-00000006"]
+    assert {
+        "first_table": "rtb-00000004",
+        "first_association": "rtbassoc-00000003",
+        "first_gateway": "igw-0000000b",
+    } == held["vpc-00000003"]
+    assert "rtb-0000000d" not in held
+    for known, reason in (
+        ("rtb-0000000d", "its VPC is not taken over"),
+        ("vpc-00000007", "several or none"),
+        ("rtb-00000004 10.8.0.0/16", "no vgw-0000000e that the route"),
+        ("vpc-00000003 10.0.0.0/16", "its subnet here, 10.0.0.0/24"),
+        ("vpc-00000003 dopt-00000010", "no options to a VPC"),
+        ("vgw-0000000e", "VPNs"),
+    ):
+        assert any(line.startswith(f"Left: {known}: ") and reason in line for line in said.splitlines()), (known, said)
 
 
 def test_a_neutron_that_cannot_be_read_is_told(old: str, state: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from isthmus.cli import common, ec2stack
+from isthmus.cli import common, ec2api_vpcs, ec2stack
 from isthmus.cli.common import ConfigFile, Failure, State
 from isthmus.options import nearest
 
@@ -68,6 +69,8 @@ class Old:
     """By project and id."""
     nameless: Sequence[str] = ()
     """Ids of what is no thing of OpenStack's, or of nobody knows which project."""
+    plans: Mapping[str, ec2api_vpcs.Plan] = field(default_factory=dict)
+    """What it alone knew, by project."""
 
 
 @app.command("ec2-api")
@@ -83,13 +86,14 @@ def ec2_api(
 
     Ids of instances, volumes, snapshots, images, network interfaces, subnets, security groups and elastic IPs go on to
     name what they named, and with --neutron-db those of VPCs with one subnet: VPCs were routers there, each subnet had
-    a network of its own, and a VPC is a network here. Each project becomes an account, if it is none yet. The databases
-    and OpenStack stay as they are; running it again takes over what is new. Ids of other VPCs, and of what only ec2-api
-    knew (route tables, gateways, DHCP options), are not taken over: import these anew in Terraform.
+    a network of its own, and a VPC is a network here. Internet gateways, route tables with their routes and
+    associations, and sets of DHCP options are put on record. Each project becomes an account, if it is none yet. The
+    databases and OpenStack stay as they are; running it again takes over what is new. What is not taken over, or not as
+    it was, is told with the reason.
 
     Example: isthmus import ec2-api --cloud private --db mysql+pymysql://ec2api:secret@db/ec2api --dry-run
     """
-    networks = _networks(neutron_db) if neutron_db else {}
+    networks = _networks(neutron_db) if neutron_db else _Networks({}, {})
     _take_over(db, cloud, partial(_of_ec2_api, networks=networks), dry_run, config_file, state)
 
 
@@ -124,18 +128,22 @@ def _take_over(
     left.update(item.prefix for item in old.items if item.prefix not in TAKEN)
     wanted = [item for item in old.items if item.prefix in TAKEN]
     named: Counter[str] = Counter(item.prefix for item in wanted)
+    named.update(known.rpartition("-")[0] for plan in old.plans.values() for known in plan.records)
     done = named
     if not dry_run:
-        projects: dict[str, list[Item]] = {}
+        projects: dict[str, list[Item]] = {project: [] for project in old.plans}
         for item in wanted:
             projects.setdefault(item.project, []).append(item)
         with common.store(settings) as store:
-            done = sum((_take(store, cloud, *one, old.tags) for one in projects.items()), Counter())
+            done = sum((_take(store, cloud, *one, old) for one in projects.items()), Counter())
     table = common.table("ID", "WOULD BE TAKEN OVER" if dry_run else "TAKEN OVER", "LEFT", "OF")
     for prefix in sorted({*named, *left}):
         total = left[prefix] + named[prefix]
         table.add_row(f"{prefix}-", str(done[prefix]), str(total - done[prefix]), str(total))
     common.show(table)
+    for plan in old.plans.values():
+        for known, reason in sorted(plan.left.items()):
+            typer.echo(f"Left: {known}: {reason}.", err=True)
 
 
 @contextmanager
@@ -161,35 +169,57 @@ def _connected(url: str, option: str = "--db") -> Iterator[Connection]:
         engine.dispose()
 
 
-def _of_ec2_api(connection: Connection, networks: Mapping[str, str]) -> Old:
-    """By ec2-api's tables; `networks` names Neutron's network of each subnet."""
+class _Networks(NamedTuple):
+    """Of each of Neutron's subnets its network and its range."""
+
+    networks: Mapping[str, str]
+    ranges: Mapping[str, str]
+
+
+def _of_ec2_api(connection: Connection, networks: _Networks) -> Old:
+    """By ec2-api's tables."""
     from sqlalchemy import column, select, table
 
-    names: list[Any] = [column(name) for name in ("id", "project_id", "os_id", "vpc_id")]
+    names: list[Any] = [column(name) for name in ("id", "project_id", "os_id", "vpc_id", "data")]
     rows = connection.execute(select(*names).select_from(table("items", *names)).order_by(names[0])).all()
     within: dict[str, set[str]] = {}
-    for known, _, native, vpc in rows:
-        if known.startswith("subnet-") and vpc and native in networks:
-            within.setdefault(vpc, set()).add(networks[native])
+    for known, _, native, vpc, _ in rows:
+        if known.startswith("subnet-") and vpc and native in networks.networks:
+            within.setdefault(vpc, set()).add(native)
     vpcs = {vpc: next(iter(there)) for vpc, there in within.items() if len(there) == 1}
-    items = [
-        Item(known, of, vpcs.get(known, "") if known.startswith("vpc-") else native) for known, of, native, _ in rows
-    ]
+    projects: dict[str, list[ec2api_vpcs.Row]] = {}
+    items = []
+    for known, of, native, vpc, data in rows:
+        if of:
+            projects.setdefault(of, []).append(ec2api_vpcs.Row(known, vpc or "", json.loads(data or "{}")))
+        if known.startswith("vpc-"):
+            native = networks.networks.get(vpcs.get(known, ""), "")
+        items.append(Item(known, of, native))
+    ranges = {vpc: networks.ranges[subnet] for vpc, subnet in vpcs.items()}
+    plans = {of: ec2api_vpcs.plan(there, ranges) for of, there in projects.items()}
+    recorded = {known for plan in plans.values() for known in plan.records}
+    nameless = [one.id for one in items if not all(one) and one.id not in recorded]
+    return Old([one for one in items if all(one)], _tags(connection), nameless, plans)
+
+
+def _tags(connection: Connection) -> Mapping[tuple[str, str], dict[str, str]]:
+    from sqlalchemy import column, select, table
+
     labels: list[Any] = [column(name) for name in ("project_id", "item_id", "key", "value")]
     tags: dict[tuple[str, str], dict[str, str]] = {}
     for of, item, key, value in connection.execute(select(*labels).select_from(table("tags", *labels))):
         tags.setdefault((of, item), {})[key] = value or ""
-    return Old([one for one in items if all(one)], tags, [one.id for one in items if not all(one)])
+    return tags
 
 
-def _networks(url: str) -> Mapping[str, str]:
-    """The network of each subnet, by Neutron's database."""
+def _networks(url: str) -> _Networks:
+    """By Neutron's database."""
     from sqlalchemy import column, select, table
 
-    names: list[Any] = [column(name) for name in ("id", "network_id")]
+    names: list[Any] = [column(name) for name in ("id", "network_id", "cidr")]
     with _connected(url, "--neutron-db") as connection:
-        rows = connection.execute(select(*names).select_from(table("subnets", *names)))
-        return {row[0]: row[1] for row in rows}
+        rows = connection.execute(select(*names).select_from(table("subnets", *names))).all()
+    return _Networks({row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows})
 
 
 def _of_nova(connection: Connection) -> Old:
@@ -224,25 +254,31 @@ def _of_nova(connection: Connection) -> Old:
     return Old(items, nameless=[f"{prefix}-{one:08x}" for prefix, numbers in others.items() for one in numbers])
 
 
-def _take(
-    store: Store, cloud: str, project: str, items: Sequence[Item], tags: Mapping[tuple[str, str], dict[str, str]]
-) -> Counter[str]:
+def _take(store: Store, cloud: str, project: str, items: Sequence[Item], old: Old) -> Counter[str]:
     """Write down the ids of one project. One that is known by another id here keeps it."""
     from isthmus.store import Record
 
     account = store.account_for(cloud, project, project)
     if not account:
         raise Failure(f"The project {project} is no account any more: isthmus account tenant says whose it is.")
-    now, done = datetime.now(UTC), Counter[str]()
+    now, done, new = datetime.now(UTC), Counter[str](), list[str]()
+    plan = old.plans.get(project, ec2api_vpcs.Plan())
+    elsewhere = {one for one in plan.records if (found := store.find(one)) and found.account != account}
     with store.change(account) as change:
         for item in items:
             kind = TAKEN[item.prefix]
             known = change.view.by_native(cloud, kind, item.native)
             if known is None and store.find(item.id) is None:
                 change.put(Record(item.id, account, kind, cloud, item.native, {}, now, None))
-                if labels := tags.get((project, item.id)):
-                    change.tag([item.id], dict(list(labels.items())[:_MOST_TAGS]))
+                new.append(item.id)
             elif known is None or known.id != item.id:
                 continue
             done[item.prefix] += 1
+        there = change.view.records
+        for recorded in ec2api_vpcs.write(change, account, plan, now, [*new], elsewhere):
+            done[recorded.rpartition("-")[0]] += 1
+            new += [recorded] if recorded not in there else []
+        for one in new:
+            if labels := old.tags.get((project, one)):
+                change.tag([one], dict(list(labels.items())[:_MOST_TAGS]))
     return done

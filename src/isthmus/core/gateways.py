@@ -19,8 +19,8 @@ from isthmus.store import View
 
 
 def default_id(network: Found[Network]) -> str:
-    """The id of the gateway that a network begins with."""
-    return adopt(Kind.GATEWAY, network.cloud, network.id)
+    """The id of the gateway that a network begins with, or of the one that another gateway's users gave it."""
+    return network.data.get("first_gateway") or adopt(Kind.GATEWAY, network.cloud, network.id)
 
 
 def defaults(cx: Context) -> Defaults:

@@ -47,8 +47,8 @@ class Association:
 
 
 def default_id(network: Found[Network]) -> str:
-    """The id of the table that a network begins with."""
-    return adopt(Kind.ROUTE_TABLE, network.cloud, network.id)
+    """The id of the table that a network begins with, or of the one that another gateway had it begin with."""
+    return network.data.get("first_table") or adopt(Kind.ROUTE_TABLE, network.cloud, network.id)
 
 
 def defaults(cx: Context) -> Defaults:
@@ -97,6 +97,8 @@ def associations(cx: Context) -> Iterator[Association]:
 
 def _main(network: Found[Network]) -> Association:
     table = main_of(network)
+    if table == network.data.get("first_table"):
+        return Association(network.data["first_association"], table)
     return Association(adopt(Kind.ROUTE_ASSOCIATION, network.cloud, f"{network.id}\n{table}"), table)
 
 

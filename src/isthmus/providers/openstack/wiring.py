@@ -151,8 +151,14 @@ def _table(
         gate, nobody, *_ = hosts(subnet["cidr"])
         return {EVERYWHERE: nobody, **told, **dict.fromkeys(land.ranges(subnet["network_id"]), gate)}
     everywhere = told.pop(EVERYWHERE, "")
-    cut_off = not everywhere and wiring.internet and routes is not None
-    if cut_off or everywhere not in ("", subnet["gateway_ip"]):
+    gateway = subnet["gateway_ip"]
+    if not gateway and any(route.destination == EVERYWHERE and route.hop in OUTSIDE for route in routes or ()):
+        raise Unsupported(
+            f"The subnet {subnet['cidr']} has no gateway, and Isthmus did not make it: put what is to lead outside "
+            "into a subnet of its own."
+        )
+    cut_off = gateway and not everywhere and wiring.internet and routes is not None
+    if cut_off or everywhere not in ("", gateway):
         raise Unsupported(
             f"The subnet {subnet['cidr']} has a gateway that Isthmus did not make and that all of its traffic takes: "
             "put what is to be routed otherwise into a subnet of its own."
