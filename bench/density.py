@@ -1,11 +1,13 @@
 """How many guests one host takes: `python -m bench.density [COUNT]`.
 
-It launches tiny guests by one request, waits until all are ready, and measures what they take while they do nothing.
+It launches tiny guests by one request, waits until all have run their user data, and measures what they take while
+they do nothing. It gives up before the host has no memory left for others.
 Not part of `make bench`, for it takes minutes and much memory.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import sys
@@ -18,8 +20,12 @@ from bench.guests import machine_image
 from bench.requests import Caller
 from bench.wire import Line
 
-_READY = b"tiny: ready"
+_MARK = "user data ran in a guest"
+_SCRIPT = base64.b64encode(f"#!/bin/sh\necho {_MARK} >/dev/console\n".encode()).decode()
+_READY = (_MARK.encode(), b"tiny: ready")
 _GIVE_UP_SECONDS = 1800
+_LEAST_MIB = 3072
+"""What the host is left with at least."""
 _IDLE_SECONDS = 60
 _TICKS = 100
 """Clock ticks of a second in /proc/PID/stat, on Linux."""
@@ -40,12 +46,14 @@ def _measure(caller: Caller, state: Path, count: int) -> None:
     image, free = machine_image(caller), _available()
     begun = time.perf_counter()
     with Line(caller.endpoint) as line:
-        words = {"ImageId": image, "InstanceType": "t2.nano", "MinCount": count, "MaxCount": count}
+        words = {"ImageId": image, "InstanceType": "t2.nano", "MinCount": count, "MaxCount": count, "UserData": _SCRIPT}
         line.ask(caller.request("RunInstances", **words))
     answered = time.perf_counter() - begun
     while (ready := _ready(state)) < count:
         if time.perf_counter() - begun > _GIVE_UP_SECONDS:
             sys.exit(f"only {ready} of {count} guests were ready after {_GIVE_UP_SECONDS} s")
+        if _available() < _LEAST_MIB:
+            sys.exit(f"only {ready} of {count} guests were ready when the host had {_LEAST_MIB} MiB left")
         time.sleep(0.5)
     taken = time.perf_counter() - begun
     time.sleep(_IDLE_SECONDS / 2)
@@ -63,7 +71,9 @@ def _measure(caller: Caller, state: Path, count: int) -> None:
 
 
 def _ready(state: Path) -> int:
-    return sum(_READY in one.read_bytes() for one in (state / "local" / "run").glob("*/console.log"))
+    """How many guests have run their user data."""
+    said = (one.read_bytes() for one in (state / "local" / "run").glob("*/console.log"))
+    return sum(all(words in text for words in _READY) for text in said)
 
 
 def _machines(state: Path) -> list[int]:
