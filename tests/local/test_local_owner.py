@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ import pytest
 from isthmus.errors import Invalid
 from isthmus.model import ServerState, VolumeState
 from isthmus.providers import SnapshotSpec, VolumeSpec
-from isthmus.providers.local import Local, disks, owner, tiny, way
+from isthmus.providers.local import Local, disks, owner, process, tiny, way
+from isthmus.providers.local.base import KILLED
+from isthmus.providers.local.machine import Machine, Nic
 from isthmus.providers.local.netd.client import able
+from isthmus.providers.local.qmp import QmpError
+from isthmus.providers.local.starting import LaunchError, start
 
 from .conftest import ZONE, World, make_world, until
 from .test_local_contents import acknowledged, completed, sectors, writing
@@ -67,6 +72,30 @@ def test_a_machine_has_no_rights_and_its_volumes_change_while_it_runs(apart: Wor
     assert [f"{server.ref}  stopped"] == list(apart.cloud.machines())
     apart.session.compute.start_server(server.native)
     apart.says(server.native, b"tiny: ready", times=2)
+
+
+@NETWORKS
+def test_a_machine_in_namespaces_that_starts_a_program_is_ended_by_its_filter(apart: World) -> None:
+    server = apart.launched("first")
+    record = apart.cloud.base.servers.raw(server.native)
+    assert record
+    words = process.arguments(record.pid)
+    denied = words[words.index("-sandbox") + 1].split(",")
+    assert {"on", "spawn=deny", "obsolete=deny", "resourcecontrol=deny"} <= set(denied)
+    assert ("elevateprivileges=deny" in denied) == (not apart.cloud.base.user)
+
+    with suppress(QmpError), apart.cloud.base.monitor(server.native) as monitor:
+        monitor("migrate", uri="exec:cat >/dev/null")
+
+    assert KILLED == apart.wait(server.native, ServerState.STOPPED).reason
+
+
+def test_a_machine_that_cannot_be_started_says_why(tmp_path: Path) -> None:
+    nic = Nic("02:00:00:00:00:01", "no address", "172.31.0.1", "172.31.0.2", True, tmp_path / "socket", "x")
+    machine = Machine("server-1", f"{tmp_path}.server-1", tmp_path, 1, 128, "tcg", "ec2", "t2", (), nic, None)
+    with pytest.raises(LaunchError, match="uuid|address"):
+        start(machine)
+    assert not [name for _, name in process.machines(machine.name)]
 
 
 @ROOT

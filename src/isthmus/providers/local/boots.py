@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import subprocess
@@ -22,11 +21,11 @@ from isthmus.providers.local import (
     disks,
     firewalls,
     forwards,
-    journal,
     layout,
     nics,
     owner,
     process,
+    starting,
     wires,
 )
 from isthmus.providers.local.accel import Chooser
@@ -43,10 +42,10 @@ from isthmus.providers.local.machine import (
     Machine,
     Nic,
     Tap,
-    command,
 )
 from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ServerRecord, VolumeRecord
+from isthmus.providers.local.starting import LaunchError
 from isthmus.providers.local.tables import FileLock
 from isthmus.providers.local.work import Work
 
@@ -55,7 +54,6 @@ READY = (b"tiny: ready", b"login:")
 """What a guest's console says when it needs the processor no more."""
 READY_SECONDS = 20.0
 """How long a boot that does not say so is thought to be under way."""
-LAUNCH_SECONDS = 60
 NETWORK_TRIES, NETWORK_SECONDS = 5, 1.0
 """How often networks that cannot be made at once are tried for a server, and after how long."""
 ONLY_ONE = (
@@ -63,10 +61,6 @@ ONLY_ONE = (
     "others: start it with network = 'namespaces' in the cloud's settings"
 )
 FAILED = "the machine could not be started; the operator's log has QEMU's words"
-
-
-class LaunchError(Exception):
-    """QEMU refused to start; the text is its own, for the log."""
 
 
 class Boots:
@@ -153,7 +147,7 @@ class Boots:
         for attempt in (1, 2):
             pidfile.unlink(missing_ok=True)
             try:
-                _run(machine)
+                starting.start(machine)
             except LaunchError:
                 others = [pid for pid, other in process.machines(name) if other == name]
                 if attempt == 2 or not others:
@@ -318,20 +312,3 @@ def settle_offline(base: Base, volume: VolumeRecord) -> None:
     elif link.state is AttachmentState.ATTACHING:
         attached = replace(link, state=AttachmentState.ATTACHED)
         base.volumes.put(replace(volume, noun=replace(volume.noun, attachments=(attached,))))
-
-
-def _run(machine: Machine) -> None:
-    journal.prepare(machine.directory)
-    done = subprocess.run(
-        command(machine),
-        cwd=machine.directory,
-        pass_fds=[tap.descriptor for tap in machine.nic] if isinstance(machine.nic, tuple) else (),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=LAUNCH_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        raise LaunchError(json.dumps(done.stderr.strip()[-500:]))

@@ -108,7 +108,7 @@ def escape(text: str) -> str:
 
 
 def command(machine: Machine) -> list[str]:
-    """The command that starts a machine in the background, to be run in the machine's directory."""
+    """The command that is a machine, to be run in the machine's directory."""
     hardware = [*_base(machine), *_kernel(machine), *_drives(machine), *_network(machine)]
     return ["setpriv", "--no-new-privs", QEMU, *machine.user, *hardware, *_control(machine)]
 
@@ -119,7 +119,7 @@ def _base(machine: Machine) -> Iterator[str]:
     yield from ("-name", f"guest={machine.name}", "-machine", "pc", "-accel", accelerator, "-cpu", cpu)
     yield from ("-smp", str(machine.cpus), "-m", f"{machine.memory}M")
     yield from ("-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc")
-    yield from ("-sandbox", "on,obsolete=deny,resourcecontrol=deny")
+    yield from ("-sandbox", _sandbox(machine))
     identity = f"uuid={machine.uuid},serial={machine.uuid}"
     yield from ("-smbios", f"type=1,manufacturer=Amazon EC2,product={escape(machine.product)},{identity}")
     yield from ("-device", "virtio-rng-pci")
@@ -127,6 +127,18 @@ def _base(machine: Machine) -> Iterator[str]:
     yield from ("-device", "pvpanic-pci", "-action", "panic=none")
     if machine.kernel is None:
         yield from ("-vga", "std")  # boot loaders of imported images may insist on a screen
+
+
+def _sandbox(machine: Machine) -> str:
+    """What the machine may ask of the host's kernel.
+
+    User-mode networking starts a program for each connection to the metadata service, and a machine that becomes
+    another user has to change its ids; those rights are taken from all others.
+    """
+    denied = ["obsolete", "resourcecontrol"]
+    if not isinstance(machine.nic, Nic):
+        denied += ["spawn"] if machine.user else ["spawn", "elevateprivileges"]
+    return ",".join(["on", *(f"{one}=deny" for one in denied)])
 
 
 def _kernel(machine: Machine) -> Iterator[str]:
@@ -190,4 +202,4 @@ def _control(machine: Machine) -> Iterator[str]:
     yield from journal.ARGUMENTS
     for name in ("qmp", "rescue"):
         yield from ("-qmp", f"unix:{name}.sock,server=on,wait=off")
-    yield from ("-pidfile", str(machine.directory / "qemu.pid"), "-daemonize")
+    yield from ("-pidfile", str(machine.directory / "qemu.pid"))
