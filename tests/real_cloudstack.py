@@ -52,6 +52,11 @@ def given() -> Given:
     return Given(said["URL"], keys, other, said.get("ZONE", ""), said.get("VERIFY", "true") != "false")
 
 
+def file() -> str:
+    """The URL of a disk's file that the cloud can fetch, or empty."""
+    return os.environ.get("CLOUDSTACK_FILE", "")
+
+
 def tenants() -> tuple[str, str]:
     """Those of the cloud that was opened last."""
     first, second = _TENANTS

@@ -201,6 +201,7 @@ def test_what_an_image_was_registered_for_is_kept(house, ec2, launched):
     [
         ({}, "InvalidBlockDeviceMapping"),
         ({"ImageLocation": "bucket/manifest.xml"}, "UnsupportedOperation"),
+        ({"ImageLocation": "http://example.org/disk.qcow2"}, "UnsupportedOperation"),
         ({"VirtualizationType": "paravirtual"}, "UnsupportedOperation"),
         ({"BootMode": "uefi"}, "UnsupportedOperation"),
         ({"ImdsSupport": "v2.0"}, "UnsupportedOperation"),

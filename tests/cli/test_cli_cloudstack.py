@@ -346,6 +346,22 @@ def test_a_users_keys_are_kept_once_they_were_tried(
             client(service, demo).describe_images()
 
 
+def test_an_image_is_made_of_a_file_that_the_cloud_fetches(
+    emulator: Emulator, demo: Account, configured: Path, tmp_path: Path
+) -> None:
+    state, url = tmp_path / "state", "http://example.org/disk.qcow2"
+    assert 0 == bringing(configured, state, pair(demo)).returncode
+    said = ("--account", "demo", "--config", str(configured))
+
+    made = isthmus("image", "import", url, "--sha256", "ab" * 32, *said, state=state)
+    refused = isthmus("image", "import", url, "--format", "qcow2", *said, state=state)
+
+    [(_, item)] = emulator.world.things["template"].values()
+    assert (url, "disk.qcow2", False) == (item["url"], item["name"], item["ispublic"])
+    assert made.stdout.strip() in isthmus("image", "list", *said, state=state).stdout, made.stderr
+    assert "takes no --format" in refusal(refused)
+
+
 def test_each_key_of_an_account_is_used_by_itself(
     emulator: Emulator, demo: Account, configured: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,12 @@ def session(stack: Emulated) -> Any:
 
 
 @pytest.fixture
+def other(stack: Emulated) -> Any:
+    """Of another account."""
+    return stack.session(TENANTS[1])
+
+
+@pytest.fixture
 def emulator() -> Iterator[Emulator]:
     """What it says itself is by the contract."""
     with emulating(groups=False) as made:

@@ -24,11 +24,6 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Emulated]:
     made.close()
 
 
-@pytest.fixture
-def other(stack: Emulated) -> Any:
-    return stack.session(TENANTS[1])
-
-
 def registered(stack: Emulated, **said: Any) -> str:
     """By another client, as its owner would."""
     [account] = [one for one in stack.emulator.world.accounts.values() if one.id == TENANTS[0]]

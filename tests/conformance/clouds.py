@@ -31,6 +31,8 @@ class Candidate:
     """Real guests run: its tests are marked `qemu`."""
     clean: Callable[[Any], None] = lambda _: None
     """What is to be done with the cloud at the end, beside closing it."""
+    url: str = "http://example.org/disk.qcow2"
+    """Of a disk's file that the cloud can fetch; an emulator fetches nothing. Empty: none is known."""
 
     @property
     def tenants(self) -> tuple[str, str]:
@@ -106,7 +108,9 @@ CLOUDS = {
     "local-namespaces": Candidate(
         _local_in_namespaces, limit=180, pause=0.2, boots=True, clean=lambda cloud: cloud.base.netd.clean()
     ),
-    real_cloudstack.NAME: Candidate(_real_cloudstack, limit=600, pause=2, projects=real_cloudstack.tenants),
+    real_cloudstack.NAME: Candidate(
+        _real_cloudstack, limit=600, pause=2, projects=real_cloudstack.tenants, url=real_cloudstack.file()
+    ),
     "openstack": Candidate(_openstack, limit=120, pause=0.5, projects=_demo_and_alt),
 }
 DEFAULT = ("memory", "local", "local-namespaces", "cloudstack", "cloudstack-vpc", "cloudstack-project")

@@ -258,6 +258,10 @@ LACKING: dict[Capability, tuple[str, Callable[[Any, ServerSpec], Any]]] = {
         lambda on, _: on.volumes.create_snapshot(SnapshotSpec(word(), "", source=NONE)),
     ),
     Capability.IMAGE_COPY: ("images", lambda on, _: on.images.create_image(ImageSpec(word(), word(), source=NONE))),
+    Capability.IMAGE_URL: (
+        "images",
+        lambda on, _: on.images.create_image(ImageSpec(word(), word(), url="http://example.org/disk.qcow2")),
+    ),
     Capability.IMAGE_IMPORT: (
         "images",
         lambda on, _: on.images.import_image(ImportSpec(word(), word(), Path("/nowhere"), "raw")),

@@ -200,7 +200,7 @@ class Maker:
 
     def image(self, ref: str = "", **changes: Any) -> Image:
         """An available image of a snapshot, or of what `changes` say."""
-        if not changes.keys() & {"server", "disks", "source"}:
+        if not changes.keys() & {"server", "disks", "source", "url"}:
             changes["disks"] = (ImageDisk("/dev/sda1", 1, self.snapshot().native),)
         image = self.session.images.create_image(replace(ImageSpec(ref or word(), word()), **changes))
         return self._keep_image(image)

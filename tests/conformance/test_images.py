@@ -12,6 +12,7 @@ from isthmus.errors import Denied, Invalid, NotFound
 from isthmus.model import Image, ImageDisk, ImageKind, ImageState
 from isthmus.providers import Capability, Cloud, DiskSpec, ImageSpec, ImportSpec, ServerSpec
 
+from .clouds import CLOUDS
 from .conftest import Base
 from .kit import Maker, Patience, refused, word
 
@@ -212,6 +213,22 @@ def test_an_imported_image_becomes_available(tmp_path: Path, made: Maker, patien
         ("a kernel", ImageKind.KERNEL),
     ]
     assert [disk.size for disk in machine.disks if disk.device == machine.root_device] == [2]
+
+
+@pytest.mark.needs(Capability.IMAGE_URL)
+def test_an_image_of_the_file_at_a_url_is_made_once(cloud: Cloud, session: Any, made: Maker) -> None:
+    """I15"""
+    url, ref = CLOUDS[cloud.name].url, word()
+    if not url:
+        pytest.skip("no file that the cloud can fetch is named")
+
+    image = made.image(ref, url=url, name="fetched", description="from elsewhere")
+    again = session.images.create_image(ImageSpec(ref, "fetched", url=url))
+
+    assert ("fetched", "from elsewhere", ref, False) == (image.name, image.description, image.ref, image.public)
+    assert image.native == again.native
+    assert [(image.root_device, "")] == [(disk.device, disk.snapshot) for disk in image.disks]
+    assert 1 <= image.disks[0].size
 
 
 @SHARE

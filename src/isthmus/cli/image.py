@@ -18,7 +18,7 @@ from isthmus.config import Settings
 from isthmus.context import Seed
 from isthmus.core.ids import Kind, mint
 from isthmus.model import Image, ImageKind, ImageState
-from isthmus.providers import ImportSpec
+from isthmus.providers import Capability, ImageSpec, ImportSpec
 
 if TYPE_CHECKING:
     from isthmus.context import Context
@@ -57,7 +57,7 @@ def bring(
     config_file: ConfigFile = None,
     state: State = None,
 ) -> None:
-    """Make a machine image of a file, here or at a URL; prints its id.
+    """Make a machine image of a file, here or at a URL; prints its id. CloudStack fetches it from the URL itself.
 
     Images with backing files, external data or parents are refused: flatten them with qemu-img convert first.
 
@@ -71,30 +71,42 @@ def bring(
     """
     settings = common.settings(config_file, state)
     _check(form, kind, architecture, platform, sha256)
-    with common.gateway(settings) as gateway, _file(settings, source, max_size << 30, sha256.lower()) as path:
-        found = _format(path, form, ImageKind(kind))
+    name = name or Path(source.partition("?")[0]).name
+    open_to_all = public if public is not None else not account
+    ref = mint(_PREFIXES[ImageKind(kind)], Seed())
+    with common.gateway(settings) as gateway:
         cx = gateway.context(_owner(gateway, settings, account))
         chosen = _chosen(gateway, cx, cloud)
         if settings.clouds[chosen].kind == "memory":
             raise Failure(f"The cloud {chosen} lives in the memory of the service: nothing can be put in from outside.")
-        name = name or Path(source.partition("?")[0]).name
-        open_to_all = public if public is not None else not account
-        spec = ImportSpec(
-            ref=mint(_PREFIXES[ImageKind(kind)], Seed()),
-            name=name,
-            path=path,
-            format=found,
-            kind=ImageKind(kind),
-            description=description,
-            architecture=architecture,
-            platform=platform,
-            public=open_to_all,
-        )
         images = cx.sign_in(chosen).images
         if images is None:
             raise Failure(f"The cloud {chosen} has no images of its own.")
-        made = _await(images, images.import_image(spec).native)
-    typer.echo(made.ref or spec.ref)
+        if download.is_url(source) and _fetches(gateway, chosen):
+            if form or platform or kind != ImageKind.MACHINE:
+                raise Failure(
+                    f"The cloud {chosen} fetches the file itself, and takes no --format, --platform or --kind."
+                )
+            asked = ImageSpec(ref, name, description, architecture=architecture, url=source, sha256=sha256.lower())
+            made = _await(images, images.create_image(asked).native)
+            if open_to_all:
+                images.share_image(made.native, public=True, tenants=())
+        else:
+            with _file(settings, source, max_size << 30, sha256.lower()) as path:
+                found = _format(path, form, ImageKind(kind))
+                spec = ImportSpec(
+                    ref=ref,
+                    name=name,
+                    path=path,
+                    format=found,
+                    kind=ImageKind(kind),
+                    description=description,
+                    architecture=architecture,
+                    platform=platform,
+                    public=open_to_all,
+                )
+                made = _await(images, images.import_image(spec).native)
+    typer.echo(made.ref or ref)
 
 
 @app.command("list")
@@ -171,6 +183,12 @@ def _file(settings: Settings, source: str, most: int, sha256: str) -> Iterator[P
         raise Failure(f"The download cannot be kept in {settings.run}: {error.strerror}.") from None
     finally:
         path.unlink(missing_ok=True)
+
+
+def _fetches(gateway: Gateway, cloud: str) -> bool:
+    """Whether a cloud takes no files, and fetches them from URLs."""
+    lacks = gateway.world.clouds[cloud].lacks
+    return Capability.IMAGE_IMPORT in lacks and Capability.IMAGE_URL not in lacks
 
 
 def _format(path: Path, form: str, kind: ImageKind) -> str:

@@ -15,9 +15,9 @@ from isthmus.core.quotas import room
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, Index, family, find, join, pick
 from isthmus.core.registry import index as joined
-from isthmus.errors import Conflict, Denied, NotFound
+from isthmus.errors import Conflict, Denied, NotFound, Unsupported
 from isthmus.model import Image, ImageKind, ImageState
-from isthmus.providers import Images, ImageSpec, Session
+from isthmus.providers import Capability, Images, ImageSpec, Session
 
 NO_DATA: Mapping[str, Any] = MappingProxyType({})
 REGISTERED = ("ena", "sriov", "boot")
@@ -82,6 +82,14 @@ def create(
         with cx.store.change(cx.account) as change:
             change.tag(refs, tags)
     return join(cx, cx.view(), Kind.IMAGE, cloud, noun)
+
+
+def fetching(cx: Context) -> str:
+    """The first of the account's clouds that makes images of files at URLs. Raises Unsupported."""
+    lacking = {name: cloud.lacks.get(Capability.IMAGE_URL, "") for name, cloud in cx.world.clouds.items()}
+    if able := next((name for name, reason in lacking.items() if not reason), ""):
+        return able
+    raise Unsupported(next(iter(lacking.values())))
 
 
 def create_of(cx: Context, instance: Instance, spec: ImageSpec) -> Found[Image]:

@@ -67,6 +67,7 @@ class Capability(StrEnum):
     SNAPSHOT_COPY = "copy a snapshot"
     IMAGE_COPY = "copy an image"
     IMAGE_IMPORT = "import an image file"
+    IMAGE_URL = "make an image of the file at a URL"
     KEY_PUBLIC = "tell the public key of a key pair"
     DEFAULT_MEMBERS = "let members of a default firewall reach each other from the start"
     EGRESS_RULES = "filter outgoing traffic by protocol, port and address"
@@ -159,7 +160,7 @@ class SnapshotSpec:
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """A new image: of `server`, a copy of the image `source`, or of `disks` (the root first, by its snapshot)."""
+    """A new image: of `server`, a copy of `source`, of what is at `url` (of `sha256`), or of `disks`, root first."""
 
     ref: str
     name: str
@@ -180,6 +181,8 @@ class ImageSpec:
     """With `server`: stop the file systems first, by a restart where the cloud needs one."""
     source: str = ""
     """The image to copy, with the name, description and refs given here and all else as it is."""
+    url: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,8 @@ class Emulator:
             for one in done:
                 self.world.complaints += command.strange(one)
             items = _page(done, params)
-            key = command.list_key or command.name.removeprefix("list").lower()
+            own = command.name.removeprefix("list").lower() if command.name.startswith("list") else command.object
+            key = command.list_key or own
             return {"count": len(done), key: items} if done else {}
         self.world.complaints += [] if "jobid" in done and command.asynchronous else command.strange(done)
         wrapped = command.object and not command.asynchronous and not {"success", "jobid"} & done.keys()

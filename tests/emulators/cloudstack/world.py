@@ -128,6 +128,8 @@ class World:
     """Fields of the emulator's own answers that the contract does not know."""
     shared: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Names of accounts that may use a template, by its id."""
+    template_zones: dict[str, list[Item]] = field(default_factory=dict)
+    """Of a template that is in several zones: it is listed once for each."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     disabled: set[str] = field(default_factory=set)
     """Ids of users and accounts that may do nothing."""

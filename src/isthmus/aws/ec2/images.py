@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -103,7 +104,6 @@ def create_image(cx: Context, req: CreateImageRequestTypeDef) -> Mapping[str, An
     "RegisterImage",
     makes=["image", "snapshot"],
     refuses={
-        "ImageLocation": "There are no S3 manifests; register a snapshot, or use `isthmus image import`.",
         "BillingProducts": "There is no marketplace.",
         "TpmSupport": "There is no TPM.",
         "UefiData": "Guests boot with a BIOS.",
@@ -116,26 +116,18 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
         raise AwsError("UnsupportedOperation", "Guests boot with a BIOS.")
     if req.get("ImdsSupport"):
         raise AwsError("UnsupportedOperation", "The metadata options are an instance's own.")
-    orders = disk_orders(req.get("BlockDeviceMappings", ()))
-    root = req.get("RootDeviceName") or next((order.device for order in orders if order.snapshot), "")
-    source = next((order for order in orders if order.device == root and order.snapshot), None)
-    if source is None:
-        raise AwsError("InvalidBlockDeviceMapping", "The root device must be mapped to a snapshot.")
-    cloud = volumes.one_snapshot(cx, source.snapshot).cloud
-    disks = [
-        _disk(cx, order.device, order.size or 0, order.snapshot, order.type, order.delete_with_server)
-        for order in sorted(orders, key=lambda order: order is not source)
-        if not order.without
-    ]
+    url = req.get("ImageLocation", "")
+    cloud, disks = _at_url(cx, req) if url else _mapped(cx, req)
     spec = ImageSpec(
         ref="",
         name=ami_name(req.get("Name", "")),
         description=req.get("Description", ""),
         disks=tuple(disks),
-        root_device=root,
+        root_device=disks[0].device,
         architecture=req.get("Architecture", "x86_64"),
         kernel=images.boot_part(cx, cloud, Kind.KERNEL, req.get("KernelId", "")),
         ramdisk=images.boot_part(cx, cloud, Kind.RAMDISK, req.get("RamdiskId", "")),
+        url=url,
     )
     if req.get("SriovNetSupport", "simple") != "simple":
         raise AwsError("InvalidParameterValue", f"Invalid value '{req['SriovNetSupport']}' for sriovNetSupport.")
@@ -145,6 +137,30 @@ def register_image(cx: Context, req: RegisterImageRequestTypeDef) -> Mapping[str
         "boot": req.get("BootMode", ""),
     }
     return {"ImageId": images.create(cx, cloud, spec, data=data).id}
+
+
+def _mapped(cx: Context, req: RegisterImageRequestTypeDef) -> tuple[str, list[ImageDisk]]:
+    """The cloud and the disks of an image of snapshots, the root first."""
+    orders = disk_orders(req.get("BlockDeviceMappings", ()))
+    root = req.get("RootDeviceName") or next((order.device for order in orders if order.snapshot), "")
+    source = next((order for order in orders if order.device == root and order.snapshot), None)
+    if source is None:
+        raise AwsError("InvalidBlockDeviceMapping", "The root device must be mapped to a snapshot.")
+    return volumes.one_snapshot(cx, source.snapshot).cloud, [
+        _disk(cx, order.device, order.size or 0, order.snapshot, order.type, order.delete_with_server)
+        for order in sorted(orders, key=lambda order: order is not source)
+        if not order.without
+    ]
+
+
+def _at_url(cx: Context, req: RegisterImageRequestTypeDef) -> tuple[str, list[ImageDisk]]:
+    """The same of an image whose root disk is a file that the cloud fetches."""
+    if not re.match("https?://", req["ImageLocation"], re.IGNORECASE):
+        reason = "There are no S3 manifests: an ImageLocation is the URL of a disk's file, which the cloud fetches."
+        raise AwsError("UnsupportedOperation", reason)
+    if req.get("BlockDeviceMappings"):
+        raise AwsError("InvalidParameterCombination", "An image is of an ImageLocation or of snapshots, not of both.")
+    return images.fetching(cx), [ImageDisk(req.get("RootDeviceName") or "/dev/sda1", 0)]
 
 
 @ec2.action("DeregisterImage")

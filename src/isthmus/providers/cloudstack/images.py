@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from isthmus.errors import Conflict, Denied, Invalid, NotFound, Unsupported
 from isthmus.model import Image, ImageDisk, ImageState, Volume, need_ref
 from isthmus.providers import Capability, ImageSpec, ImportSpec, SnapshotSpec
-from isthmus.providers.cloudstack import isos, places, snapshots
+from isthmus.providers.cloudstack import fetched, isos, places, snapshots
 from isthmus.providers.cloudstack.client import Client, Item
 from isthmus.providers.cloudstack.notes import gibibytes, moment
 from isthmus.providers.cloudstack.tenant import Tenant
@@ -61,7 +61,7 @@ class CloudStackImages:
             raise Unsupported(self._cloud.lacks[Capability.IMAGE_COPY])
         need_ref(spec.ref, "image")
         with self._cloud.turn(spec.ref):
-            native = self._by_ref(spec.ref) or (self._of_server(spec) if spec.server else self._of_snapshots(spec))
+            native = self._by_ref(spec.ref) or self._begun(spec)
         for made in self.list_images([native]):
             return made
         raise NotFound("image", native)
@@ -92,6 +92,11 @@ class CloudStackImages:
             self._demand_own(found)
             self._do(isos.words(found).delete, native)
             snapshots.made(self._tenant, [disk.snapshot for disk in _noted_disks(found) if disk.snapshot])
+
+    def _begun(self, spec: ImageSpec) -> str:
+        if spec.server:
+            return self._of_server(spec)
+        return self._of_url(spec) if spec.url else self._of_snapshots(spec)
 
     def _by_ref(self, ref: str) -> str:
         return next((one["id"] for one in own(self._tenant) if _noted(one).get("ref") == ref), "")
@@ -167,10 +172,19 @@ class CloudStackImages:
             raise Invalid("an image needs the snapshot of its root disk", "disks")
         return self._make(spec, disks)
 
-    def _make(self, spec: ImageSpec, disks: Sequence[ImageDisk]) -> str:
-        """The root disk's contents are those of the first snapshot."""
+    def _of_url(self, spec: ImageSpec) -> str:
+        """Its size is told once CloudStack has fetched it."""
+        self._demand_no_kernel(spec)
+        disks = spec.disks or [ImageDisk(ROOT_DEVICE, 0)]
+        return fetched.begin(self._cloud, self._tenant, spec, self._os_type(), _note(spec.ref, disks))
+
+    def _demand_no_kernel(self, spec: ImageSpec) -> None:
         if spec.kernel or spec.ramdisk:
             raise Unsupported(self._cloud.lacks[Capability.KERNEL])
+
+    def _make(self, spec: ImageSpec, disks: Sequence[ImageDisk]) -> str:
+        """The root disk's contents are those of the first snapshot."""
+        self._demand_no_kernel(spec)
         root = disks[0].snapshot
         begun = self._client.begin(
             "createTemplate",
@@ -339,7 +353,7 @@ def _noted_disks(item: Item) -> list[ImageDisk]:
     """The root disk first: as asked for, or of the template's own size."""
     try:
         disks = [
-            ImageDisk(device, size, snapshot, type, bool(going))
+            ImageDisk(device, size or size_of(item), snapshot, type, bool(going))
             for device, size, snapshot, type, going in _noted(item).get("disks", ())
         ]
     except (TypeError, ValueError):

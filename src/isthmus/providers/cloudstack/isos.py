@@ -75,9 +75,14 @@ def asked(cloud: CloudStack, tenant: Tenant, root: DiskSpec, zone: Item) -> Mapp
 
 def _hypervisor(tenant: Tenant, zone: Item) -> str:
     """That of a zone. Raises Unsupported for a zone with several: only a template says for which of them it is."""
-    told = tenant.client.read("listHypervisors", zoneid=zone["id"]).get("hypervisor", ())
-    names = sorted({str(one["name"]) for one in told})
+    names = hypervisors(tenant, zone["id"])
     if len(names) != 1:
         has = " and ".join(names) or "none"
         raise Unsupported(f"The zone {zone['name']} has no single hypervisor to boot an ISO with, but {has}.")
     return names[0]
+
+
+def hypervisors(tenant: Tenant, zone: str) -> Sequence[str]:
+    """Those of a zone, by name."""
+    told = tenant.client.read("listHypervisors", zoneid=zone).get("hypervisor", ())
+    return sorted({str(one["name"]) for one in told})

@@ -21,7 +21,7 @@ _EVERYWHERE = {
     Capability.ENCRYPTION: "CloudStack encrypts what its offerings say: choose a type of volume that does",
     Capability.IMAGE_SHARE_SNAPSHOTS: "CloudStack's snapshots are their account's alone: share images of one disk",
     Capability.IMAGE_COPY: "CloudStack copies templates between zones alone: make an image of its snapshot again",
-    Capability.IMAGE_IMPORT: "CloudStack fetches templates from a URL: register the file there",
+    Capability.IMAGE_IMPORT: "CloudStack fetches templates itself: say the file's URL, where it can reach it",
     Capability.DHCP: "CloudStack's networks have the domain and name servers of their zone: ask its operator",
     Capability.PEERING: "CloudStack has no peerings of networks: use one network",
     Capability.NETWORK_RANGES: "CloudStack's networks have the ranges that their operator gave them",

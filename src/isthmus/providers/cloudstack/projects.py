@@ -37,6 +37,7 @@ NAMED = frozenset(
         "listVirtualMachines",
         "listVolumes",
         "registerSSHKeyPair",
+        "registerTemplate",
     }
 )
 """Commands that have to name the project."""

@@ -60,6 +60,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
         "updateTemplate",
         "updateTemplatePermissions",
     ),
+    "make images of files at URLs": ("listHypervisors", "registerTemplate"),
     "boot ISOs": (
         "deleteIso",
         "listHypervisors",

@@ -22,7 +22,7 @@ from isthmus.providers.local.copies import Copies
 from isthmus.providers.local.disks import INSTALL, QEMU_IMG
 from isthmus.providers.local.firewalls import NO_EGRESS, NO_PEERS, LocalFirewalls
 from isthmus.providers.local.halts import Halts
-from isthmus.providers.local.images import LocalImages
+from isthmus.providers.local.images import NO_URL, LocalImages
 from isthmus.providers.local.keys import LocalKeys
 from isthmus.providers.local.launch import NO_ENCRYPTION
 from isthmus.providers.local.layout import SUBNETS
@@ -50,6 +50,7 @@ ON_SLIRP = {
 }
 """What user-mode networking alone cannot do."""
 LACKS = {
+    Capability.IMAGE_URL: NO_URL,
     Capability.ENCRYPTION: NO_ENCRYPTION,
     Capability.MULTI_ATTACH: "a volume of the local cloud is a file that one machine at a time can write to",
     Capability.PLACEMENT: "the local cloud is one host; it runs one instance of a spread group, or one partition",

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, Unavailable
+from isthmus.errors import Conflict, Denied, Fault, Invalid, NotFound, Unavailable, Unsupported
 from isthmus.model import Image, ImageDisk, ImageKind, ImageState, ServerState, Snapshot, SnapshotState, need_ref
 from isthmus.providers import ImageSpec, ImportSpec
 from isthmus.providers.local import copies, disks, quiesce
@@ -22,6 +22,7 @@ from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ImageRecord, ServerRecord, SnapshotRecord, VolumeRecord
 from isthmus.providers.local.work import Work
 
+NO_URL = "the local cloud fetches nothing that a request names: use isthmus image import"
 LARGEST_KERNEL = 1 << 32
 """Bytes of a kernel or a ramdisk."""
 
@@ -40,6 +41,8 @@ class LocalImages:
 
     def create_image(self, spec: ImageSpec) -> Image:
         need_ref(spec.ref, "image")
+        if spec.url:
+            raise Unsupported(NO_URL)
         if found := self._base.images.by_ref(self._tenant, spec.ref):
             return found.noun
         if spec.source and not spec.server:

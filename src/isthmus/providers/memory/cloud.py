@@ -15,7 +15,7 @@ from isthmus.providers.memory import builtin
 from isthmus.providers.memory.addresses import MemoryAddresses
 from isthmus.providers.memory.compute import NO_PASSWORD, MemoryCompute
 from isthmus.providers.memory.firewalls import MemoryFirewalls
-from isthmus.providers.memory.images import MemoryImages
+from isthmus.providers.memory.images import NO_URL, MemoryImages
 from isthmus.providers.memory.keys import MemoryKeys
 from isthmus.providers.memory.metrics import MemoryMetrics
 from isthmus.providers.memory.networks import MemoryNetworks
@@ -27,6 +27,7 @@ from isthmus.quotas import QUOTAS
 LACKS = MappingProxyType(
     {
         Capability.PASSWORD: NO_PASSWORD,
+        Capability.IMAGE_URL: NO_URL,
         Capability.MULTI_ATTACH: "a simulated volume is on one server at a time; attach one volume to each server",
     }
 )

@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from isthmus.errors import Conflict, Invalid
+from isthmus.errors import Conflict, Invalid, Unsupported
 from isthmus.model import Image, ImageDisk, ImageKind, ImageState, Server, ServerState, Snapshot, SnapshotState, Volume
 from isthmus.providers import ImageSpec, ImportSpec
 from isthmus.providers.memory import diskfile, disks, launch, snapshots
 from isthmus.providers.memory.world import Tenant, World
 
 ROOT_DEVICE = "/dev/sda1"
+NO_URL = "the simulated cloud fetches nothing: register a snapshot"
 
 
 class MemoryImages:
@@ -25,6 +26,8 @@ class MemoryImages:
             return self._world.images.listing(self._tenant.name, natives)
 
     def create_image(self, spec: ImageSpec) -> Image:
+        if spec.url:
+            raise Unsupported(NO_URL)
         with self._world as now:
             if found := self._world.images.by_ref(self._tenant.name, spec.ref):
                 return found

@@ -42,6 +42,7 @@ LACKS = MappingProxyType(
         Capability.VOLUME_RETYPE: "Cinder moves data for another type, and IOPS are set by the operator's volume types",
         Capability.SNAPSHOT_SHARE: "Cinder's snapshots are their project's alone; share an image with data",
         Capability.SNAPSHOT_COPY: "Cinder has no copies of snapshots: make a volume of one, and a snapshot of that",
+        Capability.IMAGE_URL: "Glance is not asked to fetch what a request names: use isthmus image import",
         Capability.IMAGE_COPY: "Glance has no copies of images: share the image, or import its file again",
         Capability.IMAGE_SHARE_SNAPSHOTS: "Cinder's snapshots are their project's alone; import the disk as an image",
         Capability.ACLS: NO_ACLS,

@@ -56,6 +56,8 @@ class OpenStackImages:
     def create_image(self, spec: ImageSpec) -> Image:
         if spec.source:
             raise Unsupported(self._cloud.lacks[Capability.IMAGE_COPY])
+        if spec.url:
+            raise Unsupported(self._cloud.lacks[Capability.IMAGE_URL])
         need_ref(spec.ref, "image")
         with self._cloud.turn(spec.ref):
             if before := self._by_ref(spec.ref):

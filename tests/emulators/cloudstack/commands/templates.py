@@ -9,13 +9,21 @@ from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, m
 from emulators.cloudstack.world import DOMAIN, Account, Item, Refusal, World
 
 _KIND, _TABLE = "template", "vm_template"
+_ENDS = {"QCOW2": ("qcow2",), "RAW": ("raw", "img"), "VHD": ("vhd",), "VMDK": ("vmdk",), "OVA": ("ova",)}
+_FETCHED = 2 * 1024**3
 _NO_RECORD = "Failed to create private template record,"
 
 
 @act("listTemplates")
 def list_templates(world: World, account: Account, params: Params) -> list[Item]:
     return filtered(
-        seen(world, account, params["templatefilter"], every_template(world), world.own(account, _KIND)),
+        seen(
+            world,
+            account,
+            params["templatefilter"],
+            every_template(world),
+            _everywhere(world, world.own(account, _KIND)),
+        ),
         params,
         "id",
         "name",
@@ -43,15 +51,67 @@ def list_os_types(world: World, _: Account, params: Params) -> list[Item]:
     return filtered(world.os_types, params, "id", "description")
 
 
+@act("registerTemplate")
+def register_template(world: World, account: Account, params: Params) -> list[Item]:
+    """It is fetched afterwards."""
+    if params["hypervisor"] not in world.hypervisors:
+        raise Refusal(431, f"Hypervisor {params['hypervisor']} is unknown", 4350)
+    ends = _ENDS.get(params["format"])
+    name = re.sub(r"\.(gz|bz2|zip)$", "", params["url"].partition("?")[0].lower())
+    if ends is None or not name.startswith(("http://", "https://")) or not name.endswith(ends):
+        raise Refusal(431, f"Please specify a valid {params['format'].lower()}", 4350)
+    if not any(one["id"] == params.get("ostypeid") for one in world.os_types):
+        raise Refusal(431, "Please pass a valid GuestOS Id", 4350)
+    known = params.get("zoneids", "").split(",") if "zoneids" in params else [params.get("zoneid", "")]
+    zones = [world.zone(one) for one in known]
+    made = {
+        **begun(world, account, params, zones[0]),
+        "crossZones": False,
+        "details": _details(params),
+        "format": params["format"],
+        "hypervisor": params["hypervisor"],
+        "isfeatured": False,
+        "ostypeid": params["ostypeid"],
+        "status": "50% Downloaded",
+        "templatetype": "USER",
+        "url": params["url"],
+    }
+    world.add(account, _KIND, made)
+    world.template_zones[made["id"]] = zones
+
+    def finish() -> Item:
+        made.update(isready=True, status="Download Complete", size=_FETCHED)
+        return {"template": made}
+
+    def fail() -> None:
+        made.update(status="Failed to download: 404 Not Found")
+
+    world.begin("registerTemplate", account, finish, made["id"], fail)
+    return _everywhere(world, [made])
+
+
+def _everywhere(world: World, items: list[Item]) -> list[Item]:
+    """As they are listed: once for each zone."""
+    return [
+        {**item, "zoneid": zone["id"], "zonename": zone["name"]} if zone else item
+        for item in items
+        for zone in world.template_zones.get(item["id"], [None])
+    ]
+
+
+def _details(params: Params) -> Item:
+    found = ((re.fullmatch(r"details\[\d+\]\.(.+)", name), value) for name, value in params.items())
+    return {name[1]: value for name, value in found if name}
+
+
 @act("createTemplate")
 def create_template(world: World, account: Account, params: Params) -> Item:
     """Of a snapshot, or of the volume of a machine that does not run."""
     size, zone = _source(world, account, params)
-    found = ((re.fullmatch(r"details\[\d+\]\.(.+)", name), value) for name, value in params.items())
     made = {
         **begun(world, account, params, zone),
         "crossZones": False,
-        "details": {name[1]: value for name, value in found if name},
+        "details": _details(params),
         "format": "QCOW2",
         "hypervisor": "KVM",
         "isfeatured": False,
@@ -175,7 +235,7 @@ def readable_by(world: World, account: Account, item: Item, owner: str) -> bool:
 
 
 def every_template(world: World) -> list[Item]:
-    return [*world.templates, *(item for _, item in world.things[_KIND].values())]
+    return [*world.templates, *_everywhere(world, [item for _, item in world.things[_KIND].values()])]
 
 
 def _source(world: World, account: Account, params: Params) -> tuple[int, Item]:
