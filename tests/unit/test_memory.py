@@ -119,8 +119,10 @@ def test_every_listing_is_the_same_object_until_something_changes(listing, sessi
 def test_another_session_of_the_tenant_gets_the_same_objects(clock: Hand) -> None:
     cloud = Memory("memory", clock=clock)
     cloud.session("tenant").compute.create_server(spec("one"))
+    one, other = cloud.session("tenant").compute, cloud.session("tenant").compute
 
-    assert cloud.session("tenant").compute.list_servers() is cloud.session("tenant").compute.list_servers()
+    assert one.list_servers() is other.list_servers()
+    assert one.list_flavors() is other.list_flavors()
 
 
 def test_states_last_exactly_as_long_as_things_take_to_settle(session: MemorySession, clock: Hand) -> None:

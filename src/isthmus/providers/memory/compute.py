@@ -28,13 +28,12 @@ class MemoryCompute:
     def __init__(self, world: World, tenant: Tenant) -> None:
         self._world = world
         self._tenant = tenant
-        self._flavors = tuple(world.flavors.values())
 
     def list_zones(self) -> Sequence[Zone]:
         return self._world.zones
 
     def list_flavors(self) -> Sequence[Flavor]:
-        return self._flavors
+        return self._world.offered
 
     def list_servers(self, natives: Collection[str] | None = None) -> Sequence[Server]:
         with self._world:

@@ -54,7 +54,8 @@ class World:
         quota: Mapping[str, int],
     ) -> None:
         self.zones = tuple(Zone(name) for name in zones)
-        self.flavors = {flavor.native: flavor for flavor in flavors}
+        self.offered = tuple(flavors)
+        self.flavors = {flavor.native: flavor for flavor in self.offered}
         self.images: Shared[Image] = Shared("image")
         self.snapshots: Shared[Snapshot] = Shared("snapshot")
         self.public = Pool(*PUBLIC_RANGES, skip=1)
