@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import real_openstack
+from botocore.exceptions import ClientError
 from served import Account, client, serving
 from service import isthmus as command
 
@@ -84,6 +85,16 @@ def test_a_vpc_and_its_subnet_are_described_under_ec2_apis_ids(
         [gateway] = ec2.describe_internet_gateways(Filters=attached)["InternetGateways"]
         tables = ec2.describe_route_tables(Filters=mine)["RouteTables"]
         moved = ec2.replace_route_table_association(AssociationId="rtbassoc-0000e2a2", RouteTableId="rtb-0000e2a4")
+
+        if not made["leads"]:
+            port = ec2.create_network_interface(SubnetId="subnet-0000e2a2")["NetworkInterface"]["NetworkInterfaceId"]
+            within = {"RouteTableId": "rtb-0000e2a4", "DestinationCidrBlock": "10.99.0.0/16"}
+            ec2.create_route(**within, NetworkInterfaceId=port)
+            outward = {**within, "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-0000e2a3"}
+            with pytest.raises(ClientError, match="has no gateway, and Isthmus did not make it"):
+                ec2.create_route(**outward)
+            ec2.delete_route(**within)
+            ec2.delete_network_interface(NetworkInterfaceId=port)
 
     assert ("10.83.0.0/24", [{"Key": "Name", "Value": "ours"}]) == (vpc["CidrBlock"], vpc["Tags"])
     assert ("10.83.0.0/24", "vpc-0000e2a1") == (subnet["CidrBlock"], subnet["VpcId"])
