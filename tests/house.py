@@ -91,7 +91,7 @@ class House:
         self.clock.pass_by(seconds)
 
     def mend(self, grace: timedelta = timedelta(0)) -> None:
-        Reconciler(self.world).once(grace)
+        Reconciler(self.world).once(self.clock() - grace)
 
     def client(self, service: str = "ec2", account: tuple[str, str, str] | None = None, **config: Any) -> Any:
         settings = Config(retries={"total_max_attempts": 1}, parameter_validation=False, **config)

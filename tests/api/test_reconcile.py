@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from tampering import crash_at
 
 from isthmus.aws.front import Front
+from isthmus.core.reconcile import Reconciler
 from isthmus.errors import Unavailable
 from isthmus.providers import DiskSpec, ServerSpec
 
@@ -421,3 +422,39 @@ def test_after_a_crash_within_a_change_of_a_rule_the_next_request_sees_it_throug
         moment += 1
         house.store.close()
     assert moment > 10
+
+
+def test_a_launch_that_begins_after_a_start_is_spared_however_long_the_first_mending_takes(house, ec2, monkeypatch):
+    compute, begun = type(session(house).compute), house.clock()
+    create = compute.create_server
+
+    def meanwhile(self, spec):
+        house.settle()
+        Reconciler(house.world).once(begun)
+        return create(self, spec)
+
+    monkeypatch.setattr(compute, "create_server", meanwhile)
+    made = ec2.run_instances(**LAUNCH, ImageId=machine_image(ec2))["Instances"]
+    monkeypatch.undo()
+
+    assert {one["InstanceId"] for one in made} == agree(house, ec2)
+
+
+def test_a_server_that_was_made_while_a_mending_looks_is_not_taken_for_gone(house, ec2, monkeypatch):
+    compute, image = type(session(house).compute), machine_image(ec2)
+    ec2.run_instances(**LAUNCH, ImageId=image)
+    listing, made = compute.list_servers, []
+
+    def then(self, natives=None):
+        found = listing(self, natives)
+        if not made:
+            made.append("")
+            made[:] = [one["InstanceId"] for one in ec2.run_instances(**LAUNCH, ImageId=image)["Instances"]]
+        return found
+
+    monkeypatch.setattr(compute, "list_servers", then)
+    house.mend(grace=timedelta(minutes=10))
+    monkeypatch.undo()
+
+    assert 2 == len(made)
+    assert set(made) < agree(house, ec2)

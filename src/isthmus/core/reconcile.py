@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from isthmus.context import Context, World
 from isthmus.core import (
@@ -34,21 +33,20 @@ from isthmus.model import ServerState
 from isthmus.store import Record
 
 _log = logging.getLogger(__name__)
-_GRACE = timedelta(minutes=10)
-"""How long a creation may be under way before its record is taken for left over."""
 
 
 class Reconciler:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def once(self, grace: timedelta = timedelta(0)) -> None:
-        """Mend everything. `grace` spares what was begun lately: nothing at a start, when nothing is under way."""
+    def once(self, oldest: datetime | None = None) -> None:
+        """Mend everything. What was begun after `oldest` is spared, as it may be under way; None: nothing is."""
+        oldest = oldest or self._world.clock()
         for cloud in self._world.clouds.values():
             cloud.mend()
         for account in self._world.store.accounts_with_records():
             try:
-                _mend(Context(account, self._world.of(account)), grace)
+                _mend(Context(account, self._world.of(account)), oldest)
             except Fault as fault:
                 _log.warning("the records of account %s are not mended: %s", account, fault)
         self._forget_gone()
@@ -62,20 +60,9 @@ class Reconciler:
                 change.untag([record.id], None)
                 change.drop(record.id)
 
-    def run(self, stop: threading.Event, every: float) -> None:
-        """Mend at once, and again each `every` seconds until told to stop."""
-        grace = timedelta(0)
-        while True:
-            try:
-                self.once(grace)
-            except Exception:
-                _log.exception("mending failed; it is tried again in %s seconds", every)
-            grace = _GRACE
-            if stop.wait(every):
-                return
 
-
-def _mend(cx: Context, grace: timedelta) -> None:
+def _mend(cx: Context, oldest: datetime) -> None:
+    known = cx.view().of_kind(Kind.SERVER)  # before the clouds are asked: what is on record now is there then
     there = instances.index(cx)
     _finish(cx, {one.id: one.server for one in there.ordered if one.server.state is not ServerState.DELETED})
     listed: Sequence[tuple[Kind, Index[Noun]]] = [
@@ -88,17 +75,17 @@ def _mend(cx: Context, grace: timedelta) -> None:
         (Kind.SUBNET, networks.subnets(cx)),  # type: ignore[list-item]
         (Kind.PORT, ports.index(cx)),  # type: ignore[list-item]
     ]
-    _bury_servers(cx, grace)
+    _bury_servers(cx, known, oldest)
     servers.end_those_shut_down(cx, there.ordered)
     for kind, index in listed:
         _finish(cx, {one.id: one.noun for one in index})
-        _drop(cx, kind, set(index.by_id), grace)
-    publics.mend(cx, cx.now() - grace)
-    rules.mend(cx, grace)
-    nat.mend(cx, cx.now() - grace)
+        _drop(cx, kind, set(index.by_id), oldest)
+    publics.mend(cx, oldest)
+    rules.mend(cx, oldest)
+    nat.mend(cx, oldest)
     peerings.mend(cx)
     fleets.mend(cx)
-    leaving.mend(cx, networks.networks(cx).by_id, cx.now() - grace)
+    leaving.mend(cx, networks.networks(cx).by_id, oldest)
     dismantle.sweep(cx)
     wiring.mend(cx)
 
@@ -117,29 +104,29 @@ def _finish(cx: Context, there: dict[str, Noun]) -> None:
             change.update(one, native=noun.native, data=data)
 
 
-def _bury_servers(cx: Context, grace: timedelta) -> None:
-    """Drop records of launches that came to nothing; mark servers that vanished, with the time it was seen."""
+def _bury_servers(cx: Context, known: Mapping[str, Record], oldest: datetime) -> None:
+    """Drop records of launches that came to nothing; mark servers that vanished, with the time it was seen.
+
+    `known` are the servers that were on record before the clouds were asked.
+    """
     there = {one.id for one in instances.index(cx).ordered if one.server.state is not ServerState.DELETED}
     now = cx.now()
-    absent = [one for known, one in cx.view().of_kind(Kind.SERVER).items() if known not in there]
+    absent = [record for server, record in known.items() if server not in there]
     if not absent:
         return
     with cx.store.change(cx.account) as change:
         for record in absent:
-            if not record.native and record.created <= now - grace:
+            if not record.native and record.created <= oldest:
                 change.untag([record.id], None)
                 change.drop(record.id)
             elif record.native and record.gone is None:
                 change.update(record.id, gone=now)
 
 
-def _drop(cx: Context, kind: Kind, there: set[str], grace: timedelta) -> None:
+def _drop(cx: Context, kind: Kind, there: set[str], oldest: datetime) -> None:
     """Drop the records and tags of what is not there any more, or never was."""
-    now = cx.now()
     left: list[Record] = [
-        record
-        for known, record in cx.view().of_kind(kind).items()
-        if known not in there and record.created <= now - grace
+        record for known, record in cx.view().of_kind(kind).items() if known not in there and record.created <= oldest
     ]
     if not left:
         return

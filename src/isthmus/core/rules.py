@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from isthmus.context import Context
@@ -99,18 +99,20 @@ def describe(cx: Context, group: _Wall, texts: Mapping[str, str]) -> None:
             change.put(_record(cx, group, known, native_of(group, held[known]), data))
 
 
-def mend(cx: Context, grace: timedelta) -> None:
-    """Finish the changes that a crash cut short, and forget the records of rules that are gone."""
-    latest = cx.now() - grace
+def mend(cx: Context, oldest: datetime) -> None:
+    """Finish the changes that a crash cut short, and forget the records of rules that are gone.
+
+    What was begun after `oldest` is spared.
+    """
     for group in firewalls.index(cx):
-        open_ones = [one for one in records_of(cx.view(), group) if _is_open(one) and _since(one) <= latest]
+        open_ones = [one for one in records_of(cx.view(), group) if _is_open(one) and _since(one) <= oldest]
         if open_ones:
             _finish(cx, group, open_ones)
     there = {(group.cloud, native_of(group, rule)) for group in firewalls.index(cx) for rule in group.noun.rules}
     left = [
         known
         for known, one in cx.view().of_kind(Kind.RULE).items()
-        if (one.cloud, one.native) not in there and one.created <= latest
+        if (one.cloud, one.native) not in there and one.created <= oldest
     ]
     if left:
         forget(cx, *left)

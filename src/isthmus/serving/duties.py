@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,8 @@ class Duties:
             self._stop.wait(_ASK_SECONDS)
 
     def _lead(self) -> None:
-        grace = self._gateway.world.clock() - self._begun if self._presence.alone else _GRACE
+        clock = self._gateway.world.clock
+        oldest = self._begun if self._presence.alone else clock() - _GRACE
         waiting: dict[str, Path | Agents] = {
             cloud.name: socket
             for cloud in self._settings.clouds.values()
@@ -76,9 +77,9 @@ class Duties:
         with ExitStack() as stack:
             while not self._stop.is_set():
                 self._serve_metadata(waiting, stack)
-                self._mend(grace)
-                grace = _GRACE
+                self._mend(oldest)
                 self._stop.wait(self._settings.background.reconcile_seconds)
+                oldest = clock() - _GRACE
 
     def _serve_metadata(self, waiting: dict[str, Path | Agents], stack: ExitStack) -> None:
         """Answer the guests of the clouds that wait for it; those that cannot be served yet go on waiting."""
@@ -90,9 +91,9 @@ class Duties:
             else:
                 del waiting[cloud]
 
-    def _mend(self, grace: timedelta) -> None:
+    def _mend(self, oldest: datetime) -> None:
         try:
-            self._gateway.reconciler.once(grace)
+            self._gateway.reconciler.once(oldest)
         except Exception:
             log.exception("mending failed; it is tried again at the next round")
 
