@@ -30,10 +30,11 @@ class DiskError(Exception):
     """qemu-img refused; the text is its own."""
 
 
-def run(*arguments: str, seconds: int = CPU_SECONDS, good: Collection[int] = (0,)) -> str:
+def run(*arguments: str, seconds: int = CPU_SECONDS, good: Collection[int] = (0,), held: Collection[int] = ()) -> str:
     """qemu-img, limited in memory and time, without a network, and dead when we are; DiskError with its words.
 
-    Its files are for this user alone. `good` are the codes that it ends with when all is well.
+    Its files are for this user alone. `good` are the codes that it ends with when all is well,
+    `held` the descriptors that it is handed.
     """
     if not shutil.which(QEMU_IMG):
         raise Unsupported(f"disks need qemu-img: {INSTALL}")
@@ -50,12 +51,21 @@ def run(*arguments: str, seconds: int = CPU_SECONDS, good: Collection[int] = (0,
             check=False,
             env={**os.environ, "LC_ALL": "C"},
             umask=0o077,
+            pass_fds=held,
         )
     except subprocess.TimeoutExpired:
         raise DiskError("it takes too long") from None
     if done.returncode not in good:
         raise DiskError(done.stderr.strip()[-300:] or f"qemu-img ended with {done.returncode}")
     return done.stdout
+
+
+def named(source: Path | int) -> tuple[Path, tuple[int, ...]]:
+    """A file by its path or as it is open here: its path for a program, and the descriptors to hand to that.
+
+    What is open stays the same file, whatever becomes of its name.
+    """
+    return (Path(f"/proc/self/fd/{source}"), (source,)) if isinstance(source, int) else (source, ())
 
 
 def create(target: Path, size: int, backing: Path | None = None) -> None:
@@ -71,12 +81,13 @@ def create(target: Path, size: int, backing: Path | None = None) -> None:
     draft.replace(target)
 
 
-def copy(source: Path, target: Path, source_format: str = "qcow2") -> None:
+def copy(source: Path | int, target: Path, source_format: str = "qcow2") -> None:
     """A complete qcow2 copy with nothing beneath it; DiskError. Appears complete."""
     draft = target.with_name(f".{target.name}.part")
     draft.unlink(missing_ok=True)
+    path, held = named(source)
     try:
-        run("convert", "-q", "-f", source_format, "-O", "qcow2", str(source), str(draft))
+        run("convert", "-q", "-f", source_format, "-O", "qcow2", str(path), str(draft), held=held)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
@@ -111,13 +122,14 @@ def size(path: Path) -> int:
     return int(known["virtual-size"]) // GIB
 
 
-def virtual_size(path: Path, source_format: str) -> int:
+def virtual_size(source: Path | int, source_format: str) -> int:
     """Bytes of the disk in a file from outside; Invalid if the file is not what it should be, or names other files."""
     if source_format not in FORMATS:
         raise Invalid(f"the format is one of {', '.join(FORMATS)}, not {source_format!r}", "format")
+    path, held = named(source)
     try:
         known: dict[str, Any] = json.loads(
-            run("info", "-f", source_format, "--output=json", str(path), seconds=INFO_SECONDS)
+            run("info", "-f", source_format, "--output=json", str(path), seconds=INFO_SECONDS, held=held)
         )
     except (DiskError, ValueError):
         raise Invalid(f"the file is not a readable {source_format} image", "path") from None

@@ -330,7 +330,7 @@ class LocalImages:
         snapshot = record.noun.disks[0].snapshot
         blob = self._base.blob(f"{snapshot}.qcow2")
         try:
-            disks.copy(_held_open(source), blob, source_format)
+            disks.copy(source, blob, source_format)
             parted = disks.partitioned(blob)
         except (disks.DiskError, Fault, OSError):
             self._copies.end(snapshot, SnapshotState.ERROR)
@@ -344,8 +344,9 @@ class LocalImages:
         state = ImageState.AVAILABLE
         draft = self._base.blob(f".{record.blob}.part")
         try:
-            copy = ["cp", "--sparse=always", "--reflink=auto", str(_held_open(source)), str(draft)]
-            subprocess.run(copy, check=True, capture_output=True, timeout=disks.CPU_SECONDS, umask=0o077)
+            path, held = disks.named(source)
+            copy = ["cp", "--sparse=always", "--reflink=auto", str(path), str(draft)]
+            subprocess.run(copy, check=True, capture_output=True, timeout=disks.CPU_SECONDS, umask=0o077, pass_fds=held)
             draft.replace(self._base.blob(record.blob))
         except (OSError, subprocess.SubprocessError):
             draft.unlink(missing_ok=True)
@@ -364,15 +365,10 @@ def _open(path: Path) -> int:
         raise Invalid("the file cannot be read", "path") from None
 
 
-def _held_open(descriptor: int) -> Path:
-    """A path to a file that is open here: it stays the same file, whatever becomes of its name."""
-    return Path(f"/proc/{os.getpid()}/fd/{descriptor}")
-
-
 def _import_size(spec: ImportSpec, source: int) -> int:
     """GiB of a machine's disk, 0 for other kinds; Invalid if the file cannot be taken."""
     if spec.kind is ImageKind.MACHINE:
-        return -(-disks.virtual_size(_held_open(source), spec.format) // disks.GIB)
+        return -(-disks.virtual_size(source, spec.format) // disks.GIB)
     if os.fstat(source).st_size > LARGEST_KERNEL:
         raise Invalid(f"a {spec.kind} has at most {LARGEST_KERNEL >> 20} MiB", "path")
     return 0
