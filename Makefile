@@ -45,6 +45,10 @@ image: $(READY) ## Build the tiny guest image, if QEMU is here and it is not the
 	  $(BIN)/isthmus image build >/dev/null || echo 'NOT TESTED: what needs the tiny guest image' >&2; \
 	else echo 'NOT TESTED: what needs QEMU (apt-get install qemu-system-x86 qemu-utils)' >&2; fi
 
+kernel: $(READY) ## Compile the small kernel of the tiny guest image (minutes, once), and build the image with it
+	@scripts/system kernel
+	@$(BIN)/isthmus image build --kernel small
+
 test: $(READY) image ## All tests that need no root; those whose programs are missing are skipped, with the reason
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 

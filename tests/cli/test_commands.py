@@ -417,3 +417,9 @@ def test_a_cloud_that_is_served_is_not_removed(state: Path) -> None:
         assert "running" in refused("cloud", "clean", "local", "--all", "--yes", state=state)
         assert isthmus("cloud", "clean", "local", state=state).returncode == 0
     assert (state / "local").exists()
+
+
+def test_an_image_has_one_of_two_kernels(state: Path) -> None:
+    told = refused("image", "build", "--kernel", "tiny", state=state)
+
+    assert told == "isthmus: There is no kernel 'tiny': choose debian or small.\n"

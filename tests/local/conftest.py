@@ -146,7 +146,7 @@ def tiny_image(tmp_path_factory: pytest.TempPathFactory) -> tiny.Tiny:
     with (tmp_path_factory.getbasetemp().parent / "tiny.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            return tiny.find() or tiny.build(tiny.cached(), print)
+            return tiny.build(tiny.cached(which := tiny.preferred()), print, which)
         except tiny.BuildError as error:
             pytest.skip(str(error))
 

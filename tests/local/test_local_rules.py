@@ -263,7 +263,7 @@ def test_a_stopped_server_gets_another_size(world: World) -> None:
 
 
 def test_a_build_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("isthmus.providers.local.tiny.builder.PATH", "/nowhere")
+    monkeypatch.setattr("isthmus.providers.local.tiny.tools.PATH", "/nowhere")
     with pytest.raises(tiny.BuildError, match=r"apt-get install .*e2fsprogs.*qemu-utils"):
         tiny.build(tmp_path / "image", print)
     assert list(tmp_path.iterdir()) == []

@@ -131,18 +131,32 @@ def show(account: Account = "", config_file: ConfigFile = None, state: State = N
 @app.command("build")
 def build(
     target: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="By default the cache of this user.")] = None,
+    kernel: Annotated[
+        str, typer.Option(metavar="debian|small", help="By default small once that is compiled, else debian.")
+    ] = "",
     config_file: ConfigFile = None,
     state: State = None,
 ) -> None:
     """Build the tiny guest image of the embedded cloud from Debian's packages; once, then it is there.
 
-    Example: isthmus image build
+    Guests with the kernel "small" take much less memory. It is compiled of Debian's sources the first time, which takes
+    minutes, and kept.
+
+    Examples:
+
+      isthmus image build
+
+      isthmus image build --kernel small
     """
     common.settings(config_file, state)
     from isthmus.providers.local import tiny
 
     try:
-        built = tiny.build(target or tiny.cached(), lambda step: typer.echo(step, err=True))
+        which = tiny.Kernel(kernel) if kernel else tiny.preferred()
+    except ValueError:
+        raise Failure(f"There is no kernel {kernel!r}: choose debian or small.") from None
+    try:
+        built = tiny.build(target or tiny.cached(which), lambda step: typer.echo(step, err=True), which)
     except (tiny.BuildError, OSError) as error:
         raise Failure(f"The image cannot be built: {error}") from None
     typer.echo(built.path)

@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
-from isthmus.providers.local.tiny import BuildError, build, cached
+from isthmus.providers.local.tiny import BuildError, build, cached, preferred
 
 
 def main(arguments: list[str]) -> int:
-    target = Path(arguments[0]) if arguments else cached()
+    which = preferred()
+    target = Path(arguments[0]) if arguments else cached(which)
     try:
-        built = build(target, lambda step: print(f"tiny image: {step}", file=sys.stderr, flush=True))
+        built = build(target, lambda step: print(f"tiny image: {step}", file=sys.stderr, flush=True), which)
     except (BuildError, OSError) as error:
         print(f"tiny image: {error}", file=sys.stderr)
         return 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
+from isthmus.providers.local.tiny import kernel, tools
 from isthmus.providers.local.tiny.archive import modules, ramdisk
 from isthmus.providers.local.tiny.recipe import (
     DIRECTORIES,
@@ -25,33 +25,30 @@ from isthmus.providers.local.tiny.recipe import (
     PLAIN,
     PROGRAMS,
     RAMDISK_MODULES,
+    Kernel,
     Tiny,
 )
-
-PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-
-
-class BuildError(Exception):
-    """The image cannot be built here; the text says why and what would help."""
+from isthmus.providers.local.tiny.tools import BuildError
 
 
 def missing() -> tuple[str, ...]:
     """Commands that a build needs and that are not here, as `apt-get install` wants them named."""
-    absent = {package for program, package in NEEDS.items() if not shutil.which(program, path=PATH)}
-    if os.getuid() and not shutil.which("unshare", path=PATH) and not shutil.which("fakeroot", path=PATH):
+    absent = {package for program, package in NEEDS.items() if not shutil.which(program, path=tools.PATH)}
+    if os.getuid() and not shutil.which("unshare", path=tools.PATH) and not shutil.which("fakeroot", path=tools.PATH):
         absent.add("util-linux")
     return tuple(sorted(absent))
 
 
-def build(target: Path, progress: Callable[[str], None]) -> Tiny:
+def build(target: Path, progress: Callable[[str], None], which: Kernel = Kernel.DEBIAN) -> Tiny:
     """Builds into `target`, which is complete or absent at any moment; BuildError if it cannot be."""
     if (target / "manifest.json").is_file():
         return Tiny(target)
     if absent := missing():
         raise BuildError(f"building the tiny image needs: apt-get install {' '.join(absent)}")
+    compiled = kernel.compile_once(progress) if which is Kernel.SMALL else None
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tiny-", dir=target.parent) as scratch:
-        _build(Path(scratch), progress)
+        _build(Path(scratch), progress, compiled)
         with_manifest = Path(scratch) / "out"
         try:
             with_manifest.rename(target)
@@ -61,17 +58,18 @@ def build(target: Path, progress: Callable[[str], None]) -> Tiny:
     return Tiny(target)
 
 
-def _build(scratch: Path, progress: Callable[[str], None]) -> None:
+def _build(scratch: Path, progress: Callable[[str], None], compiled: kernel.Compiled | None) -> None:
     debs, tree, root, out = (scratch / name for name in ("debs", "tree", "root", "out"))
     for directory in (debs, tree, root, out):
         directory.mkdir(mode=0o755)
+    (tree / "lib/modules").mkdir(parents=True)
     progress("downloading Debian's packages")
-    packages = _download(debs)
+    packages = _download(debs, compiled)
     progress("unpacking")
     for deb in packages:
-        _run(["dpkg-deb", "-x", str(deb), str(tree)])
+        tools.run(["dpkg-deb", "-x", str(deb), str(tree)])
     progress("making the kernel, the ramdisk and the root file system")
-    shutil.copyfile(next((tree / "boot").glob("vmlinuz-*")), out / "vmlinuz")
+    shutil.copyfile(compiled.image if compiled else next((tree / "boot").glob("vmlinuz-*")), out / "vmlinuz")
     programs = {"bin/busybox": (tree / "bin/busybox").read_bytes(), "init": (GUEST / "initrd-init").read_bytes()}
     drivers = modules(tree / "lib/modules", RAMDISK_MODULES)
     programs |= {f"lib/{number:02}-{name}.ko": content for number, (name, content) in enumerate(drivers.items())}
@@ -79,19 +77,19 @@ def _build(scratch: Path, progress: Callable[[str], None]) -> None:
     _root(tree, root)
     _disk(root, scratch / "root.raw", out / "root.qcow2")
     _licences(tree, out / "licences")
-    manifest = {"packages": [_package(deb) for deb in packages], "sources": "apt-get source PACKAGE=VERSION"}
+    contents = [tools.package(deb) for deb in packages]
+    if compiled:
+        contents.append(compiled.package)
+        shutil.copyfile(compiled.configuration, out / "kernel.config")
+        shutil.copyfile(compiled.licence, out / "licences" / compiled.package["package"])
+    manifest = {"packages": contents, "sources": "apt-get source PACKAGE=VERSION"}
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     out.chmod(0o755)
 
 
-def _download(debs: Path) -> list[Path]:
-    depends = _run(["apt-cache", "depends", KERNEL_META])
-    kernel = re.search(r"Depends: (linux-image-\S+)", depends)
-    if not kernel:
-        raise BuildError(
-            f"apt does not know {KERNEL_META}: run apt-get update (the image is made of Debian's packages)"
-        )
-    _run(["apt-get", "-qq", "download", kernel.group(1), *PACKAGES], cwd=debs)
+def _download(debs: Path, compiled: kernel.Compiled | None) -> list[Path]:
+    own = () if compiled else (tools.behind(KERNEL_META),)
+    tools.run(["apt-get", "-qq", "download", *own, *PACKAGES], cwd=debs)
     return sorted(debs.glob("*.deb"))
 
 
@@ -100,7 +98,7 @@ def _root(tree: Path, root: Path) -> None:
         (root / directory).mkdir(parents=True, exist_ok=True)
     (root / "root").chmod(0o700)
     _install(tree / "bin/busybox", root / "bin/busybox")
-    for applet in _run([str(tree / "bin/busybox"), "--list"]).split():
+    for applet in tools.run([str(tree / "bin/busybox"), "--list"]).split():
         if applet not in ("busybox", "init"):
             (root / "bin" / applet).symlink_to("/bin/busybox")
     for source, place in PROGRAMS.items():
@@ -135,19 +133,19 @@ def _disk(root: Path, raw: Path, target: Path) -> None:
         file.truncate(DISK_MIB << 20)
     options = "root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1,nodiscard"
     make = ["mke2fs", "-q", "-t", "ext4", "-J", "size=4", "-E", options, "-L", "tiny", "-d", str(root), str(raw)]
-    _run([*_as_root(), *make])
-    _run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", str(raw), str(target)])
+    tools.run([*_as_root(), *make])
+    tools.run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", str(raw), str(target)])
 
 
 def _as_root() -> list[str]:
     """What makes the image's files root's: sshd refuses keys in a directory of somebody else's."""
     if os.getuid() == 0:
         return []
-    if shutil.which("unshare", path=PATH):
+    if shutil.which("unshare", path=tools.PATH):
         allowed = subprocess.run(["unshare", "-Ur", "true"], capture_output=True, check=False)
         if allowed.returncode == 0:
             return ["unshare", "-Ur"]
-    if shutil.which("fakeroot", path=PATH):
+    if shutil.which("fakeroot", path=tools.PATH):
         return ["fakeroot"]
     raise BuildError("user namespaces are not allowed here; instead: apt-get install fakeroot")
 
@@ -162,17 +160,3 @@ def _licences(tree: Path, target: Path) -> None:
         "(the kernel, busybox: GPL-2), and of Isthmus's own files in src/isthmus/providers/local/tiny (Apache-2.0),\n"
         "which are also the build recipe. Sources: apt-get source PACKAGE=VERSION, or Debian's archive\n"
     )
-
-
-def _package(deb: Path) -> dict[str, str]:
-    fields = _run(["dpkg-deb", "-f", str(deb), "Package", "Version", "Architecture", "Source"])
-    return {key.lower(): value for key, _, value in (line.partition(": ") for line in fields.splitlines())}
-
-
-def _run(command: Iterable[str], cwd: Path | None = None) -> str:
-    words = list(command)
-    environment = {**os.environ, "PATH": PATH, "LC_ALL": "C"}
-    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=600)
-    if done.returncode:
-        raise BuildError(f"{Path(words[0]).name} failed: {(done.stderr or done.stdout).strip()[-500:]}")
-    return done.stdout

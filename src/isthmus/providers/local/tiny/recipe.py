@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 HERE = Path(__file__).parent
 GUEST = HERE / "guest"
+CONFIGURATION = HERE / "kernel.config"
+"""What the small kernel has."""
 KERNEL_META = "linux-image-cloud-amd64"
 """Debian's meta package that depends on the newest kernel for virtual machines."""
 PACKAGES = (
@@ -49,7 +52,7 @@ GUEST_FILES = {
     "group": "etc/group",
 }
 PLAIN = frozenset({"inittab", "passwd", "group"})
-REVISION = 1
+REVISION = 2
 """To be raised when builder.py makes something else of the same recipe."""
 DISK_MIB = 1024
 NEEDS = {
@@ -60,6 +63,15 @@ NEEDS = {
     "qemu-img": "qemu-utils",
 }
 """The programs that a build runs, each with its Debian package."""
+
+
+class Kernel(StrEnum):
+    """Which kernel an image has."""
+
+    DEBIAN = "debian"
+    """Debian's for virtual machines, as it is."""
+    SMALL = "small"
+    """Compiled from Debian's sources, with what the guest uses and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ class Tiny:
 
 def digest() -> str:
     """The hash of the recipe: what is built changes with it, and only with it (but for Debian's own updates)."""
-    files = sorted([*GUEST.iterdir(), HERE / "recipe.py"])
+    files = sorted([*GUEST.iterdir(), CONFIGURATION, HERE / "recipe.py"])
     total = hashlib.sha256()
     for file in files:
         content = file.read_bytes()
@@ -96,15 +108,18 @@ def digest() -> str:
     return total.hexdigest()[:12]
 
 
-def cached() -> Path:
-    """The shared place for the built image: $XDG_CACHE_HOME/isthmus/tiny-HASH."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "isthmus" / f"tiny-{digest()}"
+def cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isthmus"
+
+
+def cached(which: Kernel = Kernel.DEBIAN) -> Path:
+    """The shared place for the built image: $XDG_CACHE_HOME/isthmus/tiny-HASH, or tiny-HASH-small."""
+    return cache() / (f"tiny-{digest()}" + (f"-{which}" if which is Kernel.SMALL else ""))
 
 
 def find(*places: Path) -> Tiny | None:
-    """The first built image among `places` and the shared cache."""
-    for place in (*places, cached()):
+    """The first built image among `places` and the shared cache, where that with the small kernel goes first."""
+    for place in (*places, cached(Kernel.SMALL), cached()):
         if (place / "manifest.json").is_file():
             return Tiny(place)
     return None
