@@ -14,7 +14,19 @@ from isthmus.core import addresses, firewalls, volumes
 from isthmus.core.ids import Kind, minted
 from isthmus.core.instance import Instance, Unlisted, launched
 from isthmus.core.nouns import load_server
-from isthmus.core.registry import NO_TAGS, Found, Index, Native, Noun, all_of, differences, fan_out, identify, same
+from isthmus.core.registry import (
+    NO_TAGS,
+    Found,
+    Index,
+    Native,
+    Noun,
+    all_of,
+    as_before,
+    differences,
+    fan_out,
+    identify,
+    same,
+)
 from isthmus.errors import NotFound
 from isthmus.model import Address, Firewall, Server, ServerState, Volume
 from isthmus.providers import Session
@@ -201,9 +213,10 @@ def index(cx: Context) -> Instances:
     view = cx.view()
     listed, *parts = all_of(cx, *reads(cx))
     view = cx.view() if _news(view, listed) else view
-    sources = _Sources(view, tuple(servers for _, servers in listed), *parts)
     memo = cx.world.memo.get((cx.account, "instances"))
     known = memo if isinstance(memo, Instances) else None
+    listed = as_before(listed, known.sources.servers if known else ())
+    sources = _Sources(view, tuple(servers for _, servers in listed), *parts)
     expired = bool(known and known.oldest and known.oldest <= cx.now() - cx.world.limits.terminated_visible)
     if known and not expired and same(known.sources.flat(), sources.flat()):
         return known

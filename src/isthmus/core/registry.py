@@ -152,12 +152,12 @@ def index(
     """
     say = kind_of or (lambda _: kind)
     view = cx.view()
-    listed = fan_out(cx, read)
+    memo = cx.world.memo.get((cx.account, kind))
+    known: Index[T] | None = memo if isinstance(memo, Index) else None
+    listed = as_before(fan_out(cx, read), known.sources[1:] if known else ())
     if _unrecorded(view, listed):
         view = cx.view()
     sources = (view, *(nouns for _, nouns in listed))
-    memo = cx.world.memo.get((cx.account, kind))
-    known: Index[T] | None = memo if isinstance(memo, Index) else None
     if known and same(known.sources, sources):
         return known
 
@@ -192,6 +192,17 @@ def _mended(
     again = ((native[0], known.by_native[native].noun) for native in touched)
     made = known.mended(gone | touched, [one(*each) for each in (*again, *new)], sources)
     return made if len(made.by_id) == len(made.by_native) == total else None
+
+
+def as_before(listed: Sequence[tuple[str, R]], before: Sequence[object]) -> list[tuple[str, R]]:
+    """Listings of the same clouds as before: one that says what it said then is that very object.
+
+    What is made anew of a cloud's answer so counts as unchanged. An empty one is left, as it can stand for something.
+    """
+    if not before:
+        return list(listed)
+    pairs = zip(listed, before, strict=True)
+    return [(cloud, then if then and then == now else now) for (cloud, now), then in pairs]
 
 
 def _natives(known: Index[T], view: View, changed: str) -> Iterator[Native]:

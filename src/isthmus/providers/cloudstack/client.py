@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,7 @@ import httpx
 from isthmus.errors import Fault, Unavailable
 from isthmus.memo import Memo
 from isthmus.providers.cloudstack.refusals import refuse
+from isthmus.providers.cloudstack.seen import Parsed
 from isthmus.providers.cloudstack.signing import Keys, signed
 from isthmus.retry import twice
 
@@ -33,6 +35,8 @@ JOB_SECONDS = 45
 """How long a job is waited for."""
 FIRST_LOOK, LAST_LOOK, LONGER = 0.2, 2.0, 1.5
 """Seconds between two looks at a job: at first, at most, and by how much they grow."""
+KEPT = frozenset({"listVirtualMachines", "listVolumes"})
+"""Lists that are long and asked for again and again, and have no secrets: what was parsed of them is kept."""
 AT_ONCE = 32
 """Connections that are kept."""
 
@@ -53,6 +57,7 @@ class Wire:
         waits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
         self._url = url
         self._http = httpx.Client(verify=verify, limits=limits, timeout=waits, trust_env=False)
+        self._parsed = Parsed()
 
     def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:
         """Raises Silent."""
@@ -61,6 +66,14 @@ class Wire:
     def ping(self) -> None:
         """Raises Unavailable unless something answers there as CloudStack does: nobody in particular is refused."""
         _said(self._send({"command": "listCapabilities", "response": "json"}))
+
+    def said(self, keys: Keys, params: Mapping[str, str], answer: httpx.Response) -> dict[str, Any]:
+        """What an answer to `params` has under its command's name. Raises Unavailable."""
+        if params["command"] not in KEPT or answer.status_code != HTTPStatus.OK:
+            return _said(answer)
+        asked = (keys.api, *sorted(params.items()))
+        found: dict[str, Any] = self._parsed.of(asked, answer.content, partial(_said, answer))
+        return found
 
     def _send(self, form: Mapping[str, str]) -> httpx.Response:
         try:
@@ -168,7 +181,7 @@ class Client:
     def _ask(self, command: str, params: Mapping[str, str], kind: str, native: str) -> Item:
         asked = {"command": command, "response": "json", **self._more.get(command, {}), **params}
         answer = self._wire.post(self._keys, asked)
-        said = _said(answer)
+        said = self._wire.said(self._keys, asked, answer)
         if answer.status_code >= 400 or "errorcode" in said:
             refuse(said.get("errorcode", answer.status_code), said.get("errortext", ""), kind, native)
         return said

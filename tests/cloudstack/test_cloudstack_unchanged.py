@@ -1,0 +1,53 @@
+"""What CloudStack tells as it told it before is neither parsed nor joined again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from emulated_cloudstack import TENANTS, Isthmus, launched
+
+from isthmus.context import Context
+from isthmus.core import firewalls, instances
+from isthmus.providers.cloudstack.seen import Parsed
+
+
+def test_an_answer_of_the_same_bytes_is_the_very_same_object() -> None:
+    made, answers = Parsed(), iter(({"n": 1}, {"n": 2}, {"n": 3}))
+
+    def parse() -> Any:
+        return next(answers)
+
+    first = made.of("asked", b"one", parse)
+    assert first is made.of("asked", b"one", parse)
+    assert {"n": 2} == made.of("other", b"one", parse)
+    assert {"n": 3} == made.of("asked", b"two", parse)
+
+
+def test_answers_that_were_asked_for_last_are_kept_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Parsed, "MOST", 10)
+    made = Parsed()
+    old, new = made.of("old", b"x" * 5, list), made.of("new", b"x" * 5, list)
+    assert old is made.of("old", b"x" * 5, list)
+
+    made.of("more", b"x" * 5, list)
+
+    assert old is made.of("old", b"x" * 5, list)
+    assert new is not made.of("new", b"x" * 5, list)
+    assert made.of("long", b"x" * 11, list) is not made.of("long", b"x" * 11, list)
+
+
+def test_instances_that_did_not_change_are_not_joined_again(isthmus: Isthmus) -> None:
+    """Security groups, addresses and servers are made anew of each request's answers, and equal."""
+    session = isthmus.real.session(TENANTS[0])
+    launched(isthmus.real, session)
+    isthmus.client().describe_instances()
+
+    first, second = (Context(isthmus.account[0], isthmus.world) for _ in range(2))
+    assert firewalls.seen(first) is firewalls.seen(second)
+    before = instances.index(first)
+    assert before.ordered
+    assert before is instances.index(Context(isthmus.account[0], isthmus.world))
+
+    launched(isthmus.real, session)
+    assert len(before.ordered) + 1 == len(instances.index(Context(isthmus.account[0], isthmus.world)).ordered)
