@@ -39,6 +39,9 @@ class CutWire(Wire):
         self._fuse.burn()
         return answer
 
+    def said(self, keys: Keys, params: Mapping[str, str], answer: httpx.Response) -> dict[str, Any]:
+        return self._whole.said(keys, params, answer)
+
     def close(self) -> None:
         self._whole.close()
 
