@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable
-from isthmus.providers.cloudstack.client import Client, Item
+from isthmus.providers.cloudstack.client import Client, Item, Wire
 from isthmus.providers.cloudstack.cloud import CloudStack, CloudStackSession, Options
 from isthmus.providers.cloudstack.credentials import Owner
 from isthmus.providers.cloudstack.offered import Offered
@@ -66,10 +66,11 @@ REFUSALS: Mapping[str, type[Fault]] = {
 }
 
 
-class Replay:
+class Replay(Wire):
     """A wire on which commands get recorded answers, and lists for which there is none are empty."""
 
     def __init__(self, answers: Mapping[str, Mapping[str, Item]]) -> None:
+        super().__init__("http://recorded.invalid")
         self._answers = answers
 
     def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:  # noqa: ARG002
@@ -98,7 +99,7 @@ def named(key: str) -> str:
 
 
 def client(key: str) -> Client:
-    return Client(Replay({named(key): ANSWERS[key]}), Keys("", ""))  # type: ignore[arg-type]
+    return Client(Replay({named(key): ANSWERS[key]}), Keys("", ""))
 
 
 def of(*commands: str) -> list[str]:

@@ -51,3 +51,16 @@ def test_instances_that_did_not_change_are_not_joined_again(isthmus: Isthmus) ->
 
     launched(isthmus.real, session)
     assert len(before.ordered) + 1 == len(instances.index(Context(isthmus.account[0], isthmus.world)).ordered)
+
+
+def test_a_page_for_which_servers_are_not_asked_for_comes_after_one_for_which_they_are(isthmus: Isthmus) -> None:
+    ec2 = isthmus.client()
+    zone = ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
+    made = [ec2.create_volume(Size=1, AvailabilityZone=zone)["VolumeId"] for _ in range(6)]
+    ec2.describe_instances()
+    asked = {"Filters": [{"Name": "volume-id", "Values": made}], "MaxResults": 5}
+
+    first = ec2.describe_volumes(**asked)
+    second = ec2.describe_volumes(**asked, NextToken=first["NextToken"])
+
+    assert set(made) == {one["VolumeId"] for page in (first, second) for one in page["Volumes"]}

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from isthmus.cli import common, ec2api_vpcs, ec2stack
+from isthmus.cli import common, ec2stack
 from isthmus.cli.common import ConfigFile, Failure, State
 from isthmus.options import nearest
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from isthmus.cli import ec2api_vpcs
     from isthmus.store import Store
 
 app = typer.Typer(help="Take over what another gateway was told, or the ids that it gave out.", no_args_is_help=True)
@@ -180,6 +181,8 @@ def _of_ec2_api(connection: Connection, networks: _Networks) -> Old:
     """By ec2-api's tables."""
     from sqlalchemy import column, select, table
 
+    from isthmus.cli import ec2api_vpcs
+
     names: list[Any] = [column(name) for name in ("id", "project_id", "os_id", "vpc_id", "data")]
     rows = connection.execute(select(*names).select_from(table("items", *names)).order_by(names[0])).all()
     within: dict[str, set[str]] = {}
@@ -256,6 +259,7 @@ def _of_nova(connection: Connection) -> Old:
 
 def _take(store: Store, cloud: str, project: str, items: Sequence[Item], old: Old) -> Counter[str]:
     """Write down the ids of one project. One that is known by another id here keeps it."""
+    from isthmus.cli import ec2api_vpcs
     from isthmus.store import Record
 
     account = store.account_for(cloud, project, project)

@@ -237,6 +237,8 @@ def _mended(
 ) -> Instances | None:
     """Instances brought up to date; None if most of them are to be joined anyway, or nobody knows what changed."""
     before = known.sources
+    if len(listed) != len(before.servers):  # not the same clouds were asked
+        return None
     records = sources.view.trail.since(before.view.trail)
     attached = _regrouped(known.hung.volumes, before.volumes, sources.volumes, _attached)
     public = _regrouped(known.hung.addresses, before.addresses, sources.addresses, _public)

@@ -197,9 +197,10 @@ def _mended(
 def as_before(listed: Sequence[tuple[str, R]], before: Sequence[object]) -> list[tuple[str, R]]:
     """Listings of the same clouds as before: one that says what it said then is that very object.
 
-    What is made anew of a cloud's answer so counts as unchanged. An empty one is left, as it can stand for something.
+    What is made anew of a cloud's answer so counts as unchanged. An empty one is left, as it can stand for something;
+    and so are all where not the same clouds were asked: some requests need not ask every one.
     """
-    if not before:
+    if len(before) != len(listed):
         return list(listed)
     pairs = zip(listed, before, strict=True)
     return [(cloud, then if then and then == now else now) for (cloud, now), then in pairs]
