@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -64,3 +66,26 @@ def test_a_page_for_which_servers_are_not_asked_for_comes_after_one_for_which_th
     second = ec2.describe_volumes(**asked, NextToken=first["NextToken"])
 
     assert set(made) == {one["VolumeId"] for page in (first, second) for one in page["Volumes"]}
+
+
+def test_whatever_part_of_the_instances_was_asked_for_the_next_listing_has_all(isthmus: Isthmus) -> None:
+    ec2, chance = isthmus.client(), random.Random(1)
+    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian"]}])["Images"]
+    made = ec2.run_instances(ImageId=image["ImageId"], InstanceType="Tiny", MinCount=8, MaxCount=8)["Instances"]
+    ids = [one["InstanceId"] for one in made]
+    isthmus.real.settle()
+
+    for _ in range(20):
+        some = chance.sample(ids, chance.randint(1, 8))
+        assert dict.fromkeys(ids, "running") == states(ec2)
+        assert dict.fromkeys(some, "running") == states(ec2, "instance-id", *some)
+        assert {} == states(ec2, "tag:none", "none")
+
+    ec2.terminate_instances(InstanceIds=ids[:1])
+    isthmus.real.settle()
+    assert {"terminated": 1, "running": 7} == Counter(states(ec2).values())
+
+
+def states(ec2: Any, name: str = "", *values: str) -> dict[str, str]:
+    found = ec2.describe_instances(Filters=[{"Name": name, "Values": values}] if name else [])["Reservations"]
+    return {one["InstanceId"]: one["State"]["Name"] for each in found for one in each["Instances"]}
