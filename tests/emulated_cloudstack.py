@@ -17,8 +17,8 @@ from served import Account as Signer
 from served import eventually, serving
 
 from isthmus.context import Place
-from isthmus.model import ServerState
-from isthmus.providers import NO_SECRETS, DiskSpec, ServerSpec
+from isthmus.model import Direction, Rule, ServerState
+from isthmus.providers import NO_SECRETS, DiskSpec, FirewallSpec, NetworkSpec, ServerSpec, SubnetSpec
 from isthmus.providers.cloudstack import CloudStack, Options
 
 NAMES = ("conformance-a", "conformance-b")
@@ -177,3 +177,15 @@ def serving_users(place: Path, *, groups: bool, users: int = 1, job_seconds: flo
         )
         with serving(place / "state", "--config", str(place / "isthmus.toml")) as served:
             yield [Signer("", one.api, one.secret, served.endpoint) for one in known]
+
+
+def two_subnets(session: Any) -> tuple[list[str], str]:
+    """Subnets of a new VPC, 10.77.0.0/24 and 10.77.1.0/24, and a group of it whose members let each other in by ssh."""
+    network = session.networks.create_network(NetworkSpec(fresh_ref(), "n", "10.77.0.0/16")).native
+    subnets = [
+        session.networks.create_subnet(SubnetSpec(fresh_ref(), "s", network, f"10.77.{n}.0/24", "zone-1")).native
+        for n in range(2)
+    ]
+    group = session.firewalls.create_firewall(FirewallSpec(fresh_ref(), "g", "d", network)).native
+    session.firewalls.add_rules(group, [Rule(Direction.INGRESS, "tcp", 22, 22, peer=group)])
+    return subnets, group

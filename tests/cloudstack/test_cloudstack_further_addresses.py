@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulated_cloudstack import TENANTS, Emulated, Isthmus, fresh_ref, fronted, launched
+from emulated_cloudstack import TENANTS, Emulated, Isthmus, fresh_ref, fronted, launched, two_subnets
 from emulators.cloudstack.world import Refusal
 
 from isthmus.errors import Conflict, Fault, Invalid, NotFound
-from isthmus.model import Direction, Rule
-from isthmus.providers import FirewallSpec, NetworkSpec, SubnetSpec
+from isthmus.providers import NetworkSpec, SubnetSpec
 
 
 @pytest.fixture
@@ -67,13 +66,7 @@ def rules_that_name(stack: Emulated, address: str) -> list[str]:
 
 def test_a_rule_that_names_a_group_is_for_further_addresses_too(routed: Emulated) -> None:
     session = routed.session(TENANTS[0])
-    network = session.networks.create_network(NetworkSpec(fresh_ref(), "n", "10.77.0.0/16")).native
-    subnets = [
-        session.networks.create_subnet(SubnetSpec(fresh_ref(), "s", network, f"10.77.{n}.0/24", "zone-1")).native
-        for n in range(2)
-    ]
-    group = session.firewalls.create_firewall(FirewallSpec(fresh_ref(), "g", "d", network)).native
-    session.firewalls.add_rules(group, [Rule(Direction.INGRESS, "tcp", 22, 22, peer=group)])
+    subnets, group = two_subnets(session)
     port = connected(routed, session, subnet=subnets[0], firewalls=(group,))
     launched(routed, session, subnet=subnets[1], firewalls=(group,))
 

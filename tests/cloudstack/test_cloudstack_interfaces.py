@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulated_cloudstack import TENANTS, Emulated, Isthmus, fresh_ref, fronted, launched, server_spec
+from emulated_cloudstack import TENANTS, Emulated, Isthmus, fresh_ref, fronted, launched, server_spec, two_subnets
 
 from isthmus.errors import Invalid, Unsupported
-from isthmus.model import Direction, Rule
-from isthmus.providers import FirewallSpec, NetworkSpec, PortSpec, SubnetSpec
+from isthmus.providers import NetworkSpec, PortSpec, SubnetSpec
 
 
 @pytest.fixture
@@ -148,13 +147,7 @@ def let_in_by_ssh(stack: Emulated) -> list[str]:
 
 def test_filters_hold_by_the_groups_of_each_interface(vpcs: Emulated) -> None:
     session = vpcs.session(TENANTS[0])
-    network = session.networks.create_network(NetworkSpec(fresh_ref(), "n", "10.77.0.0/16")).native
-    subnets = [
-        session.networks.create_subnet(SubnetSpec(fresh_ref(), "s", network, f"10.77.{n}.0/24", "zone-1")).native
-        for n in range(2)
-    ]
-    group = session.firewalls.create_firewall(FirewallSpec(fresh_ref(), "g", "d", network)).native
-    session.firewalls.add_rules(group, [Rule(Direction.INGRESS, "tcp", 22, 22, peer=group)])
+    subnets, group = two_subnets(session)
     further = PortSpec("", subnets[1], "10.77.1.60", firewalls=(group,), delete_with_server=True)
 
     launched(vpcs, session, subnet=subnets[0], address="10.77.0.50", further=(further,))
