@@ -20,6 +20,8 @@ PYTHON = HOME / "bin" / "python"
 _PAGE = Path(__file__).parents[1] / "docs" / "tempest.md"
 _NAME = re.compile(r"^- `(\S+)`( at times)?$", re.MULTILINE)
 _WORKER = Path(__file__).with_name("tempest_worker.py")
+_TOLD = 4000
+"""So many bytes of what a class of tests told are shown with those that fell."""
 _LONGEST = ("scenario.test_paging.SnapshotPagingTest",)
 """It makes and deletes hundreds of snapshots."""
 _SETTINGS = """[DEFAULT]
@@ -58,8 +60,8 @@ class Machines:
     """Whether there are public addresses."""
 
 
-def surprises(cloud: str, found: Mapping[str, Outcome]) -> Mapping[str, str]:
-    """What is otherwise than docs/tempest.md lists for the cloud, by test; what falls `at times` may be either."""
+def judge(cloud: str, found: Mapping[str, Outcome]) -> None:
+    """Demands what docs/tempest.md lists for the cloud; what falls `at times` may be either."""
     section = _PAGE.read_text("utf-8").partition(f"\n## On `{cloud}`\n")[2].partition("\n## ")[0]
     lines = _NAME.findall(section)
     listed = [name for name, _ in lines]
@@ -67,7 +69,8 @@ def surprises(cloud: str, found: Mapping[str, Outcome]) -> Mapping[str, str]:
     fallen = {name: f"{outcome}: {why}" for name, (outcome, why) in found.items() if outcome != "passed"}
     unlisted = {name: why for name, why in fallen.items() if name not in listed}
     risen = [name for name, at_times in lines if name not in fallen and not (at_times and name in found)]
-    return unlisted | dict.fromkeys(risen, "passed, or is not there")
+    surprises = unlisted | dict.fromkeys(risen, "passed, or is not there")
+    assert not surprises, "\n\n".join(f"{name} {what}" for name, what in surprises.items())
 
 
 def every(settings: Path) -> Sequence[str]:
@@ -105,12 +108,13 @@ def run(
 
 def _work(settings: Path, todo: queue.SimpleQueue[str]) -> Mapping[str, Outcome]:
     found: dict[str, Outcome] = {}
+    errors = settings.with_suffix(".err")
     with subprocess.Popen(
         [PYTHON, _WORKER],
         env=_environment(settings),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=settings.with_suffix(".err").open("w"),
+        stderr=errors.open("w"),
         text=True,
         bufsize=1,
     ) as worker:
@@ -121,10 +125,13 @@ def _work(settings: Path, todo: queue.SimpleQueue[str]) -> Mapping[str, Outcome]
                 case = todo.get_nowait()
             except queue.Empty:
                 break
+            before = errors.stat().st_size
             worker.stdin.write(f"{case}\n")
             answer = worker.stdout.readline()
-            assert answer, settings.with_suffix(".err").read_text()[-4000:]
-            found |= {name: (outcome, why) for name, (outcome, why) in json.loads(answer).items()}
+            told = errors.read_bytes()[before:][-_TOLD:].decode(errors="replace")
+            assert answer, told
+            for name, (outcome, why) in json.loads(answer).items():
+                found[name] = outcome, f"{why}\nThe class has told:\n{told}" if outcome == "failed" else why
         worker.stdin.close()
     return found
 

@@ -6,6 +6,7 @@ whose it is. Its ref follows from the server's id, so that it is not given twice
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from isthmus.context import Context, Seed
@@ -16,7 +17,7 @@ from isthmus.core.instance import Instance
 from isthmus.core.instances import index
 from isthmus.core.records import creating, forget
 from isthmus.core.registry import Found, join
-from isthmus.errors import Conflict, NoCapacity
+from isthmus.errors import Conflict, NoCapacity, NotFound
 from isthmus.model import Address, Server, ServerState, Subnet
 from isthmus.providers import AddressSpec
 
@@ -50,13 +51,14 @@ def associate(cx: Context, found: Found[Address], server: Server) -> None:
 
 
 def release(cx: Context, server: str) -> None:
-    """Give back the address of a server that no longer runs, if it has one."""
+    """Give back the address of a server that no longer runs, if it has one. Somebody else may do so meanwhile."""
     found = addresses.index(cx).by_id.get(ref_of(server))
     if found is None:
         return
     family = api(cx.session(found.cloud))
-    family.disassociate_address(found.noun.native)
-    family.release_address(found.noun.native)
+    with suppress(NotFound):
+        family.disassociate_address(found.noun.native)
+        family.release_address(found.noun.native)
     forget(cx, found.id)
 
 

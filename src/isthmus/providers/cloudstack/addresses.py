@@ -7,6 +7,7 @@ given back and asked for again there, by its number.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
@@ -53,7 +54,8 @@ class CloudStackAddresses:
             if one["id"] == native:
                 if one.get("isstaticnat"):
                     raise Conflict("address", native, f"the address {one['ipaddress']} is in use", "in-use")
-                self._client.do("disassociateIpAddress", "address", native, id=native)
+                with suppress(NotFound):
+                    self._client.do("disassociateIpAddress", "address", native, id=native)
 
     def associate_address(self, native: str, port: str, private: str = "") -> None:
         items, there, found = together(self._items, partial(machines.every, self._tenant), self._grounds)
@@ -91,7 +93,7 @@ class CloudStackAddresses:
     def disassociate_address(self, native: str) -> None:
         item = _one(self._items(), native)
         if item.get("isstaticnat"):
-            self._client.do("disableStaticNat", "address", native, ipaddressid=native)
+            secondary.unanswer(self._tenant, native)
         self._tend(item)
 
     def _tend(self, home: Mapping[str, str]) -> None:

@@ -84,10 +84,23 @@ def remove(tenant: Tenant, native: str, going: Sequence[Item], *, public: bool) 
     numbers = {one["ipaddress"] for one in going}
     for address in _public(tenant, host) if public and going else ():
         if address.get("vmipaddress") in numbers:
-            tenant.client.do("disableStaticNat", "address", address["id"], ipaddressid=address["id"])
+            unanswer(tenant, address["id"])
     for one in going:
         with suppress(NotFound):
             tenant.client.do("removeIpFromNic", "address", one["id"], id=one["id"])
+
+
+def unanswer(tenant: Tenant, native: str) -> None:
+    """Let no server have a public address. CloudStack refuses where its server's end has done so just before.
+
+    Raises NotFound.
+    """
+    try:
+        tenant.client.do("disableStaticNat", "address", native, ipaddressid=native)
+    except (Invalid, Conflict):
+        items = tenant.all("listPublicIpAddresses", "publicipaddress")
+        if any(one["id"] == native and one.get("isstaticnat") for one in items):
+            raise
 
 
 def _public(tenant: Tenant, host: Item) -> list[Item]:
