@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,9 +72,18 @@ def bring(
     """
     settings = common.settings(config_file, state)
     _check(form, kind, architecture, platform, sha256)
-    name = name or Path(source.partition("?")[0]).name
     open_to_all = public if public is not None else not account
-    ref = mint(_PREFIXES[ImageKind(kind)], Seed())
+    wanted = ImportSpec(
+        ref=mint(_PREFIXES[ImageKind(kind)], Seed()),
+        name=name or Path(source.partition("?")[0]).name,
+        path=Path(),
+        format=form,
+        kind=ImageKind(kind),
+        description=description,
+        architecture=architecture,
+        platform=platform,
+        public=open_to_all,
+    )
     with common.gateway(settings) as gateway:
         cx = gateway.context(_owner(gateway, settings, account))
         chosen = _chosen(gateway, cx, cloud)
@@ -83,30 +93,12 @@ def bring(
         if images is None:
             raise Failure(f"The cloud {chosen} has no images of its own.")
         if download.is_url(source) and _fetches(gateway, chosen):
-            if form or platform or kind != ImageKind.MACHINE:
-                raise Failure(
-                    f"The cloud {chosen} fetches the file itself, and takes no --format, --platform or --kind."
-                )
-            asked = ImageSpec(ref, name, description, architecture=architecture, url=source, sha256=sha256.lower())
-            made = _await(images, images.create_image(asked).native)
-            if open_to_all:
-                images.share_image(made.native, public=True, tenants=())
+            made = _fetched(images, chosen, wanted, source, sha256.lower())
         else:
             with _file(settings, source, max_size << 30, sha256.lower()) as path:
-                found = _format(path, form, ImageKind(kind))
-                spec = ImportSpec(
-                    ref=ref,
-                    name=name,
-                    path=path,
-                    format=found,
-                    kind=ImageKind(kind),
-                    description=description,
-                    architecture=architecture,
-                    platform=platform,
-                    public=open_to_all,
-                )
+                spec = replace(wanted, path=path, format=_format(path, form, wanted.kind))
                 made = _await(images, images.import_image(spec).native)
-    typer.echo(made.ref or ref)
+    typer.echo(made.ref or wanted.ref)
 
 
 @app.command("list")
@@ -203,6 +195,19 @@ def _fetches(gateway: Gateway, cloud: str) -> bool:
     """Whether a cloud takes no files, and fetches them from URLs."""
     lacks = gateway.world.clouds[cloud].lacks
     return Capability.IMAGE_IMPORT in lacks and Capability.IMAGE_URL not in lacks
+
+
+def _fetched(images: Images, cloud: str, wanted: ImportSpec, url: str, sha256: str) -> Image:
+    """An image of a file that the cloud fetches by itself. Raises Failure for what it would not be told then."""
+    if wanted.format or wanted.platform or wanted.kind is not ImageKind.MACHINE:
+        raise Failure(f"The cloud {cloud} fetches the file itself, and takes no --format, --platform or --kind.")
+    spec = ImageSpec(
+        wanted.ref, wanted.name, wanted.description, architecture=wanted.architecture, url=url, sha256=sha256
+    )
+    made = _await(images, images.create_image(spec).native)
+    if wanted.public:
+        images.share_image(made.native, public=True, tenants=())
+    return made
 
 
 def _format(path: Path, form: str, kind: ImageKind) -> str:
