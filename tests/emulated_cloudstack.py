@@ -58,7 +58,7 @@ def secrets_of(account: Account) -> Mapping[str, str]:
 
 
 @contextmanager
-def emulating(*, groups: bool, kinds: Sequence[str] = ("Advanced",)) -> Iterator[Emulator]:
+def emulating(*, groups: bool | Sequence[bool], kinds: Sequence[str] = ("Advanced",)) -> Iterator[Emulator]:
     """An emulator with zones of these kinds. What it has said itself is by the contract."""
     with running(Emulator(world(groups=groups, kinds=kinds))) as made:
         yield made

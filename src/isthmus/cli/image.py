@@ -104,19 +104,15 @@ def bring(
 @app.command("list")
 def show(account: Account = "", config_file: ConfigFile = None, state: State = None) -> None:
     """List the images that an account may use; without --account those of the clouds themselves."""
-    from isthmus.core.registry import identify
+    from isthmus.core import images
 
     settings = common.settings(config_file, state)
     table = common.table("IMAGE", "NAME", "STATE", "KIND", "ARCHITECTURE", "PUBLIC", "CLOUD")
     with common.gateway(settings) as gateway:
         cx = gateway.context(_owner(gateway, settings, account))
-        view = cx.view()
-        for cloud in cx.world.clouds:
-            images = cx.session(cloud).images
-            for one in images.list_images() if images else ():
-                known = identify(view, _PREFIXES[one.kind], cloud, one)
-                public = "yes" if one.public else "no"
-                table.add_row(known, one.name, one.state, one.kind, one.architecture, public, cloud)
+        for found in images.find_images(cx):
+            one, public = found.noun, "yes" if found.noun.public else "no"
+            table.add_row(found.id, one.name, one.state, one.kind, one.architecture, public, found.cloud)
     common.show(table)
 
 

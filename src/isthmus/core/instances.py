@@ -384,13 +384,16 @@ class _Join:
         return Unlisted(volumes.named(self._view, cloud, server))
 
     def ended(self, ids: Iterable[str]) -> list[Instance]:
-        """What is left of servers that their clouds do not have: nothing of one that never was or ended long ago."""
+        """What is left of servers that their clouds do not have.
+
+        Nothing of one that never was, that ended long ago, or whose cloud the account is nobody on.
+        """
         records = self._view.of_kind(Kind.SERVER)
         return [one for known in ids if (record := records.get(known)) and (one := self._ended(record))]
 
     def _ended(self, record: Record) -> Instance | None:
         last = record.data.get("last")
-        if not last:
+        if not last or record.cloud not in self._cx.world.clouds:
             return None
         oldest = self._cx.now() - self._cx.world.limits.terminated_visible
         if record.gone and record.gone < oldest:

@@ -50,12 +50,17 @@ class ForLaunch:
 
 
 def find(cx: Context) -> list[KeyPair]:
-    """All key pairs: the account's, and those that its clouds had before, by name."""
+    """All key pairs: the account's, and those that its clouds had before, by name.
+
+    A name is one key pair: of several clouds that have it, or share it, that of the first is told.
+    """
     view = cx.view()
-    ours = [_pair(record, view.tags.get(record.id, NO_TAGS)) for record in view.of_kind(Kind.KEY).values()]
-    taken = {pair.name for pair in ours}
-    theirs = [_adopted(cloud, key) for cloud, keys in fan_out(cx, _keys) for key in keys if key.name not in taken]
-    return sorted(ours + theirs, key=lambda pair: pair.name)
+    found = {one.data["name"]: _pair(one, view.tags.get(one.id, NO_TAGS)) for one in view.of_kind(Kind.KEY).values()}
+    for cloud, keys in fan_out(cx, _keys):
+        for key in keys:
+            if key.name not in found:
+                found[key.name] = _adopted(cloud, key)
+    return sorted(found.values(), key=lambda pair: pair.name)
 
 
 def named(cx: Context, name: str) -> KeyPair:

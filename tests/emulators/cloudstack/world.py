@@ -88,9 +88,8 @@ class Job:
 
 @dataclass
 class World:
-    """A cloud whose machines have security groups, or networks of their own: its zones are of one kind."""
+    """A cloud in whose zones machines have security groups, or networks of their own."""
 
-    with_groups: bool
     zones: list[Item]
     networks: list[Item]
     """Those that all accounts share: one in each zone that has security groups."""
@@ -128,8 +127,8 @@ class World:
     """Fields of the emulator's own answers that the contract does not know."""
     shared: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Names of accounts that may use a template, by its id."""
-    template_zones: dict[str, list[Item]] = field(default_factory=dict)
-    """Of a template that is in several zones: it is listed once for each."""
+    several_zones: dict[str, list[Item]] = field(default_factory=dict)
+    """Of an account's template or snapshot that is in several zones, by its id: it is listed once for each."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     disabled: set[str] = field(default_factory=set)
     """Ids of users and accounts that may do nothing."""
@@ -137,6 +136,11 @@ class World:
     """Roles, each with a command in small letters that it is not to have."""
     late: timedelta = timedelta(0)
     addresses: int = 1
+
+    @property
+    def with_groups(self) -> bool:
+        """Whether there are zones with security groups."""
+        return any(one["securitygroupsenabled"] for one in self.zones)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.late
@@ -323,14 +327,15 @@ def _within(machine: Item) -> list[str]:
     return [one["id"] for nic in machine["nic"] for one in (nic, *nic.get("secondaryip", ()))]
 
 
-def world(*, groups: bool, kinds: Sequence[str] = ("Advanced",)) -> World:
-    """A zone of each of these kinds, Advanced or Basic; the latter have security groups."""
-    zones = [_zone(number, kind, groups=groups) for number, kind in enumerate(kinds)]
+def world(*, groups: bool | Sequence[bool], kinds: Sequence[str] = ("Advanced",)) -> World:
+    """A zone of each of these kinds, Advanced or Basic. `groups` says which have security groups, or that all have;
+    those of the kind Basic do."""
+    grouped = [groups] * len(kinds) if isinstance(groups, bool) else groups
+    zones = [_zone(number, kind, groups=has) for number, (kind, has) in enumerate(zip(kinds, grouped, strict=True))]
     templates = {"debian": str(uuid4()), "community": str(uuid4())}
     return World(
-        groups,
         zones,
-        [_network(zone, "Shared", "guests", number) for number, zone in enumerate(zones)] if groups else [],
+        [_network(zone, "Shared", "guests", number) for number, zone in enumerate(zones) if grouped[number]],
         [_disk_offering("Custom", 0), _disk_offering("Small", 5)],
         [_service_offering("Tiny", 1, 512), _service_offering("Medium", 2, 4096)],
         [_template(zone, known, name) for name, known in templates.items() for zone in zones],

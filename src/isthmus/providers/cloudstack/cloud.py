@@ -139,15 +139,14 @@ class CloudStack:
 
     def _tenant(self, signer: Signer) -> Tenant:
         client = Client(self._wire, signer.keys, more=projects.naming(signer.owner.project))
-        return Tenant(client, signer.owner, self._offered)
+        return Tenant(client, signer.owner, self.zones, self._offered)
 
     def _session(self, signer: Signer) -> CloudStackSession:
         return CloudStackSession(self, self._tenant(signer))
 
     def _keyless(self, tenant: str) -> CloudStackSession:
-        return CloudStackSession(
-            self, Tenant(Client(Nowhere(_no_keys), Keys("", "")), Owner("", tenant, "", ""), self._offered)
-        )
+        nobody = Client(Nowhere(_no_keys), Keys("", ""))
+        return CloudStackSession(self, Tenant(nobody, Owner("", tenant, "", ""), self.zones, self._offered))
 
     def owner_of(self, tenant: str) -> Owner | None:
         """Who a tenant is in CloudStack, if it has been here."""

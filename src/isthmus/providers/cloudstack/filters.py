@@ -109,7 +109,7 @@ def _mended(
     reads: list[Callable[[], Any]] = [
         partial(grounds, tenant.client, cloud, tenant),
         partial(machines.every, tenant),
-        *([] if groups is not None else [partial(rulebook.read, cloud, tenant)]),
+        *([] if groups is not None else [partial(rulebook.read, tenant)]),
     ]
     found, there, *known = together(*reads)
     kept = groups if groups is not None else known[0]

@@ -73,7 +73,7 @@ def grounds(client: Client, cloud: CloudStack, tenant: Tenant) -> Sequence[Groun
     if cloud.options.security_groups:
         return _shared(client, cloud, tenant)
     listed, zones = together(partial(client.every, "listNetworks", "network"), partial(offerings.zones, tenant, cloud))
-    own = [one for one in listed if tenant.owner.has(one) and one["zonename"] in cloud.zones]
+    own = [one for one in listed if tenant.has(one)]
     isolated = [one for one in own if one.get("type") == "Isolated" and not one.get("vpcid")]
     found = [ground for name, zone in zones.items() for ground in _isolated(zone, name, isolated, tenant)]
     return [*found, *(_tier(one) for one in own if one.get("vpcid"))]
@@ -104,7 +104,7 @@ def made_default(cloud: CloudStack, tenant: Tenant, zone: str) -> str:
 
 def _shared(client: Client, cloud: CloudStack, tenant: Tenant) -> list[Ground]:
     listed = client.every("listNetworks", "network", type="Shared")
-    there = [one for one in listed if one["zonename"] in cloud.zones and one.get("cidr")]
+    there = [one for one in listed if tenant.here(one) and one.get("cidr")]
     there.sort(key=lambda one: (cloud.zones.index(one["zonename"]), one["name"], one["id"]))
     first = {one["zonename"]: one["id"] for one in reversed(there)}
     made = []

@@ -29,14 +29,14 @@ class NetworkGroups:
         self._tenant = tenant
 
     def list_firewalls(self, *, placed: bool = True) -> Sequence[Firewall]:
-        return [one.firewall for one in rulebook.read(self._cloud, self._tenant, placed=placed).values()]
+        return [one.firewall for one in rulebook.read(self._tenant, placed=placed).values()]
 
     def create_firewall(self, spec: FirewallSpec) -> Firewall:
         if not spec.ref or not spec.name:
             raise Invalid("a firewall needs a ref and a name", "name" if spec.ref else "ref")
         network = spec.network or default_network(self._tenant)
         with self._cloud.turn(f"groups of {network}"):
-            known = rulebook.read(self._cloud, self._tenant)
+            known = rulebook.read(self._tenant)
             for before in known.values():
                 if before.ref == spec.ref:
                     return before.firewall
@@ -52,7 +52,7 @@ class NetworkGroups:
 
     def delete_firewall(self, native: str) -> None:
         with self._cloud.turn(native):
-            known = rulebook.read(self._cloud, self._tenant)
+            known = rulebook.read(self._tenant)
             found = known.get(native)
             if found is None:
                 return
@@ -68,7 +68,7 @@ class NetworkGroups:
 
     def add_rules(self, native: str, rules: Sequence[Rule]) -> None:
         with self._cloud.turn(native):
-            known = rulebook.read(self._cloud, self._tenant)
+            known = rulebook.read(self._tenant)
             found = _one(known, native)
             self._check(found, rules, known)
             tags = [rulebook.rule_tag(native, rule) for rule in rules]
@@ -84,7 +84,7 @@ class NetworkGroups:
 
     def remove_rules(self, native: str, rules: Sequence[Rule]) -> None:
         with self._cloud.turn(native):
-            known = rulebook.read(self._cloud, self._tenant)
+            known = rulebook.read(self._tenant)
             found = _one(known, native)
             going = {rule.key for rule in rules}
             if going - {rule.key for rule in found.rules}:
@@ -147,10 +147,10 @@ class NetworkGroups:
         filters.tend(self._cloud, self._tenant, [network], groups=groups)
 
 
-def demand(cloud: CloudStack, tenant: Tenant, natives: Sequence[str], network: str) -> None:
+def demand(tenant: Tenant, natives: Sequence[str], network: str) -> None:
     """Raises NotFound for a group that the account has not, and Invalid for one of another network."""
     if natives:
-        known = rulebook.read(cloud, tenant)
+        known = rulebook.read(tenant)
         for native in natives:
             if _one(known, native).network != network:
                 raise Invalid(f"the firewall {native} is of another network", "firewalls")

@@ -7,7 +7,7 @@ with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -90,7 +90,8 @@ class CloudStackImages:
         """Servers of it stay as they are."""
         for found in self._seen(native):
             self._demand_own(found)
-            self._do(isos.words(found).delete, native)
+            for where in self._tenant.kept_here(one for one in _listed(self._tenant) if one["id"] == native):
+                self._do(isos.words(found).delete, native, **where)
             snapshots.made(self._tenant, [disk.snapshot for disk in _noted_disks(found) if disk.snapshot])
 
     def _begun(self, spec: ImageSpec) -> str:
@@ -293,26 +294,33 @@ def asks(tenant: Tenant, own: Client) -> list[Callable[[], list[Item]]]:
 
 def templates(tenant: Tenant) -> Mapping[str, Item]:
     """All templates and ISOs that the tenant sees, by their ids; of several zones one where it is ready."""
-    return _united(together(*asks(tenant, tenant.client), *isos.asks(tenant, tenant.client, MINE, PUBLIC)))
+    return _united(tenant, _listed(tenant))
 
 
 def own(tenant: Tenant) -> Sequence[Item]:
-    return list(_united([tenant.all("listTemplates", "template", templatefilter="self")]).values())
+    return list(_united(tenant, tenant.all("listTemplates", "template", templatefilter="self")).values())
 
 
-def _united(lists: Sequence[Sequence[Item]]) -> Mapping[str, Item]:
+def _listed(tenant: Tenant) -> list[Item]:
+    """Each for every zone that it is in, whichever cloud's that is."""
+    lists = together(*asks(tenant, tenant.client), *isos.asks(tenant, tenant.client, MINE, PUBLIC))
+    return list(chain.from_iterable(lists))
+
+
+def _united(tenant: Tenant, listed: Iterable[Item]) -> Mapping[str, Item]:
     found: dict[str, Item] = {}
-    for one in chain.from_iterable(lists):
-        if one.get("templatetype") != "SYSTEM" and not found.get(one["id"], {}).get("isready"):
+    for one in listed:
+        if one.get("templatetype") != "SYSTEM" and tenant.here(one) and not found.get(one["id"], {}).get("isready"):
             found[one["id"]] = one
     return found
 
 
 def template(tenant: Tenant, lists: Sequence[Sequence[Item]], native: str) -> Item:
     """What a server can be made of, among the answers to `asks`, else an ISO. Raises NotFound, Conflict."""
-    found = _united(lists).get(native)
+    found = _united(tenant, chain.from_iterable(lists)).get(native)
     if found is None:
-        found = _united(together(*isos.asks(tenant, tenant.offered, MINE, PUBLIC))).get(native)
+        lists = together(*isos.asks(tenant, tenant.offered, MINE, PUBLIC))
+        found = _united(tenant, chain.from_iterable(lists)).get(native)
     if found is None:
         raise NotFound("image", native[:64])
     if not found.get("isready"):

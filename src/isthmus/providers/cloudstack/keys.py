@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ class CloudStackKeys:
     def delete_key(self, native: str) -> None:
         """A name is the account's own, so that no other's can be meant."""
         if any(one.native == native for one in self.list_keys()):
-            self._client.do("deleteSSHKeyPair", "key", native, name=native)
+            with suppress(NotFound):  # the key is that of all clouds of one CloudStack, each of which is asked
+                self._client.do("deleteSSHKeyPair", "key", native, name=native)
 
 
 def demand(offered: Client, native: str) -> None:

@@ -174,7 +174,7 @@ def _root_offering(cloud: CloudStack, tenant: Tenant, root: DiskSpec) -> str | N
 def demand_groups(cloud: CloudStack, tenant: Tenant, natives: Sequence[str], network: str = "") -> None:
     """Raises NotFound for a group that the account has not, and Invalid for one of another network."""
     if not cloud.options.security_groups:
-        groups.demand(cloud, tenant, natives, network or default_network(tenant))
+        groups.demand(tenant, natives, network or default_network(tenant))
     elif natives:
         there = {
             one["id"] for one in tenant.offered.every("listSecurityGroups", "securitygroup") if tenant.owner.has(one)

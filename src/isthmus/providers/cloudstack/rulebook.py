@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
 
 from isthmus.errors import Invalid
 from isthmus.model import Direction, Firewall, Rule
@@ -21,9 +20,6 @@ from isthmus.providers.cloudstack.firewalls import ALL_OUT, DEFAULT
 from isthmus.providers.cloudstack.grounds import default_network
 from isthmus.providers.cloudstack.tenant import Tenant
 from isthmus.together import together
-
-if TYPE_CHECKING:
-    from isthmus.providers.cloudstack.cloud import CloudStack
 
 CUSTOMER = "isthmus-groups"
 """Whose these tags are, as CloudStack calls it."""
@@ -73,7 +69,7 @@ def default_group(network: str) -> str:
     return f"{DEFAULT}.{network.rpartition(':')[2]}"
 
 
-def read(cloud: CloudStack, tenant: Tenant, *, placed: bool = True) -> dict[str, Kept]:
+def read(tenant: Tenant, *, placed: bool = True) -> dict[str, Kept]:
     """All groups by their native ids, the default ones first.
 
     Unless `placed`, of which VPCs there are is believed what was so within the last minute.
@@ -82,7 +78,7 @@ def read(cloud: CloudStack, tenant: Tenant, *, placed: bool = True) -> dict[str,
     tags, listed = together(partial(tenant.all, "listTags", "tag", customer=CUSTOMER), vpcs)
     if {one["resourceid"] for one in tags if one["resourcetype"] == "Vpc"} - {one["id"] for one in listed}:
         listed = tenant.all("listVPCs", "vpc")
-    here = [one["id"] for one in listed if tenant.owner.has(one) and one["zonename"] in cloud.zones]
+    here = [one["id"] for one in listed if tenant.has(one)]
     default = default_network(tenant)
     return _kept(tags, [default, *here], default)
 

@@ -119,7 +119,9 @@ def delete(tenant: Tenant, native: str) -> None:
         return
     if image := images.made_of(tenant, native):
         raise Conflict("snapshot", native, f"the image {image} is made of the snapshot {native}", "in-use")
-    tenant.client.do("deleteSnapshot", "snapshot", native, id=native)
+    listed = tenant.client.every("listSnapshots", "snapshot", ids=[native])
+    for where in tenant.kept_here(listed):
+        tenant.client.do("deleteSnapshot", "snapshot", native, id=native, **where)
 
 
 def _items(tenant: Tenant, natives: Collection[str] | None = None) -> list[Item]:

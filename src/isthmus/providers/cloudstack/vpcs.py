@@ -80,7 +80,7 @@ class Vpcs:
             if found["id"] == native:
                 if any(one.network == native for one in self._grounds()):
                     raise Conflict("network", native, f"the network {native} has subnets", "in-use")
-                if any(one.network == native and one.name != DEFAULT for one in rulebook.read(*self._who).values()):
+                if any(one.network == native and one.name != DEFAULT for one in rulebook.read(self._tenant).values()):
                     raise Conflict("network", native, f"the network {native} has security groups", "in-use")
                 for one in self._own_lists(native):
                     self._client.do("deleteNetworkACLList", "network", native, id=one["id"])
@@ -162,9 +162,7 @@ class Vpcs:
 
     def _vpcs(self) -> list[Item]:
         """In the order of their creation."""
-        listed = self._tenant.all("listVPCs", "vpc")
-        there = [one for one in listed if one["zonename"] in self._cloud.zones]
-        return sorted(there, key=lambda one: (one.get("created", ""), one["id"]))
+        return sorted(self._tenant.all("listVPCs", "vpc"), key=lambda one: (one.get("created", ""), one["id"]))
 
     def _vpc(self, native: str) -> Item:
         for one in self._vpcs():

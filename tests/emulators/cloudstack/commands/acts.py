@@ -60,6 +60,27 @@ def listed(world: World, account: Account, kind: str, params: Params) -> list[It
     return [one for owner, one in items if (world.project_of(owner) is not None) == projects]
 
 
+def everywhere(world: World, items: Iterable[Item]) -> list[Item]:
+    """As they are listed: once for each zone."""
+    return [
+        {**item, "zoneid": zone["id"], "zonename": zone["name"]} if zone else item
+        for item in items
+        for zone in world.several_zones.get(item["id"], [None])
+    ]
+
+
+def left_elsewhere(world: World, item: Item, params: Params) -> bool:
+    """Whether a thing stays in other zones than the one that it is deleted in; without one it is in all."""
+    there = [one["id"] for one in world.several_zones.pop(item["id"], [world.zone(item["zoneid"])])]
+    wanted = params.get("zoneid") or ",".join(there)
+    if "zoneid" in params and wanted not in there:
+        raise Refusal(431, f"Unable to find {item['id']} in the zone {wanted}", 4350)
+    left = [one for one in there if one not in wanted.split(",")]
+    if left:
+        world.several_zones[item["id"]] = [world.zone(one) for one in left]
+    return bool(left)
+
+
 def missing(command: str, table: str, known: str) -> str:
     """How CloudStack says that there is nothing of an id that a parameter names."""
     said = f"Unable to execute API command {command.lower()} due to invalid value."

@@ -19,8 +19,6 @@ def none(world: World, account: Account, params: Params) -> list[Item]:
 
 @act("associateIpAddress")
 def associate(world: World, account: Account, params: Params) -> Item:
-    if world.with_groups:
-        raise Refusal(431, "Can't associate an address in a zone with security groups", 4350)
     owner: Item = {}
     if known := params.get("vpcid"):
         home = mine(world, account, "vpc", known, f"Unable to find VPC by id {known}")

@@ -20,7 +20,7 @@ def update(world: World, account: Account, params: Params) -> Item:
         if machine["state"] != "Stopped":
             raise Refusal(431, f"Virtual machine must be stopped prior to update {name}", 4350)
     if {"securitygroupids", "securitygroupnames"} & params.keys():
-        machine["securitygroup"] = my_groups(world, account, params)
+        machine["securitygroup"] = my_groups(world, account, params, world.zone(machine["zoneid"]))
     if "userdata" in params:
         check_user_data(params["userdata"])
         world.user_data[machine["id"]] = params["userdata"]

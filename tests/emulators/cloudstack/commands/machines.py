@@ -54,7 +54,7 @@ def deploy(world: World, account: Account, params: Params) -> Item:
         "passwordenabled": template.get("passwordenabled", False),
         "details": {**template.get("details", {}), **_details(params)},
         "keypairs": _key_pairs(world, account, params),
-        "securitygroup": my_groups(world, account, params),
+        "securitygroup": my_groups(world, account, params, zone),
         "affinitygroup": affinity.chosen(world, account, params),
         "nic": _nics(world, account, params, zone),
         "tags": [],
@@ -230,32 +230,32 @@ def _networks(world: World, account: Account, params: Params, zone: Item) -> lis
             for one in ids
         ]
         for one in found:
-            if len(found) > 1 and world.with_groups:
+            if len(found) > 1 and zone["securitygroupsenabled"]:
                 raise Refusal(431, "Only support one network per VM if security group enabled", 4350)
             if one["zoneid"] != zone["id"]:
                 raise Refusal(431, f"Network id={one['id']} doesn't belong to zone {zone['id']}", 4350)
         return found
-    here = [one for one in world.networks or world.own(account, "network") if one["zoneid"] == zone["id"]]
-    if world.networks:
-        return here
+    if zone["securitygroupsenabled"]:
+        return [one for one in world.networks if one["zoneid"] == zone["id"]]
+    here = [one for one in world.own(account, "network") if one["zoneid"] == zone["id"]]
     own = [one for one in here if "vpcid" not in one]
     if len(own) > 1:
         raise Refusal(431, "More than 1 default Isolated networks are found; please specify networkIds", 4350)
     return own or [world.default_network(account, zone)]
 
 
-def my_groups(world: World, account: Account, params: Params) -> list[Item]:
+def my_groups(world: World, account: Account, params: Params, zone: Item) -> list[Item]:
     ids = [one for one in params.get("securitygroupids", "").split(",") if one]
     names = [one for one in params.get("securitygroupnames", "").split(",") if one]
     if ids and names:
         raise Refusal(431, "securitygroupids parameter is mutually exclusive with securitygroupnames parameter", 4350)
     by_name = {one["name"]: one["id"] for one in world.own(account, "group")}
     ids += [by_name.get(one, one) for one in names]
-    if ids and not world.with_groups:
+    if ids and not zone["securitygroupsenabled"]:
         raise Refusal(431, "Can't create vm with security groups; security group feature is not enabled per zone", 4350)
     table = "security_group"
     found = [mine(world, account, "group", one, missing("deployVirtualMachine", table, one)) for one in ids]
-    if not found and world.with_groups:
+    if not found and zone["securitygroupsenabled"]:
         found = [world.default_group(account)]
     return [{"id": one["id"], "name": one["name"]} for one in found]
 

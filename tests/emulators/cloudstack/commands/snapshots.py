@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from emulators.cloudstack.commands import tags, templates
-from emulators.cloudstack.commands.acts import Params, act, deletion, filtered, known, mine
+from emulators.cloudstack.commands.acts import SUCCESS, Params, act, everywhere, filtered, known, left_elsewhere, mine
 from emulators.cloudstack.world import Account, Item, Refusal, World
 
 _KIND = "snapshot"
@@ -28,6 +28,7 @@ def create_snapshot(world: World, account: Account, params: Params) -> Item:
         "volumename": volume["name"],
         "volumetype": volume["type"],
         "zoneid": volume["zoneid"],
+        "zonename": volume["zonename"],
         "virtualsize": volume["size"],
         "snapshottype": "MANUAL",
         "intervaltype": "MANUAL",
@@ -52,7 +53,7 @@ def create_snapshot(world: World, account: Account, params: Params) -> Item:
 @act("listSnapshots")
 def list_snapshots(world: World, account: Account, params: Params) -> list[Item]:
     known(world, "snapshot", params, "listSnapshots")
-    return filtered(world.own(account, _KIND), params, "id", "name", "volumeid", "zoneid")
+    return filtered(everywhere(world, world.own(account, _KIND)), params, "id", "name", "volumeid", "zoneid")
 
 
 @act("deleteSnapshot")
@@ -60,4 +61,10 @@ def delete_snapshot(world: World, account: Account, params: Params) -> Item:
     found = mine(world, account, _KIND, params["id"], f"unable to find a snapshot with id {params['id']}")
     if found["state"] == "BackingUp":
         raise Refusal(431, f"Can't delete snapshot {found['id']} due to it is in BackingUp status", 4350)
-    return deletion(world, account, "deleteSnapshot", _KIND, found["id"])
+
+    def finish() -> Item:
+        if not left_elsewhere(world, found, params):
+            world.things[_KIND].pop(found["id"], None)
+        return dict(SUCCESS)
+
+    return world.begin("deleteSnapshot", account, finish, found["id"])

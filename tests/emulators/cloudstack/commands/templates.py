@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from uuid import uuid4
 
-from emulators.cloudstack.commands.acts import SUCCESS, Params, act, filtered, mine, missing
+from emulators.cloudstack.commands.acts import (
+    SUCCESS,
+    Params,
+    act,
+    everywhere,
+    filtered,
+    left_elsewhere,
+    mine,
+    missing,
+)
 from emulators.cloudstack.world import DOMAIN, Account, Item, Refusal, World
 
 _KIND, _TABLE = "template", "vm_template"
@@ -22,7 +31,7 @@ def list_templates(world: World, account: Account, params: Params) -> list[Item]
             account,
             params["templatefilter"],
             every_template(world),
-            _everywhere(world, world.own(account, _KIND)),
+            everywhere(world, world.own(account, _KIND)),
         ),
         params,
         "id",
@@ -77,7 +86,7 @@ def register_template(world: World, account: Account, params: Params) -> list[It
         "url": params["url"],
     }
     world.add(account, _KIND, made)
-    world.template_zones[made["id"]] = zones
+    world.several_zones[made["id"]] = zones
 
     def finish() -> Item:
         made.update(isready=True, status="Download Complete", size=_FETCHED)
@@ -87,16 +96,7 @@ def register_template(world: World, account: Account, params: Params) -> list[It
         made.update(status="Failed to download: 404 Not Found")
 
     world.begin("registerTemplate", account, finish, made["id"], fail)
-    return _everywhere(world, [made])
-
-
-def _everywhere(world: World, items: list[Item]) -> list[Item]:
-    """As they are listed: once for each zone."""
-    return [
-        {**item, "zoneid": zone["id"], "zonename": zone["name"]} if zone else item
-        for item in items
-        for zone in world.template_zones.get(item["id"], [None])
-    ]
+    return everywhere(world, [made])
 
 
 def _details(params: Params) -> Item:
@@ -209,7 +209,8 @@ def delete_template(world: World, account: Account, params: Params) -> Item:
     found = _mine(world, account, "deleteTemplate", params["id"])
 
     def finish() -> Item:
-        world.things[_KIND].pop(found["id"], None)
+        if not left_elsewhere(world, found, params):
+            world.things[_KIND].pop(found["id"], None)
         return dict(SUCCESS)
 
     return world.begin("deleteTemplate", account, finish, found["id"])
@@ -235,7 +236,7 @@ def readable_by(world: World, account: Account, item: Item, owner: str) -> bool:
 
 
 def every_template(world: World) -> list[Item]:
-    return [*world.templates, *_everywhere(world, [item for _, item in world.things[_KIND].values()])]
+    return [*world.templates, *everywhere(world, [item for _, item in world.things[_KIND].values()])]
 
 
 def _source(world: World, account: Account, params: Params) -> tuple[int, Item]:

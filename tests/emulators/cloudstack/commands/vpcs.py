@@ -27,9 +27,9 @@ def list_network_offerings(world: World, _: Account, params: Params) -> list[Ite
 
 @act("createVPC")
 def create_vpc(world: World, account: Account, params: Params) -> Item:
-    if world.with_groups:
-        raise Refusal(431, "VPC is not supported in a zone with security groups", 4350)
     zone = world.zone(params["zoneid"])
+    if zone["securitygroupsenabled"]:
+        raise Refusal(431, "VPC is not supported in a zone with security groups", 4350)
     offering = offered(world.vpc_offerings, params["vpcofferingid"], "vpc offering")
     cidr = _range(params.get("cidr", ""))
     made = {
@@ -77,6 +77,8 @@ def delete_vpc(world: World, account: Account, params: Params) -> Item:
 def create_network(world: World, account: Account, params: Params) -> Item:
     """A tier of a VPC, or an isolated network."""
     zone = world.zone(params["zoneid"])
+    if zone["securitygroupsenabled"]:
+        raise Refusal(431, "Only shared networks are supported in a zone with security groups", 4350)
     offering = offered(world.network_offerings, params["networkofferingid"], "network offering")
     if offering["forvpc"] != bool(params.get("vpcid")):
         raise Refusal(
