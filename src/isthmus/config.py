@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import string
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
@@ -406,6 +406,7 @@ def _check(settings: Settings) -> None:
     zones = [zone for cloud in settings.clouds.values() for zone in cloud.zones]
     if twice := {zone for zone in zones if zones.count(zone) > 1}:
         raise ConfigError(f"The zone {min(twice)} belongs to two clouds.")
+    _demand_one_of_a_kind([one for one in settings.clouds.values() if one.kind == "cloudstack"])
     for cloud in settings.clouds.values():
         if cloud.kind == "memory" and settings.workers > 1:
             raise ConfigError(
@@ -415,3 +416,19 @@ def _check(settings: Settings) -> None:
         socket = metadata_socket(settings, cloud.name)
         if cloud.kind == "local" and socket and len(os.fsencode(socket)) > _SOCKET_PATH:
             raise ConfigError(f"The state directory {settings.state} has a path too long for Unix sockets.")
+
+
+def _demand_one_of_a_kind(clouds: Iterable[CloudSettings]) -> None:
+    """Raises ConfigError for two clouds of one CloudStack and one kind of zones.
+
+    Security groups, and what stands for them in a default network, are in no zone: both would have all of them.
+    """
+    known: dict[tuple[object, bool], str] = {}
+    for one in clouds:
+        kind = one.options["url"], bool(one.options.get("security_groups"))
+        if (other := known.setdefault(kind, one.name)) != one.name:
+            groups = f"{'with' if kind[1] else 'without'} security groups"
+            raise ConfigError(
+                f"The clouds {other!r} and {one.name!r} are of one CloudStack, and both of zones {groups}: "
+                "let one have the zones of both."
+            )

@@ -27,7 +27,10 @@ def master_key(settings: Settings) -> bytes:
 
 def open_clouds(settings: Settings, clock: Callable[[], datetime]) -> Mapping[str, Cloud]:
     """The configured clouds by name. Raises ConfigError where one cannot be opened."""
-    return {cloud.name: _OPEN[cloud.kind](settings, cloud, clock) for cloud in settings.clouds.values()}
+    opened: dict[str, Cloud] = {}
+    for cloud in settings.clouds.values():
+        opened[cloud.name] = _OPEN[cloud.kind](settings, cloud, clock, opened)
+    return opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,18 @@ def metadata_agents(settings: Settings) -> Mapping[str, Agents]:
     return found
 
 
-def _open_memory(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
+def _open_memory(
+    settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime], opened: Mapping[str, Cloud]
+) -> Cloud:
     from isthmus.providers.memory import Memory
 
     settle = timedelta(milliseconds=cloud.options.get("settle_ms", 200))
     return Memory(cloud.name, tuple(cloud.zones.values()), tuple(settings.flavors.values()), clock, settle)
 
 
-def _open_local(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
+def _open_local(
+    settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime], opened: Mapping[str, Cloud]
+) -> Cloud:
     from isthmus.providers.local import Local
 
     try:
@@ -76,7 +83,9 @@ def _open_local(settings: Settings, cloud: CloudSettings, clock: Callable[[], da
         raise ConfigError(f"The cloud {cloud.name!r} cannot be opened: {error}.") from None
 
 
-def _open_openstack(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
+def _open_openstack(
+    settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime], opened: Mapping[str, Cloud]
+) -> Cloud:
     try:
         from isthmus.providers.openstack import OpenStack, Options
     except ModuleNotFoundError as error:
@@ -103,7 +112,9 @@ def _open_openstack(settings: Settings, cloud: CloudSettings, clock: Callable[[]
         raise ConfigError(f"The cloud {cloud.name!r} cannot be opened: {fault}.") from None
 
 
-def _open_cloudstack(settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime]) -> Cloud:
+def _open_cloudstack(
+    settings: Settings, cloud: CloudSettings, clock: Callable[[], datetime], opened: Mapping[str, Cloud]
+) -> Cloud:
     from isthmus.providers.cloudstack import CloudStack, Keys, Options
 
     given = cloud.options
@@ -111,7 +122,7 @@ def _open_cloudstack(settings: Settings, cloud: CloudSettings, clock: Callable[[
     kept = {name: value for name, value in given.items() if name not in ours}
     admin = Keys(given["api_key"], _secret(given, "secret_key")) if "api_key" in given else None
     said = Options(**{**kept, "verify": _verified(given), "admin": admin, "sizes": settings.flavors})
-    return CloudStack(cloud.name, tuple(cloud.zones.values()), said)
+    return CloudStack(cloud.name, tuple(cloud.zones.values()), said, opened.values())
 
 
 def _verified(given: Mapping[str, Any]) -> bool | str:
@@ -147,7 +158,7 @@ _LOGIN = {
     "project_domain": "project_domain_name",
 }
 
-_OPEN: Mapping[str, Callable[[Settings, CloudSettings, Callable[[], datetime]], Cloud]] = {
+_OPEN: Mapping[str, Callable[[Settings, CloudSettings, Callable[[], datetime], Mapping[str, Cloud]], Cloud]] = {
     "cloudstack": _open_cloudstack,
     "local": _open_local,
     "memory": _open_memory,

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from emulated_cloudstack import emulating
 from emulators.cloudstack.server import Emulator
 from emulators.cloudstack.world import Account
-from service import ISTHMUS, environment, isthmus, serving, wait
+from service import ISTHMUS, environment, isthmus, serving
 
 from isthmus import config
 
@@ -177,21 +177,61 @@ def test_zones_of_both_kinds_are_two_clouds(emulator: Emulator, root: Account, f
     assert (None, True) == tuple(one.get("security_groups") for one in said.values())
 
 
-def test_a_users_pair_that_is_kept_is_good_for_zones_of_both_kinds(
-    emulator: Emulator, root: Account, demo: Account, file: Path, tmp_path: Path
+@pytest.mark.parametrize("kept", [False, True], ids=["told by an administrator's keys", "imported"])
+def test_a_users_pair_is_good_for_zones_of_both_kinds(
+    kept: bool, emulator: Emulator, root: Account, demo: Account, file: Path, tmp_path: Path
 ) -> None:
     second_zone(emulator)
-    adding(emulator, root, file)
-    state, words = tmp_path / "state", ("--cloud", "cloudstack", "--config", str(file))
+    adding(emulator, demo if kept else root, file, state=tmp_path / "state")
+
+    with serving(tmp_path / "state", "--config", str(file)) as service:
+        ec2 = client(service, demo)
+        zones = [one["ZoneName"] for one in ec2.describe_availability_zones()["AvailabilityZones"]]
+        made = [ec2.create_volume(AvailabilityZone=one, Size=1)["VolumeId"] for one in zones]
+
+        assert ["us-east-1a", "us-east-1b"] == zones
+        assert sorted(made) == sorted(one["VolumeId"] for one in ec2.describe_volumes()["Volumes"])
+    assert ["zone-1", "zone-2"] == sorted(one["zonename"] for _, one in emulator.world.things["volume"].values())
+
+
+def test_a_pair_that_is_imported_again_is_one_of_clouds_that_were_added_since(
+    emulator: Emulator, demo: Account, file: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    adding(emulator, demo, file, state=state)
+    with file.open("a") as settings:
+        settings.write(
+            f'[clouds.vpcs]\nkind = "cloudstack"\nurl = "{emulator.url}"\nzones = {{ us-east-1b = "zone-2" }}\n'
+        )
+    second_zone(emulator)
+    words = ("credentials", "import", "--cloud", "cloudstack", "--config", str(file))
+
+    assert 0 == isthmus(*words, state=state, text=pair(demo)).returncode
 
     with serving(state, "--config", str(file)) as service:
-        assert ["us-east-1a"] == zones(service, demo)
-        assert 0 == isthmus("credentials", "import", *words, state=state, text=pair(demo)).returncode
-        wait(lambda: ["us-east-1a", "us-east-1b"] == zones(service, demo), "both zones")
+        ec2 = client(service, demo)
+        assert 2 == len(ec2.describe_availability_zones()["AvailabilityZones"])
+        assert [] == ec2.describe_volumes()["Volumes"]
 
 
-def zones(service: Any, by: Account) -> list[str]:
-    return [one["ZoneName"] for one in client(service, by).describe_availability_zones()["AvailabilityZones"]]
+def test_an_account_without_a_login_at_a_further_cloud_is_told(
+    emulator: Emulator, demo: Account, file: Path, tmp_path: Path
+) -> None:
+    second_zone(emulator)
+    adding(emulator, demo, file, state=tmp_path / "state")
+    isthmus("account", "create", "blue", state=tmp_path / "state")
+    blue = emulator.world.new_account("blue")
+    login = f"api_key={blue.api}\nsecret_key={blue.secret}\n"
+
+    def mapped(cloud: str, *words: str) -> str:
+        asked = ("account", "tenant", "blue", cloud, blue.id, *words, "--config", str(file))
+        done = isthmus(*asked, state=tmp_path / "state", text=login)
+        assert 0 == done.returncode, done.stderr
+        return str(done.stderr)
+
+    assert "" == mapped("cloudstack", "--secrets", "-")
+    assert f"WARNING: no login of {blue.id} is kept for cloudstack-groups:" in mapped("cloudstack-groups")
+    assert "" == mapped("cloudstack-groups", "--secrets", "-")
 
 
 def test_what_the_cloud_lets_accounts_do_is_found(emulator: Emulator, root: Account) -> None:

@@ -20,7 +20,7 @@ from isthmus.context import Place
 from isthmus.core.ids import Kind, adopt
 from isthmus.errors import NotFound
 from isthmus.providers import SnapshotSpec, VolumeSpec
-from isthmus.providers.cloudstack import CloudStack, Options
+from isthmus.providers.cloudstack import CloudStack, Keys, Options
 
 VPCS, GROUPS = "stack", "stack-groups"
 HOME = {"us-east-1a": VPCS, "us-east-1b": GROUPS, "us-east-1c": GROUPS}
@@ -41,10 +41,10 @@ class Both(House):
     def __init__(self, url: str, stack: Emulator, **options: Any) -> None:
         self.stack = stack
         of_zones = {VPCS: ["zone-1"], GROUPS: ["zone-2", "zone-3"]}
-        self.clouds = {
-            name: CloudStack(name, zones, Options(stack.url, security_groups=name == GROUPS, expunge=True, **options))
-            for name, zones in of_zones.items()
-        }
+        self.clouds: dict[str, CloudStack] = {}
+        for name, zones in of_zones.items():
+            said = Options(stack.url, security_groups=name == GROUPS, expunge=True, **options)
+            self.clouds[name] = CloudStack(name, zones, said, self.clouds.values())
         super().__init__(url)
         self.owner = stack.world.new_account("demo")
         for name in self.clouds:
@@ -322,3 +322,81 @@ def test_an_account_that_is_nobody_on_one_cloud_has_the_other_alone(house: Both,
     placed = {"InstanceType": "Tiny", "MinCount": 1, "MaxCount": 1, "Placement": {"AvailabilityZone": "us-east-1b"}}
     assert "InvalidParameterValue" == refused(ec2.run_instances, ImageId=image_for(house, "us-east-1a"), **placed)
     assert 2 == len(house.there("machine"))
+
+
+@pytest.fixture
+def administered(stack: Emulator, tmp_path: Path) -> Iterator[Both]:
+    """One that knows all users by an administrator's keys."""
+    root = stack.world.new_account("root", "Admin")
+    made = Both(f"sqlite:///{tmp_path}/isthmus.db", stack, admin=Keys(root.api, root.secret))
+    yield made
+    made.close()
+
+
+def test_a_users_own_pair_is_one_account_on_both(administered: Both) -> None:
+    user = administered.stack.world.new_account("user")
+    ec2 = administered.client(account=("", user.api, user.secret))
+    made = {launched(administered, ec2, zone) for zone in HOME}
+
+    assert made == states(ec2).keys()
+    assert ["first", "user"] == [one.name for one in administered.store.accounts()]
+    [number] = [one.id for one in administered.store.accounts() if one.name == "user"]
+    assert [user.id] * 2 == [administered.store.tenant_of(number, one) for one in (VPCS, GROUPS)]
+    assert {user.name} == {one["account"] for one in administered.there("machine").values()}
+    assert 1 == administered.stack.world.asked["getUserKeys"]
+
+
+def test_work_after_a_request_is_done_on_both(administered: Both) -> None:
+    """With the pair that was signed with last, though none is kept."""
+    user = administered.stack.world.new_account("user")
+    ec2 = administered.client(account=("", user.api, user.secret))
+    ec2.describe_regions()
+
+    for cloud in administered.clouds.values():
+        assert [] == list(cloud.session(user.id).compute.list_servers())
+
+
+def test_an_account_of_one_cloud_is_that_of_one_that_is_added(administered: Both) -> None:
+    user = administered.stack.world.new_account("user")
+    before = administered.store.account_for(GROUPS, user.id, "user")
+
+    who = administered.client("sts", account=("", user.api, user.secret)).get_caller_identity()
+
+    assert before == who["Account"]
+    assert user.id == administered.store.tenant_of(before, VPCS)
+
+
+def test_a_user_who_was_unmapped_from_one_cloud_has_the_other_alone(administered: Both) -> None:
+    user = administered.stack.world.new_account("user")
+    ec2 = administered.client(account=("", user.api, user.secret))
+    mine = [launched(administered, ec2, zone) for zone in HOME]
+    [number] = [one.id for one in administered.store.accounts() if one.name == "user"]
+
+    administered.store.end_tenant(number, GROUPS)
+
+    assert mine[:1] == [one["InstanceId"] for one in instances(ec2)]
+
+
+def test_a_user_whose_account_is_another_tenant_of_one_cloud_has_not_its_things(administered: Both) -> None:
+    """What the operator said of it holds."""
+    world = administered.stack.world
+    user, other = world.new_account("user"), world.new_account("other")
+    number = administered.store.account_for(VPCS, user.id, "user")
+    administered.store.set_tenant(number, GROUPS, other.id, secrets_of(other))
+    for one in (user, other):
+        them = cs.CloudStack(endpoint=administered.stack.url, key=one.api, secret=one.secret, method="post")
+        for zone in world.zones[:2]:
+            asked = {"diskofferingid": world.disk_offerings[0]["id"], "zoneid": zone["id"]}
+            them.createVolume(name=f"of {one.name}", size=1, **asked)
+    administered.settle()
+
+    mine = [(VPCS, user), (GROUPS, other)]
+    wanted = [
+        known
+        for name, one in mine
+        for known, item in administered.there("volume").items()
+        if (item["account"], item["zonename"]) == (one.name, administered.clouds[name].zones[0])
+    ]
+    listed = administered.client(account=("", user.api, user.secret)).describe_volumes()["Volumes"]
+    ids = {adopt(Kind.VOLUME, name, known) for (name, _), known in zip(mine, wanted, strict=True)}
+    assert ids == {one["VolumeId"] for one in listed}

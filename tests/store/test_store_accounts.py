@@ -271,6 +271,31 @@ def test_a_tenant_that_was_ended_is_nobody_until_it_is_said_whose_it_is(opened: 
     assert {} == found.settings
 
 
+def test_a_tenant_of_several_clouds_is_one_account(opened: Opener) -> None:
+    store, other = opened(), opened()
+    made = store.account_for("cloud", "project-1", "blue", "second")
+
+    for one in (store, other):
+        assert made == one.account_for("second", "project-1", "blue", "cloud", "third")
+        assert ["project-1"] * 3 == [one.tenant_of(made, cloud) for cloud in ("cloud", "second", "third")]
+    assert [made] == [one.id for one in store.accounts()]
+
+
+def test_a_tenant_stays_what_it_was_said_to_be_on_each_of_several_clouds(store: Store, account: str) -> None:
+    made = store.account_for("cloud", "project-1", "blue")
+    store.set_tenant(account, "taken", "project-1")
+    store.set_tenant(made, "other", "project-2")
+    store.set_tenant(made, "ended", "project-1")
+    store.end_tenant(made, "ended")
+
+    assert made == store.account_for("cloud", "project-1", "blue", "taken", "other", "ended")
+    assert ["", "project-2", ""] == [store.tenant_of(made, one) for one in ("taken", "other", "ended")]
+    assert account == store.account_of("taken", "project-1")
+    store.end_tenant(made, "cloud")
+    assert "" == store.account_for("cloud", "project-1", "blue", "ended", "new")
+    assert {account, made} == {one.id for one in store.accounts()}
+
+
 def test_a_tenant_that_was_ended_can_be_another_account_unless_its_ids_are_on_record(store: Store) -> None:
     for number, kept in enumerate((False, True)):
         tenant, other = f"project-{number}", store.create_account("other").id

@@ -151,6 +151,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
         ("[clouds.x]\nkind = 'opnstack'", "clouds.x.kind must be one of cloudstack, local, memory"),
         ("[clouds.x]\nkind = 'cloudstack'\nurl = 'https://c/client/api'", "clouds.x.zones is missing"),
         ("[clouds.x]\nkind = 'cloudstack'\nzones = ['a']", "clouds.x.url is missing"),
+        (STACK + STACK.replace("x]", "y]").replace("'a'", "'b'"), "'x' and 'y' are of one CloudStack"),
         (STACK + "api_key = 'k'", "clouds.x.secret_key_file is missing"),
         (STACK + "secret_key = 's'", "clouds.x.api_key is missing"),
         ("[clouds.X]\nkind = 'memory'", "a name in small letters"),

@@ -6,6 +6,7 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from isthmus.aws.service import Service
 from isthmus.aws.sts import sts
 from isthmus.context import Context, World
 from isthmus.errors import Broken, Unavailable
+from isthmus.model import SignedRequest
 
 _log = logging.getLogger(__name__)
 SERVICES: Mapping[str, Service] = {"ec2": ec2, "sts": sts}
@@ -146,8 +148,9 @@ class Front:
         for name, cloud in clouds.items():
             try:
                 if found := cloud.admit(signed):
-                    if account := self._world.store.account_for(name, found.tenant, found.name):
-                        return Signer(account, {name: found.session})
+                    sessions = {name: found.session, **self._elsewhere(name, found.tenant, signed)}
+                    if signer := self._signer(found.tenant, found.name, sessions):
+                        return signer
                     _log.warning("a tenant of the cloud %s signs that is no account any more", name)
             except Broken:
                 raise
@@ -157,6 +160,25 @@ class Front:
         if away:
             raise _AWAY from away
         return None
+
+    def _elsewhere(self, name: str, tenant: str, signed: SignedRequest) -> dict[str, Any]:
+        """The sessions of the same tenant on other clouds of a cloud's realm."""
+        clouds, sessions = self._world.clouds, {}
+        for other, cloud in clouds.items():
+            if other != name and cloud.realm == clouds[name].realm:
+                with suppress(Unavailable):
+                    found = cloud.admit(signed)
+                    if found and found.tenant == tenant:
+                        sessions[other] = found.session
+        return sessions
+
+    def _signer(self, tenant: str, name: str, sessions: Mapping[str, Any]) -> Signer | None:
+        """The account of a tenant that clouds have admitted; None for one that is no account any more."""
+        store, (first, *others) = self._world.store, sessions
+        account = store.account_for(first, tenant, name, *others)
+        if not account:
+            return None
+        return Signer(account, {one: made for one, made in sessions.items() if store.tenant_of(account, one) == tenant})
 
     def _context(self, request: Request, claimed: Claim, signer: Signer, request_id: str, version: str) -> Context:
         return Context(

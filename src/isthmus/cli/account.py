@@ -13,6 +13,7 @@ from isthmus.options import nearest
 
 if TYPE_CHECKING:
     from isthmus.config import Settings
+    from isthmus.store import Store
 
 app = typer.Typer(help="Accounts: each has its own machines, keys and everything else.", no_args_is_help=True)
 
@@ -73,6 +74,8 @@ def tenant(
     user who is in it. They are tried, and kept encrypted; those that were kept before are forgotten. A running service
     follows within a second.
 
+    An account that is a tenant of several clouds needs a login at each: without, it is told so.
+
     An account that is another tenant of the cloud already stays that one, unless --replace is said: nobody of the
     account would see the instances of the other tenant any more.
 
@@ -100,7 +103,14 @@ def tenant(
         if kept:
             _try(settings, cloud, native, kept)
         store.set_tenant(owner.id, cloud, native, kept)
+        lost = _is_lost(settings, store, owner.id, cloud)
     typer.echo(f"The account {owner.name} ({owner.id}) is {native} on {cloud} now.")
+    if lost:
+        typer.echo(
+            f"WARNING: no login of {native} is kept for {cloud}: who does not sign with that cloud's own credentials "
+            "gets no listing of the account at all, as what it has there cannot be told. Say --secrets.",
+            err=True,
+        )
 
 
 @app.command("unmap")
@@ -127,6 +137,17 @@ def unmap(
             f"The account {owner.name} ({owner.id}) is no tenant of {cloud}.{nearest(cloud, settings.clouds)}"
         )
     typer.echo(f"The account {owner.name} ({owner.id}) is nobody on {cloud} now, and {tenant} is nobody here.")
+
+
+def _is_lost(settings: Settings, store: Store, account: str, cloud: str) -> bool:
+    """Whether an account that has things elsewhere has no login kept for a cloud that needs one."""
+    known = store.tenant(account, cloud)
+    if (known and (known.settings or known.logins)) or not any(
+        store.tenant_of(account, one) for one in settings.clouds if one != cloud
+    ):
+        return False
+    with common.gateway(settings) as gateway:
+        return gateway.world.clouds[cloud].admits
 
 
 def _try(settings: Settings, cloud: str, native: str, kept: Mapping[str, str]) -> None:

@@ -164,13 +164,16 @@ def register(settings: Settings, store: Store, cloud: str, pair: Pair, account: 
         raise Failure(f"The cloud {cloud} is no CloudStack: leave --cloud out.")
     native = store.tenant_of(account.id, cloud) if account else ""
     whose = survey.whose(given.options["url"], *pair, native, verify=_verified(given))
-    owner = account.id if account else store.account_for(cloud, whose.tenant, whose.name)
+    same = [one.name for one in settings.clouds.values() if one.options.get("url") == given.options["url"]]
+    others = [one for one in same if one != cloud]
+    owner = account.id if account else store.account_for(cloud, whose.tenant, whose.name, *others)
     if not owner:
         raise Failure(f"The tenant {whose.tenant} is no account any more: isthmus account tenant says whose it is.")
-    same = [one for one in settings.clouds.values() if one.options.get("url") == given.options["url"]]
     for one in same:
-        store.keep_login(owner, one.name, whose.tenant, pair.access_key, _login(pair))
-    store.import_credential(owner, pair.access_key, pair.secret)
+        store.keep_login(owner, one, whose.tenant, pair.access_key, _login(pair))
+    known = store.credential(pair.access_key)
+    if known is None or (known.account, known.secret) != (owner, pair.secret):
+        store.import_credential(owner, pair.access_key, pair.secret)
     return common.find_account(store, owner)
 
 

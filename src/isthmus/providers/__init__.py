@@ -315,6 +315,11 @@ class Cloud(Protocol):
         """Whether the cloud gives out credentials by itself, with which requests may be signed."""
         ...
 
+    @property
+    def realm(self) -> str:
+        """Who gives out these credentials: clouds of one realm take the same ones, and have the same tenants."""
+        ...
+
     def admit(self, request: SignedRequest) -> Admission | None:
         """Who signed a request, if it was rightly and with a credential that the cloud itself gave out."""
         ...

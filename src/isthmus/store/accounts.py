@@ -286,17 +286,27 @@ class Accounts:
         found = self.tenant(account, cloud)
         return found.tenant if found else ""
 
-    def account_for(self, cloud: str, tenant: str, name: str) -> str:
+    def account_for(self, cloud: str, tenant: str, name: str, *others: str) -> str:
         """The account of a cloud's tenant, made and named so at the first call; remembered for a second.
 
-        Empty for one that was ended.
+        On `others`, clouds with the same tenants, it is this one as well, unless it was ended there or is another one.
+        Empty for a tenant that was ended.
         """
+        owners = {one: self._remembered_owner(one, tenant) for one in (cloud, *others)}
+        nobody = [one for one, owner in owners.items() if not owner and not self._ended(one, tenant)]
+        found = next(filter(None, owners.values()), "")
+        if not found and len(nobody) == len(owners):
+            found = self._own(nobody.pop(0), tenant, name)
+        for one in nobody if found else ():
+            if not self.tenant_of(found, one):
+                self._join(found, one, tenant)
+        return found
+
+    def _remembered_owner(self, cloud: str, tenant: str) -> str:
         if known := self._owners.get((cloud, tenant)):
             return known
         mark = self._owners.mark()
         found = self._owner(_stored(cloud), _stored(tenant))
-        if not found and not self._ended(cloud, tenant):
-            found = self._own(cloud, tenant, name)
         self._owners.keep((cloud, tenant), found, mark)
         return found
 
@@ -305,13 +315,23 @@ class Accounts:
         shown = "".join(letter if letter.isprintable() else "?" for letter in name)[:_LONGEST_NAME]
         with self._database.writing() as connection:
             made = _new_account(connection, shown or tenant).id
-            locked = self._vault.lock(b"{}", f"tenant {made} {cloud}")
-            row = {"account": made, "cloud": cloud, "tenant": tenant, "settings": locked}
-            insert = self._database.insert(tenants).on_conflict_do_nothing()
-            if connection.scalar(insert.returning(tenants.c.account), row) is None:
+            if not self._is_joined(connection, made, cloud, tenant):
                 connection.execute(delete(accounts).where(accounts.c.id == made))
                 made = ""
         return made or self._owner(cloud, tenant)
+
+    def _join(self, account: str, cloud: str, tenant: str) -> None:
+        """Let a tenant that is nobody be an account's."""
+        with self._database.writing() as connection:
+            self._is_joined(connection, account, cloud, tenant)
+        self._tenants.forget((account, cloud))
+
+    def _is_joined(self, connection: Connection, account: str, cloud: str, tenant: str) -> bool:
+        """Whether the tenant is the account's now: another process may have been faster."""
+        locked = self._vault.lock(b"{}", f"tenant {account} {cloud}")
+        row = {"account": account, "cloud": cloud, "tenant": tenant, "settings": locked}
+        insert = self._database.insert(tenants).on_conflict_do_nothing()
+        return connection.scalar(insert.returning(tenants.c.account), row) is not None
 
     def _owner(self, cloud: str, tenant: str) -> str:
         query = select(tenants.c.account).where(tenants.c.cloud == cloud, tenants.c.tenant == tenant)

@@ -182,12 +182,13 @@ class Store:
         """The native id of the account's tenant on a cloud, or empty."""
         return self._accounts.tenant_of(account, cloud)
 
-    def account_for(self, cloud: str, tenant: str, name: str) -> str:
+    def account_for(self, cloud: str, tenant: str, name: str, *others: str) -> str:
         """The account of a cloud's tenant; at the first call it is made, with the tenant's name.
 
-        Empty for a tenant that was ended.
+        On `others`, clouds with the same tenants, it is this tenant as well, unless it was ended there, or the account
+        is another one. Empty for a tenant that was ended.
         """
-        return self._accounts.account_for(cloud, tenant, name)
+        return self._accounts.account_for(cloud, tenant, name, *others)
 
     def account_of(self, cloud: str, tenant: str) -> str:
         """The account of a cloud's tenant, or empty."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,12 +79,14 @@ class CloudStack:
     """A CloudStack under its own roof. A tenant is an account or a project, by its id: what is done for it is done with
     the keys of one of its users."""
 
-    def __init__(self, name: str, zones: Sequence[str], options: Options) -> None:
+    def __init__(self, name: str, zones: Sequence[str], options: Options, others: Iterable[object] = ()) -> None:
+        """`others` are clouds that are open already: with one of further zones it is found out together who signs."""
         self._name = name
         self.zones = tuple(zones)
         self.options = options
         self._wire = Wire(options.url, verify=options.verify, seconds=options.timeout)
-        self._credentials = Credentials(self._wire, options.admin)
+        kin = [one for one in others if isinstance(one, CloudStack) and one._way == self._way]
+        self._credentials: Credentials = kin[0]._credentials if kin else Credentials(self._wire, options.admin)
         self.going = Going()
         self.placed = Placed()
         self.servers, self.volumes = Seen[Server](), Seen[Volume]()
@@ -98,6 +100,11 @@ class CloudStack:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def _way(self) -> tuple[object, ...]:
+        """How it is asked who signs."""
+        return self.options.url, self.options.verify, self.options.admin
 
     @property
     def remote(self) -> bool:
@@ -163,6 +170,10 @@ class CloudStack:
     @property
     def admits(self) -> bool:
         return True
+
+    @property
+    def realm(self) -> str:
+        return f"{self.options.url} of CloudStack"
 
     def admit(self, request: SignedRequest) -> Admission | None:
         """Without an administrator's keys accounts are known by the keys that are kept for them alone."""

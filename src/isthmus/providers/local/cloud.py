@@ -164,6 +164,10 @@ class Local:
     def admits(self) -> bool:
         return False
 
+    @property
+    def realm(self) -> str:
+        return self.name
+
     def admit(self, request: SignedRequest) -> None:
         """It gives out no credentials."""
 

@@ -110,6 +110,10 @@ class Memory:
     def admits(self) -> bool:
         return False
 
+    @property
+    def realm(self) -> str:
+        return self.name
+
     def admit(self, request: SignedRequest) -> None:
         """It gives out no credentials."""
 

@@ -159,6 +159,10 @@ class OpenStack:
     def admits(self) -> bool:
         return True
 
+    @property
+    def realm(self) -> str:
+        return self.name
+
     def admit(self, request: SignedRequest) -> Admission | None:
         found = self._credentials.admit(request)
         if found is None:
