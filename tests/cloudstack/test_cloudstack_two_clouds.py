@@ -189,7 +189,8 @@ def test_what_is_of_one_cloud_does_not_go_with_the_other(house: Both, ec2: Any) 
     copied = refused(ec2.create_volume, AvailabilityZone=there, SnapshotId=snapshot)
     assert "InvalidSnapshot.NotFound" == copied
     placed = {"InstanceType": "Tiny", "MinCount": 1, "MaxCount": 1, "Placement": {"AvailabilityZone": there}}
-    assert "InvalidAMIID.NotFound" == refused(ec2.run_instances, ImageId=image_for(house, here), **placed)
+    with pytest.raises(ClientError, match=rf"InvalidAMIID\.NotFound.* in {there}, but in {here}"):
+        ec2.run_instances(ImageId=image_for(house, here), **placed)
 
 
 @pytest.mark.parametrize("zone", ["us-east-1a", "us-east-1b"])

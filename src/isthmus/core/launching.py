@@ -266,7 +266,8 @@ def subnet_of(cx: Context, order: Order) -> Found[Subnet] | None:
 def _image(cx: Context, wanted: str, place: Place) -> Found[Image]:
     image = images.one_image(cx, wanted)
     if image.cloud != place.cloud:
-        raise NotFound(Kind.IMAGE, wanted)
+        zones = " and ".join(one.zone for one in cx.world.places.values() if one.cloud == image.cloud)
+        raise NotFound(Kind.IMAGE, wanted, f"The image id '[{wanted}]' does not exist in {place.zone}, but in {zones}")
     if image.noun.state is not ImageState.AVAILABLE:
         raise Conflict(Kind.IMAGE, wanted, f"The image {wanted} is not available.")
     return image
