@@ -258,6 +258,12 @@ def test_an_image_that_was_copied_to_a_zone_of_the_other_cloud_is_one_in_each(ho
     assert sorted([made, adopt(Kind.IMAGE, GROUPS, native)]) == sorted(own)
     listed = {one["SnapshotId"] for one in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
     assert {known, adopt(Kind.SNAPSHOT, GROUPS, snapshot)} == listed
+    for one in (*own, *listed):
+        ec2.create_tags(Resources=[one], Tags=[{"Key": "which", "Value": one}])
+    tagged = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["which"]}])["Tags"]
+    assert {*own, *listed} == {one["Value"] for one in tagged if one["Value"] == one["ResourceId"]}
+    for one in ec2.describe_images(Owners=["self"])["Images"]:
+        assert [{"Key": "which", "Value": one["ImageId"]}] == one["Tags"]
     asked = {"InstanceType": "Tiny", "MinCount": 1, "MaxCount": 1}
     for image in own:
         zone = "us-east-1a" if image == made else "us-east-1b"
@@ -311,6 +317,12 @@ def test_a_key_pair_is_one_for_both(house: Both, ec2: Any) -> None:
         ec2.delete_key_pair(KeyName=name)
     assert {} == house.there("keypair")
     assert [] == ec2.describe_key_pairs()["KeyPairs"]
+
+
+def test_a_limit_of_the_account_is_one_for_both(house: Both, ec2: Any) -> None:
+    [said] = ec2.describe_account_attributes(AttributeNames=["max-instances"])["AccountAttributes"]
+
+    assert ["20"] == [one["AttributeValue"] for one in said["AttributeValues"]]
 
 
 def test_an_account_that_is_nobody_on_one_cloud_has_the_other_alone(house: Both, ec2: Any) -> None:

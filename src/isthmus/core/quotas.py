@@ -32,10 +32,13 @@ _OF_RECORDS = {
 
 
 def most(cx: Context, name: str) -> int:
-    """How much the account may have, by its quota and by those of the clouds themselves, which keep them."""
-    own = cx.world.limits.quota(name)
-    theirs = [said.get(name) for _, said in fan_out(cx, lambda session: session.quotas())]
-    return own if None in theirs else min(own, sum(one or 0 for one in theirs))
+    """How much the account may have, by its quota and by those of the clouds themselves, which keep them.
+
+    A tenant of two clouds of one realm has one quota for both.
+    """
+    own, asked = cx.world.limits.quota(name), fan_out(cx, lambda session: session.quotas())
+    theirs = {(cx.world.clouds[cloud].realm, cx.tenant(cloud)): said.get(name) for cloud, said in asked}
+    return own if None in theirs.values() else min(own, sum(one or 0 for one in theirs.values()))
 
 
 def demand(cx: Context, name: str, have: int, of: str = "", more: int = 1) -> None:

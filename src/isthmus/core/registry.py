@@ -167,24 +167,24 @@ def index(
     made = _mended(known, sources, view, listed, one) if known else None
     if made is None:
         found = [one(cloud, noun) for cloud, nouns in listed for noun in nouns]
-        made = Index(sorted(_distinct(kind, found), key=lambda each: each.id), sources)
+        made = Index(sorted(_distinct(view, say, found), key=lambda each: each.id), sources)
     cx.world.memo[(cx.account, kind)] = made
     return made
 
 
-def _distinct(kind: Kind, found: Sequence[Found[T]]) -> Iterable[Found[T]]:
+def _distinct(view: View, kind_of: Callable[[T], Kind], found: Sequence[Found[T]]) -> Iterable[Found[T]]:
     """Under ids of their own. What is in several clouds, as an image that was copied to a zone of another one, carries
     one id in all: it is that of the thing where the record says that it was made, else in the first of them."""
     owners = {one.id: one for one in reversed(found)}
     if len(owners) == len(found):
         return found
     owners |= {one.id: one for one in found if one.record and one.record.cloud == one.cloud}
-    return [
-        one
-        if owners[one.id] is one
-        else one._replace(id=adopt(kind, one.cloud, one.noun.native), record=None, tags=NO_TAGS)
-        for one in found
-    ]
+    return [one if owners[one.id] is one else _derived(view, kind_of(one.noun), one) for one in found]
+
+
+def _derived(view: View, kind: Kind, one: Found[T]) -> Found[T]:
+    known = adopt(kind, one.cloud, one.noun.native)
+    return one._replace(id=known, record=view.records.get(known), tags=view.tags.get(known, NO_TAGS))
 
 
 def _mended(
