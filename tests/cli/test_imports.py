@@ -176,7 +176,8 @@ def test_what_ec2_api_alone_knew_of_a_vpc_is_put_on_record(old: str, state: Path
     assert "rtb-0000000d" not in held
     for known, reason in (
         ("rtb-0000000d", "its VPC is not taken over"),
-        ("vpc-00000007", "several or none"),
+        ("vpc-00000007", "several subnets, each in a network of its own: say --os-cloud"),
+        ("vpc-0000000a", "no subnets"),
         ("rtb-00000004 10.8.0.0/16", "no vgw-0000000e that the route"),
         ("vpc-00000003 10.0.0.0/16", "its subnet here, 10.0.0.0/24"),
         ("vpc-00000003 dopt-00000010", "no options to a VPC"),

@@ -110,3 +110,127 @@ def test_a_vpc_and_its_subnet_are_described_under_ec2_apis_ids(
         assert sorted(led) == sorted((one["DestinationCidrBlock"], one["GatewayId"]) for one in table["Routes"])
     assert moved["NewAssociationId"]
     assert natives() == there
+
+
+@pytest.fixture
+def vpc(demo: Any) -> Iterator[dict[str, str]]:
+    """The native ids of a VPC with a public and a private subnet, and a security group, as ec2-api makes them."""
+    seen = real_openstack.connection("demo").network
+    router = seen.create_router(name="vpc-0000e2b1")
+    [outside] = seen.networks(is_router_external=True)
+    seen.update_router(router, external_gateway_info={"network_id": outside.id})
+    made = {"router": router.id}
+    for name, cidr, gate in (("public", "10.84.0.0/24", "10.84.0.1"), ("private", "10.84.1.0/24", "10.84.1.1")):
+        network = seen.create_network(name=name)
+        routes = [{"destination": "10.84.0.0/16", "nexthop": gate}]
+        subnet = seen.create_subnet(network_id=network.id, ip_version=4, cidr=cidr, host_routes=routes)
+        seen.add_interface_to_router(router, subnet_id=subnet.id)
+        made |= {name: subnet.id, f"network of {name}": network.id}
+        if name == "private":
+            seen.update_subnet(subnet, gateway_ip=None)
+    made |= {name: seen.create_security_group(name=name).id for name in ("vpc-0000e2b1", "web")}
+    yield made
+    for port in seen.ports(project_id=demo.tenant_id, device_id=router.id):
+        seen.remove_interface_from_router(router, port_id=port.id)
+    seen.delete_router(router)
+    for name in ("public", "private"):
+        seen.delete_network(made[f"network of {name}"])
+    for name in ("vpc-0000e2b1", "web"):
+        seen.delete_security_group(made[name])
+
+
+def database(path: Path, project: str, vpc: dict[str, str]) -> str:
+    """ec2-api's, of the project's VPC."""
+    local = {"destination_cidr_block": "10.84.0.0/16", "gateway_id": None}
+    outward = {"destination_cidr_block": "0.0.0.0/0", "gateway_id": "igw-0000e2b3"}
+    rows = [
+        ("vpc-0000e2b1", None, vpc["router"], {"cidr_block": "10.84.0.0/16", "route_table_id": "rtb-0000e2b4"}),
+        ("subnet-0000e2b6", "vpc-0000e2b1", vpc["public"], {"route_table_id": "rtb-0000e2b5"}),
+        ("subnet-0000e2b2", "vpc-0000e2b1", vpc["private"], {}),
+        ("igw-0000e2b3", "vpc-0000e2b1", None, {}),
+        ("rtb-0000e2b4", "vpc-0000e2b1", None, {"routes": [local]}),
+        ("rtb-0000e2b5", "vpc-0000e2b1", None, {"routes": [local, outward]}),
+        ("sg-0000e2b1", "vpc-0000e2b1", vpc["vpc-0000e2b1"], {}),
+        ("sg-0000e2b7", "vpc-0000e2b1", vpc["web"], {}),
+    ]
+    with closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute("create table items (id text primary key, project_id text, vpc_id text, os_id text, data text)")
+        opened.execute("create table tags (project_id text, item_id text, key text, value text)")
+        for known, within, native, data in rows:
+            opened.execute("insert into items values (?,?,?,?,?)", (known, project, within, native, json.dumps(data)))
+        opened.execute("insert into tags values (?, 'vpc-0000e2b1', 'Name', 'ours')", (project,))
+    return f"sqlite:///{path}"
+
+
+def test_a_vpc_with_two_subnets_is_taken_over_whole(
+    vpc: dict[str, str], config: Path, tmp_path: Path, demo: Any
+) -> None:
+    old = database(tmp_path / "ec2api.db", demo.tenant_id, vpc)
+    words = ("import", "ec2-api", "--db", old, "--os-cloud", "admin", "--cloud", "private", "--config", str(config))
+    would = command(*words, "--dry-run", state=tmp_path / "state")
+    assert 5 == would.stdout.count("Would tag"), (would.stdout, would.stderr)
+    assert not [tag for one in real_openstack.connection("demo").network.networks() for tag in one.tags]
+    done = command(*words, state=tmp_path / "state")
+    assert (0, "", 5) == (done.returncode, done.stderr, done.stdout.count("Tagged"))
+    again = command(*words, state=tmp_path / "state")
+    assert (0, "", 0) == (again.returncode, again.stderr, again.stdout.count("Tagged"))
+
+    mine = [{"Name": "vpc-id", "Values": ["vpc-0000e2b1"]}]
+    with serving(tmp_path / "state", "--config", str(config)) as served:
+        ec2 = client(Account("", demo.access, demo.secret, served.endpoint))
+        within = [one for one in ec2.describe_vpcs()["Vpcs"] if one["CidrBlock"].startswith("10.84.")]
+        assert [("vpc-0000e2b1", "10.84.0.0/16", False)] == [
+            (one["VpcId"], one["CidrBlock"], one["IsDefault"]) for one in within
+        ]
+        subnets = {one["SubnetId"]: one["CidrBlock"] for one in ec2.describe_subnets(Filters=mine)["Subnets"]}
+        assert {"subnet-0000e2b6": "10.84.0.0/24", "subnet-0000e2b2": "10.84.1.0/24"} == subnets
+        groups = {
+            one["GroupId"]: one["GroupName"] for one in ec2.describe_security_groups(Filters=mine)["SecurityGroups"]
+        }
+        assert {"sg-0000e2b1": "default", "sg-0000e2b7": "web"} == groups
+        tables = ec2.describe_route_tables(Filters=mine)["RouteTables"]
+        assert [("rtb-0000e2b4", 1), ("rtb-0000e2b5", 2)] == sorted(
+            (one["RouteTableId"], len(one["Routes"])) for one in tables
+        )
+
+        new = ec2.create_subnet(VpcId="vpc-0000e2b1", CidrBlock="10.84.2.0/24")["Subnet"]
+        assert "vpc-0000e2b1" == new["VpcId"]
+        launched = {}
+        for subnet, start in (
+            ("subnet-0000e2b6", "10.84.0."),
+            ("subnet-0000e2b2", "10.84.1."),
+            (new["SubnetId"], "10.84.2."),
+        ):
+            [made] = ec2.run_instances(**real_openstack.launch(ec2), SubnetId=subnet)["Instances"]
+            launched[made["InstanceId"]] = subnet
+            assert made["PrivateIpAddress"].startswith(start)
+            assert ("vpc-0000e2b1", subnet) == (made["VpcId"], made["SubnetId"])
+            assert ["sg-0000e2b1"] == [one["GroupId"] for one in made["SecurityGroups"]]
+        port = ec2.create_network_interface(SubnetId="subnet-0000e2b2", Groups=["sg-0000e2b7"])["NetworkInterface"]
+        address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+        public = ec2.associate_address(AllocationId=address, NetworkInterfaceId=port["NetworkInterfaceId"])
+        inside = ec2.describe_network_interfaces(Filters=mine)["NetworkInterfaces"]
+        assert 4 == len(inside), inside
+        found = ec2.describe_instances(Filters=mine)["Reservations"]
+        assert launched == {one["InstanceId"]: one["SubnetId"] for each in found for one in each["Instances"]}
+        with pytest.raises(ClientError, match="DependencyViolation"):
+            ec2.delete_vpc(VpcId="vpc-0000e2b1")
+
+        ec2.terminate_instances(InstanceIds=list(launched))
+        ec2.get_waiter("instance_terminated").wait(InstanceIds=list(launched), WaiterConfig={"Delay": 1})
+        ec2.disassociate_address(AssociationId=public["AssociationId"])
+        ec2.release_address(AllocationId=address)
+        ec2.delete_network_interface(NetworkInterfaceId=port["NetworkInterfaceId"])
+        for subnet in ("subnet-0000e2b6", "subnet-0000e2b2", new["SubnetId"]):
+            ec2.delete_subnet(SubnetId=subnet)
+        assert "10.84.0.0/16" == ec2.describe_vpcs(VpcIds=["vpc-0000e2b1"])["Vpcs"][0]["CidrBlock"]
+        ec2.detach_internet_gateway(InternetGatewayId="igw-0000e2b3", VpcId="vpc-0000e2b1")
+        ec2.delete_internet_gateway(InternetGatewayId="igw-0000e2b3")
+        ec2.delete_route_table(RouteTableId="rtb-0000e2b5")
+        ec2.delete_security_group(GroupId="sg-0000e2b7")
+        ec2.delete_vpc(VpcId="vpc-0000e2b1")
+        with pytest.raises(ClientError, match=r"InvalidVpcID\.NotFound"):
+            ec2.describe_vpcs(VpcIds=["vpc-0000e2b1"])
+
+    left = natives() | {one.id for one in real_openstack.connection("demo").network.security_groups()}
+    assert not left & set(vpc.values())

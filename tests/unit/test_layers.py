@@ -60,6 +60,10 @@ EXCEPTIONS = {
     # `isthmus cloud add cloudstack` looks at a CloudStack before it is a cloud of the settings.
     ("isthmus.cli.cloudstack", "isthmus.providers.cloudstack.survey"),
     ("isthmus.cli.ec2stack", "isthmus.providers.cloudstack.survey"),
+    # `isthmus import ec2-api` tags networks in Neutron, by another login than the cloud's own.
+    ("isthmus.cli.ec2api_vpcs", "isthmus.providers.openstack.administrator"),
+    ("isthmus.cli.imports", "isthmus.providers.openstack.administrator"),
+    ("isthmus.cli.imports", "isthmus.providers.openstack.cloud"),
 }
 
 FRONTS = ("isthmus.aws.front", "isthmus.aws.request")

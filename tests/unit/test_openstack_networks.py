@@ -8,10 +8,11 @@ import pytest
 
 pytest.importorskip("openstack", reason="openstacksdk is not installed")
 
-from isthmus.errors import Unsupported
+from isthmus.errors import NotFound, Unsupported
 from isthmus.model import Direction, Hop, Route, Rule, Wiring
 from isthmus.providers.openstack import notes
-from isthmus.providers.openstack.landscape import Landscape
+from isthmus.providers.openstack.client import Client, Item
+from isthmus.providers.openstack.landscape import Landscape, read
 from isthmus.providers.openstack.neutron import said
 from isthmus.providers.openstack.ports import numbered
 from isthmus.providers.openstack.rules import body_of, rule_of
@@ -124,3 +125,82 @@ def test_the_oldest_network_that_reaches_the_outside_is_the_default_one() -> Non
     assert land({"gateway_ip": "10.0.0.1"}, outside=True).default == NETWORK
     assert land({"gateway_ip": "10.0.0.1"}, outside=False).default == ""
     assert land({"gateway_ip": "10.0.0.1"}, outside=True, cidr="10.0.0.0/16").default == ""
+
+
+def whole(*more: dict[str, Any]) -> Landscape:
+    """A network that leads, and what else is of the project: read as a landscape is."""
+    lead = {"id": NETWORK, "tags": ["isthmus:main=10.0.0.0/16"], "name": "n", "description": "", "created_at": "2020"}
+    items = {"networks": [{**lead, "router:external": False}, *more]}
+    items["subnets"] = [
+        {
+            "id": f"subnet of {one['id']}",
+            "name": "",
+            "network_id": one["id"],
+            "cidr": f"10.0.{at}.0/24",
+            "description": "",
+            "tags": [],
+        }
+        for at, one in enumerate(items["networks"])
+    ]
+    gate = {"network_id": "x"}
+    items["routers"] = [{"id": "router", "external_gateway_info": gate, "description": "", "tags": []}]
+    items["ports"] = [
+        {
+            "id": f"foot of {one['id']}",
+            "device_id": "router",
+            "device_owner": "network:router_interface",
+            "network_id": one["network_id"],
+            "fixed_ips": [{"subnet_id": one["id"], "ip_address": "10.0.0.1"}],
+        }
+        for one in items["subnets"]
+    ]
+    items["security_groups"] = []
+    return read(Listed({key: [{**one, "project_id": "p"} for one in there] for key, there in items.items()}), ("nova",))
+
+
+class Listed(Client):
+    """Lists what it was given, and sends nothing."""
+
+    def __init__(self, items: dict[str, list[dict[str, Any]]]) -> None:
+        super().__init__("p", lambda _: pytest.fail("something was asked for"))
+        self._items = items
+
+    def every(self, service: str, path: str, key: str, **query: object) -> list[Item]:  # noqa: ARG002
+        return list(self._items[key])
+
+
+def neutrons(native: str, *tags: str) -> dict[str, Any]:
+    return {"id": native, "tags": list(tags), "name": native, "description": "", "router:external": False}
+
+
+def test_subnets_of_a_member_are_those_of_the_network_that_leads() -> None:
+    land = whole(neutrons("member", f"isthmus:network={NETWORK}"), neutrons("other"))
+
+    [lead, other] = sorted(land.listing(), key=lambda one: one.native != NETWORK)
+    assert (NETWORK, ("10.0.0.0/16",)) == (lead.native, lead.ranges)
+    assert ("other", ("10.0.2.0/24",)) == (other.native, other.ranges)
+    assert {NETWORK: 2, "other": 1} == {native: len(land.subnets_of(native)) for native in (NETWORK, "other")}
+    assert NETWORK == land.subnet(land.subnets["subnet of member"], 0).network
+    assert [f"foot of subnet of {one}" for one in (NETWORK, "member")] == [one["id"] for one in land.links_of(NETWORK)]
+    with pytest.raises(NotFound):
+        land.demand("member")
+
+
+def test_a_network_that_was_taken_over_is_not_the_default_one_by_its_age() -> None:
+    assert "other" == whole(neutrons("other")).default
+    assert "" == whole(neutrons("member", f"isthmus:network={NETWORK}")).default
+
+
+def test_a_member_of_what_is_not_there_or_of_a_member_is_a_network_of_its_own() -> None:
+    land = whole(
+        neutrons("a", "isthmus:network=gone"), neutrons("b", "isthmus:network=a"), neutrons("c", "isthmus:network=c")
+    )
+
+    assert {NETWORK, "a", "b", "c"} == {one.native for one in land.listing()}
+    assert {} == land.members
+
+
+def test_a_port_in_a_member_is_in_the_network_that_leads() -> None:
+    [found] = numbered([port("a", "2026-01-02")], {NETWORK: "lead"})
+
+    assert "lead" == found.network

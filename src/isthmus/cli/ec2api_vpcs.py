@@ -1,12 +1,14 @@
-"""What OpenStack's ec2-api alone knew of VPCs: internet gateways, route tables, DHCP options, and what uses which.
+"""What OpenStack's ec2-api knew of VPCs: networks, internet gateways, route tables, DHCP options, and what uses which.
 
-Its things are rows with an id, a project, perhaps a VPC, and all else as an object of JSON; the id of an association is
-that of a subnet, or of a VPC for its main table, with another prefix. Source: ec2-api 17.0.0, ec2api/api and ec2api/db.
+A VPC was a router there, and each of its subnets had one of Neutron's networks to itself. Its things are rows with an
+id, a project, perhaps a VPC, perhaps a native id, and all else as an object of JSON; the id of an association is that
+of a subnet, or of a VPC for its main table, with another prefix, and so is that of a VPC's first security group.
+Source: ec2-api 17.0.0, ec2api/api and ec2api/db.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,16 +19,17 @@ from isthmus.model import Hop
 from isthmus.store import Record
 
 if TYPE_CHECKING:
+    from isthmus.providers.openstack.administrator import Project, Tagging
     from isthmus.store import Change
 
 KINDS = {"igw": Kind.GATEWAY, "rtb": Kind.ROUTE_TABLE, "dopt": Kind.DHCP}
 """By the prefixes of their ids, what is a record here as well."""
+_NO_SUBNETS = "it has no subnets: without any it is a router alone, and no network that could go on"
 _NO_VPC = "its VPC is not taken over"
 _OTHER_VPC = "its VPC has another id here"
 _ELSEWHERE = "another account has this id"
 _NO_OPTIONS = "Neutron tells no options to a VPC as a whole; ports keep those that they have"
 _NO_KIND = {
-    "vpc": "a VPC is one network here, and this one has several or none, or Neutron's database does not tell it",
     "vgw": "Neutron's VPNs are not behind the API",
     "cgw": "Neutron's VPNs are not behind the API",
     "vpn": "Neutron's VPNs are not behind the API",
@@ -38,6 +41,7 @@ class Row(NamedTuple):
 
     id: str
     vpc: str
+    native: str
     data: Mapping[str, Any]
 
     @property
@@ -52,13 +56,78 @@ class Plan:
     records: dict[str, tuple[Kind, Mapping[str, Any]]] = field(default_factory=dict)
     notes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """What is to stand in the records of VPCs and subnets, by their ids."""
+    tags: Sequence[Tagging] = ()
+    """What is to be written to Neutron before."""
     left: dict[str, str] = field(default_factory=dict)
     """What is not taken over, or not as it was, with the reason."""
 
 
-def plan(rows: Sequence[Row], ranges: Mapping[str, str]) -> Plan:
-    """Of one project; `ranges` names the VPCs that are taken over, with what their range is here."""
+class Placed(NamedTuple):
+    """The native id of the network that a VPC is here, the range that it has, and the tags that are wanting for it."""
+
+    network: str
+    cidr: str
+    tags: Sequence[Tagging] = ()
+
+
+class Source(NamedTuple):
+    """Who tells what VPCs are here: a function of a project and its rows, and why VPCs with subnets are left out."""
+
+    placed: Callable[[str, Sequence[Row]], Mapping[str, Placed]]
+    why: str
+
+
+def by_nobody() -> Source:
+    return Source(
+        lambda _project, _rows: {}, "nobody tells its network: say --os-cloud, or --neutron-db for one subnet"
+    )
+
+
+def by_database(subnets: Mapping[str, tuple[str, str]]) -> Source:
+    """Of Neutron's subnets the network and the range of each: a VPC with one of them is its network."""
+
+    def placed(_: str, rows: Sequence[Row]) -> Mapping[str, Placed]:
+        within = {vpc: {one.native for one in there if one.native in subnets} for vpc, there in _subnets(rows).items()}
+        return {vpc: Placed(*subnets[there.pop()]) for vpc, there in within.items() if len(there) == 1}
+
+    return Source(placed, "it has several subnets, each in a network of its own: say --os-cloud, to have these tagged")
+
+
+def by_administrator(project: Callable[[str], Project]) -> Source:
+    """By what Neutron tells an administrator, who can tag several networks as one."""
+    from isthmus.providers.openstack.administrator import Whole
+
+    def placed(of: str, rows: Sequence[Row]) -> Mapping[str, Placed]:
+        there, found = _subnets(rows), dict[str, Placed]()
+        if not there:
+            return {}
+        seen = project(of)
+        for vpc in (row for row in rows if row.prefix == "vpc"):
+            subnets, cidr = [one.native for one in there.get(vpc.id, ())], vpc.data.get("cidr_block", "")
+            groups = {one.id: one.native for one in rows if one.prefix == "sg" and one.vpc == vpc.id and one.native}
+            first = groups.get(f"sg-{vpc.id.rpartition('-')[2]}", "")
+            whole = Whole(vpc.native, subnets, cidr, bool(vpc.data.get("is_default")), groups.values(), first)
+            if (lead := seen.lead(whole)) and cidr:
+                found[vpc.id] = Placed(lead, cidr, seen.taggings(whole))
+        return found
+
+    return Source(placed, "the login that --os-cloud names sees no subnet of it in Neutron")
+
+
+def _subnets(rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:
+    """By their VPCs."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.prefix == "subnet" and row.vpc and row.native:
+            found.setdefault(row.vpc, []).append(row)
+    return found
+
+
+def plan(rows: Sequence[Row], placed: Mapping[str, Placed], why: str) -> Plan:
+    """Of one project; `placed` are the VPCs that are taken over, `why` is the reason for others that have subnets."""
     made, by_id = Plan(), {row.id: row for row in rows}
+    ranges, inside = {vpc: one.cidr for vpc, one in placed.items()}, _subnets(rows)
+    made.tags = [tag for one in placed.values() for tag in one.tags]
     for row in rows:
         kind = KINDS.get(row.prefix)
         if kind and row.vpc and row.vpc not in ranges:
@@ -70,7 +139,9 @@ def plan(rows: Sequence[Row], ranges: Mapping[str, str]) -> Plan:
         elif kind is Kind.ROUTE_TABLE:
             routes = [asdict(one) for one in _routes(row, by_id, made.left)]
             made.records[row.id] = kind, {"network": row.vpc, "routes": routes}
-        elif row.prefix in _NO_KIND and row.id not in ranges:
+        elif row.prefix == "vpc" and row.id not in ranges:
+            made.left[row.id] = why if row.id in inside else _NO_SUBNETS
+        elif row.prefix in _NO_KIND:
             made.left[row.id] = _NO_KIND[row.prefix]
     gateways = {row.vpc: row.id for row in rows if row.prefix == "igw" and row.vpc in ranges}
     for vpc in (row for row in rows if row.id in ranges):
@@ -88,7 +159,7 @@ def _note_vpc(made: Plan, vpc: Row, here: str, gateway: str) -> None:
         said |= {"first_table": str(table), "first_association": _association(vpc.id)}
     made.notes[vpc.id] = said
     if (cidr := vpc.data.get("cidr_block", here)) != here:
-        made.left[f"{vpc.id} {cidr}"] = f"the range of a VPC is that of its subnet here, {here}"
+        made.left[f"{vpc.id} {cidr}"] = f"the range of a VPC is that of its subnet here, {here}, without --os-cloud"
     if options := vpc.data.get("dhcp_options_id"):
         made.left[f"{vpc.id} {options}"] = _NO_OPTIONS
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from isthmus.cli import ec2api_vpcs
+    from isthmus.config import Settings
+    from isthmus.providers.openstack.administrator import Administrator, Tagging
     from isthmus.store import Store
 
 app = typer.Typer(help="Take over what another gateway was told, or the ids that it gave out.", no_args_is_help=True)
@@ -43,7 +45,14 @@ TAKEN = {
 _MOST_TAGS = 50
 
 NeutronDb = Annotated[
-    str, typer.Option("--neutron-db", metavar="URL", help="Neutron's database: it tells which networks VPCs are here.")
+    str,
+    typer.Option(
+        "--neutron-db", metavar="URL", help="Neutron's database: it tells the networks of VPCs with one subnet."
+    ),
+]
+OsCloud = Annotated[
+    str,
+    typer.Option("--os-cloud", metavar="NAME", help="An administrator's entry in clouds.yaml: by it VPCs are tagged."),
 ]
 CloudName = Annotated[str, typer.Option("--cloud", help="The OpenStack's name in the configuration.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken over.")]
@@ -72,6 +81,8 @@ class Old:
     """Ids of what is no thing of OpenStack's, or of nobody knows which project."""
     plans: Mapping[str, ec2api_vpcs.Plan] = field(default_factory=dict)
     """What it alone knew, by project."""
+    write: Callable[[Sequence[Tagging]], None] = lambda _: None
+    """Write what is to be in Neutron."""
 
 
 @app.command("ec2-api")
@@ -79,6 +90,7 @@ def ec2_api(
     db: Annotated[str, typer.Option("--db", metavar="URL", help="ec2-api's database, as SQLAlchemy names it.")],
     cloud: CloudName,
     neutron_db: NeutronDb = "",
+    os_cloud: OsCloud = "",
     dry_run: DryRun = False,
     config_file: ConfigFile = None,
     state: State = None,
@@ -86,16 +98,43 @@ def ec2_api(
     """Take over the ids and tags that OpenStack's ec2-api gave out, so that Terraform's states and scripts stay good.
 
     Ids of instances, volumes, snapshots, images, network interfaces, subnets, security groups and elastic IPs go on to
-    name what they named, and with --neutron-db those of VPCs with one subnet: VPCs were routers there, each subnet had
-    a network of its own, and a VPC is a network here. Internet gateways, route tables with their routes and
-    associations, and sets of DHCP options are put on record. Each project becomes an account, if it is none yet. The
-    databases and OpenStack stay as they are; running it again takes over what is new. What is not taken over, or not as
-    it was, is told with the reason.
+    name what they named. VPCs were routers there, and each subnet had a network of its own, while a VPC is a network
+    here. With --os-cloud, the login of an administrator, the networks of a VPC are tagged in Neutron as one, and so are
+    its router and its security groups; its id, its range, its internet gateways and its route tables with their routes
+    and associations go on. With --neutron-db instead nothing is tagged, and VPCs with one subnet are taken over. Each
+    project becomes an account, if it is none yet. The databases stay as they are; running it again takes over what is
+    new. What is not taken over, or not as it was, is told with the reason.
 
-    Example: isthmus import ec2-api --cloud private --db mysql+pymysql://ec2api:secret@db/ec2api --dry-run
+    Example: isthmus import ec2-api --cloud private --db mysql+pymysql://ec2api:secret@db/ec2api --os-cloud admin
     """
-    networks = _networks(neutron_db) if neutron_db else _Networks({}, {})
-    _take_over(db, cloud, partial(_of_ec2_api, networks=networks), dry_run, config_file, state)
+    from isthmus.cli import ec2api_vpcs
+
+    if os_cloud and neutron_db:
+        raise Failure("Say --os-cloud or --neutron-db: with the former Neutron itself is asked.")
+    if os_cloud:
+        with _administrator(common.settings(config_file, state), cloud, os_cloud) as known:
+            read = partial(_of_ec2_api, source=ec2api_vpcs.by_administrator(known.project), write=known.write)
+            _take_over(db, cloud, read, dry_run, config_file, state)
+        return
+    source = ec2api_vpcs.by_database(_networks(neutron_db)) if neutron_db else ec2api_vpcs.by_nobody()
+    _take_over(db, cloud, partial(_of_ec2_api, source=source), dry_run, config_file, state)
+
+
+@contextmanager
+def _administrator(known: Settings, cloud: str, login: str) -> Iterator[Administrator]:
+    """Who tags. Raises Failure for a cloud that is no OpenStack."""
+    if cloud not in known.clouds or known.clouds[cloud].kind != "openstack":
+        raise Failure(f"--os-cloud is for an OpenStack, and {cloud} is none in the settings.")
+    from isthmus.providers.openstack.administrator import Administrator
+    from isthmus.providers.openstack.cloud import Options
+
+    given = known.clouds[cloud].options
+    kept = {name: given[name] for name in ("region", "interface") if name in given}
+    opened = Administrator(Options(cloud=login, clouds_yaml=str(given.get("clouds_yaml", "")), **kept))
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 @app.command()
@@ -137,6 +176,8 @@ def _take_over(
             projects.setdefault(item.project, []).append(item)
         with common.store(settings) as store:
             done = sum((_take(store, cloud, *one, old) for one in projects.items()), Counter())
+    for tag in (tag for plan in old.plans.values() for tag in plan.tags):
+        typer.echo(f"{'Would tag' if dry_run else 'Tagged'} {tag}")
     table = common.table("ID", "WOULD BE TAKEN OVER" if dry_run else "TAKEN OVER", "LEFT", "OF")
     for prefix in sorted({*named, *left}):
         total = left[prefix] + named[prefix]
@@ -170,14 +211,11 @@ def _connected(url: str, option: str = "--db") -> Iterator[Connection]:
         engine.dispose()
 
 
-class _Networks(NamedTuple):
-    """Of each of Neutron's subnets its network and its range."""
-
-    networks: Mapping[str, str]
-    ranges: Mapping[str, str]
-
-
-def _of_ec2_api(connection: Connection, networks: _Networks) -> Old:
+def _of_ec2_api(
+    connection: Connection,
+    source: ec2api_vpcs.Source,
+    write: Callable[[Sequence[Tagging]], None] = lambda _: None,
+) -> Old:
     """By ec2-api's tables."""
     from sqlalchemy import column, select, table
 
@@ -185,24 +223,20 @@ def _of_ec2_api(connection: Connection, networks: _Networks) -> Old:
 
     names: list[Any] = [column(name) for name in ("id", "project_id", "os_id", "vpc_id", "data")]
     rows = connection.execute(select(*names).select_from(table("items", *names)).order_by(names[0])).all()
-    within: dict[str, set[str]] = {}
-    for known, _, native, vpc, _ in rows:
-        if known.startswith("subnet-") and vpc and native in networks.networks:
-            within.setdefault(vpc, set()).add(native)
-    vpcs = {vpc: next(iter(there)) for vpc, there in within.items() if len(there) == 1}
     projects: dict[str, list[ec2api_vpcs.Row]] = {}
-    items = []
     for known, of, native, vpc, data in rows:
         if of:
-            projects.setdefault(of, []).append(ec2api_vpcs.Row(known, vpc or "", json.loads(data or "{}")))
-        if known.startswith("vpc-"):
-            native = networks.networks.get(vpcs.get(known, ""), "")
-        items.append(Item(known, of, native))
-    ranges = {vpc: networks.ranges[subnet] for vpc, subnet in vpcs.items()}
-    plans = {of: ec2api_vpcs.plan(there, ranges) for of, there in projects.items()}
+            row = ec2api_vpcs.Row(known, vpc or "", native or "", json.loads(data or "{}"))
+            projects.setdefault(of, []).append(row)
+    placed = {of: source.placed(of, there) for of, there in projects.items()}
+    vpcs = {vpc: one.network for there in placed.values() for vpc, one in there.items()}
+    items = [
+        Item(known, of, vpcs.get(known, "") if known.startswith("vpc-") else native) for known, of, native, *_ in rows
+    ]
+    plans = {of: ec2api_vpcs.plan(there, placed[of], source.why) for of, there in projects.items()}
     recorded = {known for plan in plans.values() for known in plan.records}
     nameless = [one.id for one in items if not all(one) and one.id not in recorded]
-    return Old([one for one in items if all(one)], _tags(connection), nameless, plans)
+    return Old([one for one in items if all(one)], _tags(connection), nameless, plans, write)
 
 
 def _tags(connection: Connection) -> Mapping[tuple[str, str], dict[str, str]]:
@@ -215,14 +249,14 @@ def _tags(connection: Connection) -> Mapping[tuple[str, str], dict[str, str]]:
     return tags
 
 
-def _networks(url: str) -> _Networks:
-    """By Neutron's database."""
+def _networks(url: str) -> Mapping[str, tuple[str, str]]:
+    """The network and the range of each subnet, by Neutron's database."""
     from sqlalchemy import column, select, table
 
     names: list[Any] = [column(name) for name in ("id", "network_id", "cidr")]
     with _connected(url, "--neutron-db") as connection:
         rows = connection.execute(select(*names).select_from(table("subnets", *names))).all()
-    return _Networks({row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows})
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def _of_nova(connection: Connection) -> Old:
@@ -267,6 +301,7 @@ def _take(store: Store, cloud: str, project: str, items: Sequence[Item], old: Ol
         raise Failure(f"The project {project} is no account any more: isthmus account tenant says whose it is.")
     now, done, new = datetime.now(UTC), Counter[str](), list[str]()
     plan = old.plans.get(project, ec2api_vpcs.Plan())
+    old.write(plan.tags)
     elsewhere = {one for one in plan.records if (found := store.find(one)) and found.account != account}
     with store.change(account) as change:
         for item in items:

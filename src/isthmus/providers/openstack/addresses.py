@@ -74,7 +74,7 @@ class OpenStackAddresses:
             change(self._client, "address", native, port_id=port, fixed_ip_address=private)
         except NotFound as fault:  # both are there: it is the way between them that is not
             reason = "the network of the port has no way to the internet"
-            raise Conflict("network", found["network_id"], reason) from fault
+            raise Conflict("network", self._cloud.members.home(self._client, found), reason) from fault
 
     def disassociate_address(self, native: str) -> None:
         if own(self._client, "address", native)["port_id"]:

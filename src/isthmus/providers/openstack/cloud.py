@@ -29,6 +29,7 @@ from isthmus.providers.openstack.firewalls import OpenStackFirewalls
 from isthmus.providers.openstack.images import OpenStackImages
 from isthmus.providers.openstack.keys import OpenStackKeys
 from isthmus.providers.openstack.logins import Signed, Signings, by_secrets
+from isthmus.providers.openstack.members import Members
 from isthmus.providers.openstack.networks import OpenStackNetworks
 from isthmus.providers.openstack.ports import OpenStackPorts
 from isthmus.providers.openstack.servers import NO_KERNEL, OpenStackCompute
@@ -91,13 +92,14 @@ class OpenStack:
         self._name = name
         self.zones = tuple(zones)
         self.options = options
-        self._service = _connect(options)
+        self._service = connect(options)
         self._region = options.region or self._service.config.region_name
         self._signings = Signings()
         self._turns = [threading.Lock() for _ in range(_TURNS)]
         self.held: dict[tuple[str, str], Held] = {}
         """What Nova has said of volumes on servers, by attachment and volume: it does not change."""
         self.endings = Endings()
+        self.members = Members()
         fetch = options.credentials == "fetch"
         self._credentials = Credentials(self._service.session, self.auth_url, self.sign_in, self._signings, fetch=fetch)
         self._discovered: dict[str, Any] = {}
@@ -237,7 +239,8 @@ def pool() -> requests.Session:
     return made
 
 
-def _connect(options: Options) -> Any:
+def connect(options: Options) -> Any:
+    """A connection of openstacksdk's. Raises Invalid if the login cannot be."""
     said: dict[str, Any] = {"cacert": options.verify} if isinstance(options.verify, str) else {}
     said |= {} if options.verify else {"verify": False}
     said |= {"auth": dict(options.auth)} if options.auth else {}

@@ -10,7 +10,7 @@ makes no group with tags, the notes are in the description, so that a repetition
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,8 @@ class OpenStackFirewalls:
 
     def list_firewalls(self, *, placed: bool = True) -> Sequence[Firewall]:
         if not placed:
-            return [_noun(group, said(group).get("network", "")) for group in listed(self._client, "firewall")]
+            members = self._cloud.members.of(self._client)
+            return [_noun(group, _named(members, group)) for group in listed(self._client, "firewall")]
         return list(_nouns(self._read()).values())
 
     def create_firewall(self, spec: FirewallSpec) -> Firewall:
@@ -108,7 +109,7 @@ def is_default(group: Item) -> bool:
 
 def network_of(land: Landscape, group: Item) -> str:
     """The native id of the network that a group is of; empty if that is none."""
-    named = said(group).get("network", "")
+    named = _named(land.members, group)
     return named if named in land.networks else land.default
 
 
@@ -133,14 +134,15 @@ def add(client: Client, group: str, rules: Sequence[Rule]) -> None:
         client.post("network", "/v2.0/security-group-rules", {"security_group_rules": bodies}, "rule")
 
 
-def for_port(client: Client, network: str, wanted: Sequence[str]) -> Sequence[str]:
-    """The firewalls of a port in a network: those that are named, else the network's default one.
+def for_port(client: Client, members: Mapping[str, str], within: str, wanted: Sequence[str]) -> Sequence[str]:
+    """The firewalls of a port in one of Neutron's networks: those that are named, else its network's default one.
 
     Raises NotFound, and Invalid for a firewall of another network.
     """
+    network = members.get(within, within)
     groups = {one["id"]: one for one in listed(client, "firewall")}
     for one in dict.fromkeys(wanted):
-        if said(_demand(groups, one)).get("network", network) != network:
+        if _named(members, _demand(groups, one)) not in ("", network):
             raise Invalid(f"the firewall {one} is of another network", "firewalls")
     if wanted:
         return list(dict.fromkeys(wanted))
@@ -175,6 +177,12 @@ def _nouns(land: Landscape) -> dict[str, Firewall]:
     return {
         one["id"]: _noun(one, network_of(land, one)) for one in land.groups if not is_default(one) or _home(land, one)
     }
+
+
+def _named(members: Mapping[str, str], group: Item) -> str:
+    """The network that a group's notes name; empty if they name none."""
+    named = said(group).get("network", "")
+    return members.get(named, named)
 
 
 def _home(land: Landscape, group: Item) -> str:

@@ -2,13 +2,15 @@
 
 A network is a Neutron network of the tenant's own with its subnets of IPv4 and one router. Those made here say so in
 their notes: `cidr` and perhaps `default`. Of those made by other means, the oldest that reaches the outside is the
-default one, unless another says that it is, or the account's own group says that there is none.
+default one, unless another says that it is, or the account's own group says that there is none. Of those taken over
+from ec2-api, which `main` notes the whole range of, none is by its age. A Neutron network that notes another one, as
+`network`, is no network here: it is a member of that one, and its subnets are that one's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 
@@ -42,6 +44,8 @@ class Landscape:
     groups: Sequence[Item]
     """The project's own group, or all."""
     zones: Sequence[str]
+    members: Mapping[str, str] = field(default_factory=dict)
+    """The Neutron networks that are members of others, by their native ids with those that they are of."""
 
     @cached_property
     def default(self) -> str:
@@ -51,11 +55,15 @@ class Landscape:
                 return native
         if any(said(group).get("default") == "none" for group in self.groups if is_projects_own(group)):
             return ""
-        older = (native for native in self.networks if not self.is_ours(native) and self.subnets_of(native))
-        return next((native for native in older if self.is_outside(native)), "")
+        older = (native for native, one in self.networks.items() if not {"cidr", "main"} & said(one).keys())
+        return next((native for native in older if self.subnets_of(native) and self.is_outside(native)), "")
 
     def is_ours(self, network: str) -> bool:
         return "cidr" in said(self.networks[network])
+
+    def home(self, item: Item) -> str:
+        """The network here that a subnet or a port of Neutron's is in."""
+        return self.members.get(item["network_id"], str(item["network_id"]))
 
     def is_outside(self, network: str) -> bool:
         """Whether a network has a way to the internet."""
@@ -63,11 +71,11 @@ class Landscape:
         return bool(router and router["external_gateway_info"])
 
     def subnets_of(self, network: str) -> list[Item]:
-        return [one for one in self.subnets.values() if one["network_id"] == network]
+        return [one for one in self.subnets.values() if self.home(one) == network]
 
     def links_of(self, network: str) -> list[Item]:
         """The ports of routers in a network."""
-        return [one for one in self.ports if one["network_id"] == network and one["device_owner"] in LINKS]
+        return [one for one in self.ports if self.home(one) == network and one["device_owner"] in LINKS]
 
     def router_of(self, network: str) -> Item | None:
         """The router in a network, rather one that was made for it or leads outside; or one that is in none yet."""
@@ -86,14 +94,14 @@ class Landscape:
 
     def is_linked(self, subnet: Item) -> bool:
         """Whether a router is in a subnet."""
-        links = self.links_of(subnet["network_id"])
+        links = self.links_of(self.home(subnet))
         return any(fixed["subnet_id"] == subnet["id"] for link in links for fixed in link["fixed_ips"])
 
     def ranges(self, network: str) -> list[str]:
         """The first is the network's own, or that of its first subnet."""
-        tags = self.networks[network]["tags"] or ()
+        tags, noted = self.networks[network]["tags"] or (), said(self.networks[network])
         further = sorted(tag.removeprefix(RANGE) for tag in tags if tag.startswith(RANGE))
-        if cidr := said(self.networks[network]).get("cidr"):
+        if cidr := noted.get("cidr") or noted.get("main"):
             return [cidr, *further]
         return [*(one["cidr"] for one in self.subnets_of(network)), *further]
 
@@ -142,7 +150,7 @@ class Landscape:
             native=item["id"],
             ref=said(item).get("ref", ""),
             name=item["name"],
-            network=item["network_id"],
+            network=self.home(item),
             cidr=item["cidr"],
             zone=zone,
             free=free,
@@ -179,7 +187,15 @@ def read(client: Client, zones: Sequence[str], *, ports: bool = False, groups: b
     )
     here = {one["id"]: one for one in networks if not one["router:external"]}
     within = {one["id"]: one for one in subnets if one["network_id"] in here}
-    return Landscape(here, within, {one["id"]: one for one in routers}, seen, guards, zones)
+    members = members_of(here.values())
+    whole = {native: one for native, one in here.items() if native not in members}
+    return Landscape(whole, within, {one["id"]: one for one in routers}, seen, guards, zones, members)
+
+
+def members_of(networks: Iterable[Item]) -> Mapping[str, str]:
+    """Of a tenant's Neutron networks those that are members of others, with these."""
+    there = {one["id"]: said(one).get("network", "") for one in networks}
+    return {native: of for native, of in there.items() if there.get(of) == ""}
 
 
 def spans(subnet: Item) -> Iterator[tuple[IPv4Address, IPv4Address]]:

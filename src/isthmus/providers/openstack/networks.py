@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Network
 from threading import Lock
@@ -59,6 +60,8 @@ class OpenStackNetworks:
                 if native == land.default:
                     group = next(one for one in land.groups if landscape.is_projects_own(one))
                     note(self._client, "firewall", group, default="none")
+                for member in (one for one, of in land.members.items() if of == native):
+                    delete(self._client, "network", member)
                 delete(self._client, "network", native)
             for router in land.made_for(native):
                 delete(self._client, "router", router["id"])
@@ -108,27 +111,31 @@ class OpenStackNetworks:
             item = next((one for one in land.subnets.values() if said(one).get("ref") == spec.ref), None)
             if item is None:
                 item = self._make(land, spec)
-            network = item["network_id"]
-            routers.connect(self._client, land, item, routers.ensure(self._client, land, network))
+            routers.connect(self._client, land, item, routers.ensure(self._client, land, land.home(item)))
             if item["id"] not in land.subnets:
                 land = replace(land, subnets={**land.subnets, item["id"]: item})
         ports = listed(self._client, "port", fixed_ips=f"subnet_id={item['id']}")
         return land.subnet(item, replace(land, ports=ports).frees()[item["id"]])
 
     def delete_subnet(self, native: str) -> None:
+        """With the Neutron network that it was alone in, if that is a member of the subnet's."""
         land = self._read(ports=True)
         if (subnet := land.subnets.get(native)) is None:
             return
-        with self._cloud.turn(subnet["network_id"]):
+        within = subnet["network_id"]
+        with self._cloud.turn(land.home(subnet)):
             if any(_holds(port, native) for port in land.ports):
                 raise Conflict("subnet", native, f"the subnet {native} has ports", code="in-use")
             routers.disconnect(self._client, land, subnet)
             try:
                 delete(self._client, "subnet", native)
             except Fault:
-                if router := land.router_of(subnet["network_id"]):
+                if router := land.router_of(land.home(subnet)):
                     routers.connect(self._client, self._read(), subnet, router)
                 raise
+            if within in land.members and not listed(self._client, "subnet", network_id=within):
+                with suppress(Conflict):  # somebody else's ports are in it
+                    delete(self._client, "network", within)
 
     def _read(self, *, ports: bool = False, groups: bool = False) -> Landscape:
         return landscape.read(self._client, self._cloud.zones, ports=ports, groups=groups)

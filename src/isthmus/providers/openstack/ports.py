@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from itertools import count as numbers
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
@@ -25,7 +26,7 @@ from isthmus.providers.openstack.client import Client, Item, known
 from isthmus.providers.openstack.firewalls import for_port
 from isthmus.providers.openstack.landscape import hosts, is_own
 from isthmus.providers.openstack.neutron import change, create, delete, listed, note, own, said, v4
-from isthmus.together import for_each
+from isthmus.together import for_each, together
 
 if TYPE_CHECKING:
     from isthmus.providers.openstack.cloud import OpenStack
@@ -34,6 +35,8 @@ ANY = "0.0.0.0/0"
 """Among the pairs of addresses that a port may use besides its own: whatever it likes."""
 CLAIM_SECONDS = 120
 """How long after a launch a port is taken for its server's, though Nova has not taken it."""
+NONE: Mapping[str, str] = MappingProxyType({})
+"""No members of networks."""
 DETACHING_SECONDS, PAUSE_SECONDS = 30, 0.3
 """How long Nova may take to take a port off a server, and how long lies between two looks."""
 
@@ -44,23 +47,25 @@ class OpenStackPorts:
         self._client = client
 
     def list_ports(self) -> Sequence[Port]:
-        return numbered(listed(self._client, "port"))
+        items, members = together(lambda: listed(self._client, "port"), lambda: self._cloud.members.of(self._client))
+        return numbered(items, members)
 
     def create_port(self, spec: PortSpec) -> Port:
         need_ref(spec.ref, "port")
         with self._cloud.turn(spec.ref):
+            members = self._cloud.members.of(self._client)
             for one in listed(self._client, "port", name=spec.ref):
                 if said(one).get("ref") == spec.ref:
-                    return port_of(one)
+                    return port_of(one, members)
             subnet = own(self._client, "subnet", spec.subnet)
-            guards = for_port(self._client, subnet["network_id"], spec.firewalls)
+            guards = for_port(self._client, members, subnet["network_id"], spec.firewalls)
             wanted = [spec.address, *spec.secondary, *[""] * spec.count]
             noted = notes.dump(ref=spec.ref, first=spec.address, keep="0" if spec.delete_with_server else "1")
             item = make(self._client, subnet, guards, noted, *wanted, name=spec.ref)
             if len(wanted) > 1 and not spec.address:
                 note(self._client, "port", item, first=_first(item, spec.secondary))
                 item = own(self._client, "port", item["id"])
-        return port_of(item, spec.secondary)
+        return port_of(item, members, spec.secondary)
 
     def delete_port(self, native: str) -> None:
         try:
@@ -122,7 +127,7 @@ class OpenStackPorts:
         item = self._own(native)
         if not firewalls:
             raise Invalid("a port has at least one firewall", "firewalls")
-        guards = for_port(self._client, item["network_id"], firewalls)
+        guards = for_port(self._client, self._cloud.members.of(self._client), item["network_id"], firewalls)
         change(self._client, "port", native, security_groups=list(guards))
 
     def set_source_check(self, native: str, value: bool) -> None:
@@ -170,8 +175,8 @@ class OpenStackPorts:
             raise Conflict("index", str(index), f"the server {server} has a port at {index}", code="in-use")
 
 
-def port_of(item: Item, order: Sequence[str] = ()) -> Port:
-    """A port, of a server if one has it; its further addresses in an order.
+def port_of(item: Item, members: Mapping[str, str] = NONE, order: Sequence[str] = ()) -> Port:
+    """A port, of a server if one has it; its further addresses in an order. Its network is told by `members`.
 
     Without an address of its own (a port just being made) it has none yet.
     """
@@ -184,7 +189,7 @@ def port_of(item: Item, order: Sequence[str] = ()) -> Port:
         mac=item["mac_address"],
         address=first["ip_address"] if first else "",
         subnet=first["subnet_id"] if first else "",
-        network=item["network_id"],
+        network=members.get(item["network_id"], item["network_id"]),
         firewalls=tuple(item["security_groups"]),
         index=int(noted.get("index", 0)) if on else 0,
         source_check=all(pair["ip_address"] != ANY for pair in item["allowed_address_pairs"]),
@@ -196,7 +201,7 @@ def port_of(item: Item, order: Sequence[str] = ()) -> Port:
     )
 
 
-def numbered(items: Iterable[Item]) -> list[Port]:
+def numbered(items: Iterable[Item], members: Mapping[str, str] = NONE) -> list[Port]:
     """The ports of servers and those of nobody; what was attached by other means has the next free index."""
     there = [one for one in items if _usable(one) and v4(one)]
     taken: defaultdict[str, set[int]] = defaultdict(set)
@@ -205,7 +210,7 @@ def numbered(items: Iterable[Item]) -> list[Port]:
             taken[one["device_id"]].add(int(index))
     ports = []
     for one in sorted(there, key=lambda one: (one.get("created_at") or "", one["id"])):
-        port = port_of(one)
+        port = port_of(one, members)
         if port.server and "index" not in said(one):
             port = replace(port, index=next(index for index in numbers() if index not in taken[port.server]))
             taken[port.server].add(port.index)

@@ -81,7 +81,7 @@ def _feet(client: Client, subnet: Item) -> list[Item]:
 
 def disconnect(client: Client, land: Landscape, subnet: Item) -> None:
     """Take all routers out of a subnet."""
-    for link in land.links_of(subnet["network_id"]):
+    for link in land.links_of(land.home(subnet)):
         if any(fixed["subnet_id"] == subnet["id"] for fixed in link["fixed_ips"]):
             path = f"/v2.0/routers/{known('router', link['device_id'])}/remove_router_interface"
             with suppress(NotFound):
@@ -92,4 +92,4 @@ def disconnect(client: Client, land: Landscape, subnet: Item) -> None:
 
 def shared(land: Landscape, router: Item, network: str) -> bool:
     """Whether a router connects other networks, too."""
-    return any(one["device_id"] == router["id"] and one["network_id"] != network for one in land.ports)
+    return any(one["device_id"] == router["id"] and land.home(one) != network for one in land.ports)

@@ -135,7 +135,7 @@ class OpenStackCompute:
         self._body(first)
         with self._cloud.turn(first.ref):
             subnet = networks.subnet_for(self._client, self._cloud.zones, first.subnet, first.zone)
-            guards = firewalls.for_port(self._client, subnet["network_id"], first.firewalls)
+            guards = self._guards(subnet, first)
             for start in range(0, len(specs), TOGETHER):
                 refs = [spec.ref for spec in specs[start : start + TOGETHER]]
                 there = {port["name"] for port in listed(self._client, "port", ("name",), name=refs)}
@@ -311,7 +311,8 @@ class OpenStackCompute:
     def _server(self, item: Item, ports_of: dict[str, list[Item]]) -> Server:
         said = item["metadata"]
         image = said.get("isthmus:image") or (item["image"] or {}).get("id", "")
-        own = sorted(ports.numbered(ports_of.get(item["id"], ())), key=lambda port: (port.index, port.native))
+        there = ports.numbered(ports_of.get(item["id"], ()), self._cloud.members.of(self._client))
+        own = sorted(there, key=lambda port: (port.index, port.native))
         created = notes.moment(item["created"])
         started = said.get("isthmus:started") or item.get("OS-SRV-USG:launched_at")
         return Server(
@@ -377,8 +378,12 @@ class OpenStackCompute:
                 raise Unavailable("What is left of an earlier server of this launch is still being taken away.")
             return before[:1], True
         subnet = networks.subnet_for(self._client, self._cloud.zones, spec.subnet, spec.zone)
-        guards = firewalls.for_port(self._client, subnet["network_id"], spec.firewalls)
+        guards = self._guards(subnet, spec)
         return [ports.make(self._client, subnet, guards, _noted(spec.ref), spec.address, name=spec.ref)], True
+
+    def _guards(self, subnet: Item, spec: ServerSpec) -> Sequence[str]:
+        members = self._cloud.members.of(self._client)
+        return firewalls.for_port(self._client, members, subnet["network_id"], spec.firewalls)
 
     def _flavor(self, name: str) -> Item:
         listed = self._client.every("compute", "/flavors/detail", "flavors")

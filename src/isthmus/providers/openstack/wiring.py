@@ -54,7 +54,7 @@ def _part(land: Landscape, subnet: Item) -> SubnetWiring | None:
     """What was said of a subnet, or what its gateway does if nothing ever was."""
     if WIRED in subnet["tags"]:
         return SubnetWiring(subnet["id"], _said(subnet))
-    if not is_own(subnet) and land.is_linked(subnet) and land.is_outside(subnet["network_id"]):
+    if not is_own(subnet) and land.is_linked(subnet) and land.is_outside(land.home(subnet)):
         return SubnetWiring(subnet["id"], (Route(EVERYWHERE, Hop.INTERNET),))
     return None
 
@@ -95,7 +95,7 @@ def wire(client: Client, cloud: OpenStack, network: str, wiring: Wiring) -> None
     land.demand(network)
     parts = {part.subnet: part.routes for part in wiring.subnets}
     for subnet in parts:
-        if subnet not in land.subnets or land.subnets[subnet]["network_id"] != network:
+        if subnet not in land.subnets or land.home(land.subnets[subnet]) != network:
             raise NotFound("subnet", subnet)
     addresses = _addresses(client, wiring)
     subnets = land.subnets_of(network)
@@ -149,7 +149,7 @@ def _table(
     told = {to: step for to, step in steps if step and ":" not in to}
     if made:
         gate, nobody, *_ = hosts(subnet["cidr"])
-        return {EVERYWHERE: nobody, **told, **dict.fromkeys(land.ranges(subnet["network_id"]), gate)}
+        return {EVERYWHERE: nobody, **told, **dict.fromkeys(land.ranges(land.home(subnet)), gate)}
     everywhere = told.pop(EVERYWHERE, "")
     gateway = subnet["gateway_ip"]
     if not gateway and any(route.destination == EVERYWHERE and route.hop in OUTSIDE for route in routes or ()):
