@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import real_openstack
+import terraform
 from botocore.exceptions import ClientError
 from served import Account, client, serving
 from service import isthmus as command
@@ -128,7 +129,8 @@ def vpc(demo: Any) -> Iterator[dict[str, str]]:
         made |= {name: subnet.id, f"network of {name}": network.id}
         if name == "private":
             seen.update_subnet(subnet, gateway_ip=None)
-    made |= {name: seen.create_security_group(name=name).id for name in ("vpc-0000e2b1", "web")}
+    for name in ("vpc-0000e2b1", "web"):
+        made[name] = seen.create_security_group(name=name, description="of web servers").id
     yield made
     for port in seen.ports(project_id=demo.tenant_id, device_id=router.id):
         seen.remove_interface_from_router(router, port_id=port.id)
@@ -195,6 +197,9 @@ def test_a_vpc_with_two_subnets_is_taken_over_whole(
 
         new = ec2.create_subnet(VpcId="vpc-0000e2b1", CidrBlock="10.84.2.0/24")["Subnet"]
         assert "vpc-0000e2b1" == new["VpcId"]
+        seen = real_openstack.connection("demo").network
+        assert ["10.84.0.1", None] == [seen.get_subnet(vpc[name]).gateway_ip for name in ("public", "private")]
+        assert 3 == len(list(seen.ports(project_id=demo.tenant_id, device_id=vpc["router"])))
         launched = {}
         for subnet, start in (
             ("subnet-0000e2b6", "10.84.0."),
@@ -231,6 +236,38 @@ def test_a_vpc_with_two_subnets_is_taken_over_whole(
         ec2.delete_vpc(VpcId="vpc-0000e2b1")
         with pytest.raises(ClientError, match=r"InvalidVpcID\.NotFound"):
             ec2.describe_vpcs(VpcIds=["vpc-0000e2b1"])
+
+    left = natives() | {one.id for one in real_openstack.connection("demo").network.security_groups()}
+    assert not left & set(vpc.values())
+
+
+IN_TERRAFORM = {
+    "aws_vpc.ours": "vpc-0000e2b1",
+    "aws_subnet.public": "subnet-0000e2b6",
+    "aws_subnet.private": "subnet-0000e2b2",
+    "aws_internet_gateway.ours": "igw-0000e2b3",
+    "aws_route_table.public": "rtb-0000e2b5",
+    "aws_route_table_association.public": "subnet-0000e2b6/rtb-0000e2b5",
+    "aws_security_group.web": "sg-0000e2b7",
+}
+"""What is in Terraform's state under ec2-api's ids."""
+
+
+def test_terraform_has_nothing_to_change_in_what_it_made_by_ec2_api_and_can_destroy_it(
+    vpc: dict[str, str], config: Path, tmp_path: Path, demo: Any
+) -> None:
+    old = database(tmp_path / "ec2api.db", demo.tenant_id, vpc)
+    words = ("--db", old, "--os-cloud", "admin", "--cloud", "private", "--config", str(config))
+    assert 0 == command("import", "ec2-api", *words, state=tmp_path / "state").returncode
+    with serving(tmp_path / "state", "--config", str(config)) as served:
+        place = tmp_path / "terraform"
+        place.mkdir()
+        run = terraform.runner(Account("", demo.access, demo.secret, served.endpoint), place, "ec2api")
+        for name, known in IN_TERRAFORM.items():
+            run("import", "-no-color", name, known)
+
+        terraform.plan_is_empty(run)
+        terraform.destroy(run)
 
     left = natives() | {one.id for one in real_openstack.connection("demo").network.security_groups()}
     assert not left & set(vpc.values())

@@ -81,8 +81,8 @@ class Old:
     """Ids of what is no thing of OpenStack's, or of nobody knows which project."""
     plans: Mapping[str, ec2api_vpcs.Plan] = field(default_factory=dict)
     """What it alone knew, by project."""
-    write: Callable[[Sequence[Tagging]], None] = lambda _: None
-    """Write what is to be in Neutron."""
+    tag: Callable[[Tagging], None] = lambda _: None
+    """Write a tag to Neutron."""
 
 
 @app.command("ec2-api")
@@ -113,7 +113,7 @@ def ec2_api(
         raise Failure("Say --os-cloud or --neutron-db: with the former Neutron itself is asked.")
     if os_cloud:
         with _administrator(common.settings(config_file, state), cloud, os_cloud) as known:
-            read = partial(_of_ec2_api, source=ec2api_vpcs.by_administrator(known.project), write=known.write)
+            read = partial(_of_ec2_api, source=ec2api_vpcs.by_administrator(known.project), tag=known.tag)
             _take_over(db, cloud, read, dry_run, config_file, state)
         return
     source = ec2api_vpcs.by_database(_networks(neutron_db)) if neutron_db else ec2api_vpcs.by_nobody()
@@ -176,8 +176,8 @@ def _take_over(
             projects.setdefault(item.project, []).append(item)
         with common.store(settings) as store:
             done = sum((_take(store, cloud, *one, old) for one in projects.items()), Counter())
-    for tag in (tag for plan in old.plans.values() for tag in plan.tags):
-        typer.echo(f"{'Would tag' if dry_run else 'Tagged'} {tag}")
+    for tag in (tag for plan in old.plans.values() for tag in plan.tags if dry_run):
+        typer.echo(f"Would tag {tag}")
     table = common.table("ID", "WOULD BE TAKEN OVER" if dry_run else "TAKEN OVER", "LEFT", "OF")
     for prefix in sorted({*named, *left}):
         total = left[prefix] + named[prefix]
@@ -214,7 +214,7 @@ def _connected(url: str, option: str = "--db") -> Iterator[Connection]:
 def _of_ec2_api(
     connection: Connection,
     source: ec2api_vpcs.Source,
-    write: Callable[[Sequence[Tagging]], None] = lambda _: None,
+    tag: Callable[[Tagging], None] = lambda _: None,
 ) -> Old:
     """By ec2-api's tables."""
     from sqlalchemy import column, select, table
@@ -236,7 +236,7 @@ def _of_ec2_api(
     plans = {of: ec2api_vpcs.plan(there, placed[of], source.why) for of, there in projects.items()}
     recorded = {known for plan in plans.values() for known in plan.records}
     nameless = [one.id for one in items if not all(one) and one.id not in recorded]
-    return Old([one for one in items if all(one)], _tags(connection), nameless, plans, write)
+    return Old([one for one in items if all(one)], _tags(connection), nameless, plans, tag)
 
 
 def _tags(connection: Connection) -> Mapping[tuple[str, str], dict[str, str]]:
@@ -301,7 +301,9 @@ def _take(store: Store, cloud: str, project: str, items: Sequence[Item], old: Ol
         raise Failure(f"The project {project} is no account any more: isthmus account tenant says whose it is.")
     now, done, new = datetime.now(UTC), Counter[str](), list[str]()
     plan = old.plans.get(project, ec2api_vpcs.Plan())
-    old.write(plan.tags)
+    for tag in plan.tags:
+        old.tag(tag)
+        typer.echo(f"Tagged {tag}")
     elsewhere = {one for one in plan.records if (found := store.find(one)) and found.account != account}
     with store.change(account) as change:
         for item in items:

@@ -101,11 +101,9 @@ class Administrator:
         self._signed.project()
         return Project(Client(native, self._signed.adapter))
 
-    def write(self, taggings: Sequence[Tagging]) -> None:
-        """One after another. Raises Denied or NotFound without the right to."""
-        client = Client("", self._signed.adapter)
-        for kind, item, wanted in taggings:
-            note(client, kind, item, **wanted)
+    def tag(self, one: Tagging) -> None:
+        """Write it. Raises Denied or NotFound without the right to."""
+        note(Client("", self._signed.adapter), one.kind, one.item, **one.notes)
 
     def close(self) -> None:
         self._connection.close()
