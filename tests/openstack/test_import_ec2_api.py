@@ -123,7 +123,8 @@ def vpc(demo: Any) -> Iterator[dict[str, str]]:
     made = {"router": router.id}
     for name, cidr, gate in (("public", "10.84.0.0/24", "10.84.0.1"), ("private", "10.84.1.0/24", "10.84.1.1")):
         network = seen.create_network(name=name)
-        routes = [{"destination": "10.84.0.0/16", "nexthop": gate}]
+        also = "0.0.0.0/0" if name == "public" else "169.254.169.254/32"
+        routes = [{"destination": to, "nexthop": gate} for to in ("10.84.0.0/16", also)]
         subnet = seen.create_subnet(network_id=network.id, ip_version=4, cidr=cidr, host_routes=routes)
         seen.add_interface_to_router(router, subnet_id=subnet.id)
         made |= {name: subnet.id, f"network of {name}": network.id}
@@ -164,6 +165,12 @@ def database(path: Path, project: str, vpc: dict[str, str]) -> str:
     return f"sqlite:///{path}"
 
 
+def told(subnet: str) -> tuple[str | None, dict[str, str]]:
+    """A subnet's gateway and the next hops of its host routes."""
+    found = real_openstack.connection("demo").network.get_subnet(subnet)
+    return found.gateway_ip, {one["destination"]: one["nexthop"] for one in found.host_routes}
+
+
 def test_a_vpc_with_two_subnets_is_taken_over_whole(
     vpc: dict[str, str], config: Path, tmp_path: Path, demo: Any
 ) -> None:
@@ -177,6 +184,7 @@ def test_a_vpc_with_two_subnets_is_taken_over_whole(
     again = command(*words, state=tmp_path / "state")
     assert (0, "", 0) == (again.returncode, again.stderr, again.stdout.count("Tagged"))
 
+    before = told(vpc["public"]), told(vpc["private"])
     mine = [{"Name": "vpc-id", "Values": ["vpc-0000e2b1"]}]
     with serving(tmp_path / "state", "--config", str(config)) as served:
         ec2 = client(Account("", demo.access, demo.secret, served.endpoint))
@@ -197,9 +205,13 @@ def test_a_vpc_with_two_subnets_is_taken_over_whole(
 
         new = ec2.create_subnet(VpcId="vpc-0000e2b1", CidrBlock="10.84.2.0/24")["Subnet"]
         assert "vpc-0000e2b1" == new["VpcId"]
-        seen = real_openstack.connection("demo").network
-        assert ["10.84.0.1", None] == [seen.get_subnet(vpc[name]).gateway_ip for name in ("public", "private")]
-        assert 3 == len(list(seen.ports(project_id=demo.tenant_id, device_id=vpc["router"])))
+        assert before == (told(vpc["public"]), told(vpc["private"]))
+        routers = real_openstack.connection("demo").network.ports(project_id=demo.tenant_id, device_id=vpc["router"])
+        assert 3 == len(list(routers))
+        outward = ec2.associate_route_table(SubnetId="subnet-0000e2b2", RouteTableId="rtb-0000e2b5")
+        assert ("10.84.1.1", {"10.84.0.0/16": "10.84.1.1", "0.0.0.0/0": "10.84.1.1"}) == told(vpc["private"])
+        ec2.disassociate_route_table(AssociationId=outward["AssociationId"])
+        assert before == (told(vpc["public"]), told(vpc["private"]))
         launched = {}
         for subnet, start in (
             ("subnet-0000e2b6", "10.84.0."),

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 pytest.importorskip("openstack", reason="openstacksdk is not installed")
 
 from isthmus.errors import NotFound, Unsupported
-from isthmus.model import Direction, Hop, Route, Rule, Wiring
+from isthmus.model import Direction, Hop, Route, Rule, SubnetWiring, Wiring
 from isthmus.providers.openstack import notes
 from isthmus.providers.openstack.client import Client, Item
 from isthmus.providers.openstack.landscape import Landscape, read
 from isthmus.providers.openstack.neutron import said
 from isthmus.providers.openstack.ports import numbered
 from isthmus.providers.openstack.rules import body_of, rule_of
-from isthmus.providers.openstack.wiring import wiring_of
+from isthmus.providers.openstack.wiring import wire, wiring_of
 
 GROUP = "11111111-1111-4111-8111-111111111111"
 NETWORK = "22222222-2222-4222-8222-222222222222"
@@ -121,6 +122,10 @@ def test_a_subnet_made_by_other_means_leads_where_its_router_does() -> None:
     assert wiring_of(land(subnet, outside=False), NETWORK) == Wiring()
 
 
+def test_a_subnet_of_ec2_apis_that_led_nowhere_leads_nowhere() -> None:
+    assert wiring_of(land({"gateway_ip": None}, outside=True), NETWORK) == Wiring(internet=True)
+
+
 def test_the_oldest_network_that_reaches_the_outside_is_the_default_one() -> None:
     assert land({"gateway_ip": "10.0.0.1"}, outside=True).default == NETWORK
     assert land({"gateway_ip": "10.0.0.1"}, outside=False).default == ""
@@ -128,17 +133,23 @@ def test_the_oldest_network_that_reaches_the_outside_is_the_default_one() -> Non
 
 
 def whole(*more: dict[str, Any]) -> Landscape:
-    """A network that leads, and what else is of the project: read as a landscape is."""
+    return read(listing(*more), ("nova",))
+
+
+def listing(*more: dict[str, Any]) -> Listed:
+    """What there is of a project with a network that leads, and more."""
     lead = {"id": NETWORK, "tags": ["isthmus:main=10.0.0.0/16"], "name": "n", "description": "", "created_at": "2020"}
     items = {"networks": [{**lead, "router:external": False}, *more]}
     items["subnets"] = [
         {
-            "id": f"subnet of {one['id']}",
+            "id": f"subnet_of_{one['id']}",
             "name": "",
             "network_id": one["id"],
             "cidr": f"10.0.{at}.0/24",
             "description": "",
             "tags": [],
+            "gateway_ip": f"10.0.{at}.1",
+            "host_routes": [{"destination": "10.0.0.0/16", "nexthop": f"10.0.{at}.1"}],
         }
         for at, one in enumerate(items["networks"])
     ]
@@ -155,15 +166,20 @@ def whole(*more: dict[str, Any]) -> Landscape:
         for one in items["subnets"]
     ]
     items["security_groups"] = []
-    return read(Listed({key: [{**one, "project_id": "p"} for one in there] for key, there in items.items()}), ("nova",))
+    return Listed({key: [{**one, "project_id": "p"} for one in there] for key, there in items.items()})
 
 
 class Listed(Client):
-    """Lists what it was given, and sends nothing."""
+    """Lists what it was given, and notes what it is to send."""
 
     def __init__(self, items: dict[str, list[dict[str, Any]]]) -> None:
         super().__init__("p", lambda _: pytest.fail("something was asked for"))
         self._items = items
+        self.sent: dict[str, Any] = {}
+
+    def put(self, service: str, path: str, body: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG002
+        self.sent[path] = body
+        return body
 
     def every(self, service: str, path: str, key: str, **query: object) -> list[Item]:  # noqa: ARG002
         return list(self._items[key])
@@ -180,8 +196,8 @@ def test_subnets_of_a_member_are_those_of_the_network_that_leads() -> None:
     assert (NETWORK, ("10.0.0.0/16",)) == (lead.native, lead.ranges)
     assert ("other", ("10.0.2.0/24",)) == (other.native, other.ranges)
     assert {NETWORK: 2, "other": 1} == {native: len(land.subnets_of(native)) for native in (NETWORK, "other")}
-    assert NETWORK == land.subnet(land.subnets["subnet of member"], 0).network
-    assert [f"foot of subnet of {one}" for one in (NETWORK, "member")] == [one["id"] for one in land.links_of(NETWORK)]
+    assert NETWORK == land.subnet(land.subnets["subnet_of_member"], 0).network
+    assert [f"foot of subnet_of_{one}" for one in (NETWORK, "member")] == [one["id"] for one in land.links_of(NETWORK)]
     with pytest.raises(NotFound):
         land.demand("member")
 
@@ -204,3 +220,20 @@ def test_a_port_in_a_member_is_in_the_network_that_leads() -> None:
     [found] = numbered([port("a", "2026-01-02")], {NETWORK: "lead"})
 
     assert "lead" == found.network
+
+
+def test_subnets_that_were_taken_over_are_told_of_routes_as_ec2_api_told_them() -> None:
+    client = listing(neutrons("member", f"isthmus:network={NETWORK}"))
+    outward = (Route("0.0.0.0/0", Hop.INTERNET), Route("10.9.0.0/16", Hop.NOWHERE))
+    parts = (SubnetWiring(f"subnet_of_{NETWORK}", outward), SubnetWiring("subnet_of_member", ()))
+
+    wire(client, cast("Any", SimpleNamespace(zones=("nova",))), NETWORK, Wiring(internet=True, subnets=parts))
+
+    def led(steps: dict[str, str]) -> list[dict[str, str]]:
+        return [{"destination": to, "nexthop": step} for to, step in steps.items()]
+
+    first, second = (client.sent[f"/v2.0/subnets/subnet_of_{one}"]["subnet"] for one in (NETWORK, "member"))
+    told = {"0.0.0.0/0": "10.0.0.1", "10.0.0.0/16": "10.0.0.1", "10.9.0.0/16": "127.0.0.1"}
+    assert {"host_routes": led(told)} == first
+    told = {"10.0.0.0/16": "10.0.1.1", "169.254.169.254/32": "10.0.1.1"}
+    assert {"host_routes": led(told), "gateway_ip": None} == second

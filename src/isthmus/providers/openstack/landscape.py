@@ -65,6 +65,10 @@ class Landscape:
         """The network here that a subnet or a port of Neutron's is in."""
         return self.members.get(item["network_id"], str(item["network_id"]))
 
+    def is_taken(self, subnet: Item) -> bool:
+        """Whether a subnet was made by ec2-api, in what was taken over from it: its gateway is ours to change."""
+        return not is_own(subnet) and "main" in said(self.networks[self.home(subnet)])
+
     def is_outside(self, network: str) -> bool:
         """Whether a network has a way to the internet."""
         router = self.router_of(network)

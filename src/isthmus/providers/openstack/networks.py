@@ -159,7 +159,7 @@ class OpenStackNetworks:
     def _tell(self, land: Landscape, network: str, new: set[str], old: Collection[str] = ()) -> None:
         """Let servers reach further ranges by the router, and others no longer."""
         for subnet in land.subnets_of(network):
-            if is_own(subnet):
+            if is_own(subnet) or land.is_taken(subnet):
                 retell(self._client, subnet, dict.fromkeys(new, hosts(subnet["cidr"])[0]), old)
 
     def _make(self, land: Landscape, spec: SubnetSpec) -> Item:

@@ -56,7 +56,7 @@ def connect(client: Client, land: Landscape, subnet: Item, router: Item) -> None
 
 def _foot(client: Client, subnet: Item) -> Item:
     """The port that a router gets in a subnet: new, or left from a connection that was never finished."""
-    gate = hosts(subnet["cidr"])[0] if is_own(subnet) else subnet["gateway_ip"]
+    gate = (not is_own(subnet) and subnet["gateway_ip"]) or hosts(subnet["cidr"])[0]
     try:
         return create(
             client,

@@ -5,7 +5,8 @@ DHCP: a gateway and host routes lead to the router, to the port that a route nam
 They hold for a server from its next lease on. As Neutron does not let go of a gateway that a router has, a subnet made
 here has none of the kind until it is to lead outside; another way than by the gateway is told as two halves of the
 internet. The routes as they were said are in the subnet's tags. A subnet that was made by other means has its gateway
-for good, and so a route to wherever the router leads.
+for good, and so a route to wherever the router leads. One that was taken over from ec2-api is told what ec2-api told
+it: without a way outside it has no gateway, but a route to the metadata.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 EVERYWHERE = "0.0.0.0/0"
 HALVES = ("0.0.0.0/1", "128.0.0.0/1")
 """What is told instead of the whole, where the gateway says otherwise."""
+METADATA = "169.254.169.254/32"
+NOWHERE = "127.0.0.1"
+"""What ec2-api names as the next hop of a route that leads nowhere: any other address may be a server's."""
 OUTSIDE = (Hop.INTERNET, Hop.EGRESS, Hop.NAT)
 """What the router's gateway is the way to; Neutron lends out the router's own address for it."""
 NO_ACLS = "Neutron has no filters without state; use security groups"
@@ -54,7 +58,7 @@ def _part(land: Landscape, subnet: Item) -> SubnetWiring | None:
     """What was said of a subnet, or what its gateway does if nothing ever was."""
     if WIRED in subnet["tags"]:
         return SubnetWiring(subnet["id"], _said(subnet))
-    if not is_own(subnet) and land.is_linked(subnet) and land.is_outside(land.home(subnet)):
+    if not is_own(subnet) and subnet["gateway_ip"] and land.is_linked(subnet) and land.is_outside(land.home(subnet)):
         return SubnetWiring(subnet["id"], (Route(EVERYWHERE, Hop.INTERNET),))
     return None
 
@@ -102,7 +106,7 @@ def wire(client: Client, cloud: OpenStack, network: str, wiring: Wiring) -> None
     tables = [_table(land, one, parts.get(one["id"]), addresses, wiring) for one in subnets]
     tags = [_tags(parts.get(one["id"])) for one in subnets]
     _join(client, cloud, land, network, outside=wiring.internet)
-    for_each(partial(_tell, client), list(zip(subnets, tables, tags, strict=True)))
+    for_each(partial(_tell, client, land), list(zip(subnets, tables, tags, strict=True)))
 
 
 def _demand_able(wiring: Wiring) -> None:
@@ -144,12 +148,17 @@ def _table(
     wiring: Wiring,
 ) -> Mapping[str, str]:
     """The next hops that a subnet's servers are told, by destination. Raises Unsupported."""
-    made = is_own(subnet)
-    steps = [(route.destination, _step(subnet, route, addresses, made=made)) for route in routes or ()]
+    made, taken = is_own(subnet), land.is_taken(subnet)
+    gate, nobody, *_ = hosts(subnet["cidr"])
+    nowhere = nobody if made else NOWHERE if taken else ""
+    steps = [(route.destination, _step(subnet, route, addresses, nowhere)) for route in routes or ()]
     told = {to: step for to, step in steps if step and ":" not in to}
     if made:
-        gate, nobody, *_ = hosts(subnet["cidr"])
         return {EVERYWHERE: nobody, **told, **dict.fromkeys(land.ranges(land.home(subnet)), gate)}
+    if taken:
+        told = {to: step for to, step in told.items() if (to, step) != (EVERYWHERE, NOWHERE)}
+        beside = {} if told.get(EVERYWHERE) == gate else {METADATA: gate}
+        return {**beside, **told, **dict.fromkeys(land.ranges(land.home(subnet)), gate)}
     everywhere = told.pop(EVERYWHERE, "")
     gateway = subnet["gateway_ip"]
     if not gateway and any(route.destination == EVERYWHERE and route.hop in OUTSIDE for route in routes or ()):
@@ -166,11 +175,13 @@ def _table(
     return told
 
 
-def _step(subnet: Item, route: Route, addresses: Mapping[str, Mapping[str, str]], *, made: bool) -> str:
-    """The address that traffic is to be handed to; empty for what is of no concern here. Raises Unsupported."""
-    gate, nobody, *_ = hosts(subnet["cidr"])
+def _step(subnet: Item, route: Route, addresses: Mapping[str, Mapping[str, str]], nowhere: str) -> str:
+    """The address that traffic is to be handed to; empty for what is of no concern here. Raises Unsupported.
+
+    `nowhere` is where nobody is; empty for a subnet whose gateway is not ours to change.
+    """
     if route.hop in OUTSIDE:
-        return gate if made else str(subnet["gateway_ip"] or "")
+        return hosts(subnet["cidr"])[0] if nowhere else str(subnet["gateway_ip"] or "")
     if route.hop is Hop.PORT and (address := addresses[route.native].get(subnet["id"])):
         return address
     if route.hop is Hop.PORT:
@@ -178,8 +189,8 @@ def _step(subnet: Item, route: Route, addresses: Mapping[str, Mapping[str, str]]
             "A Neutron router has one table for all subnets: let the network interface that a route leads to be in the "
             "same subnet."
         )
-    if made:
-        return nobody
+    if nowhere:
+        return nowhere
     if route.destination != EVERYWHERE:
         raise Unsupported("Neutron's routers drop nothing: delete the route that leads nowhere.")
     return ""
@@ -202,11 +213,16 @@ def _join(client: Client, cloud: OpenStack, land: Landscape, network: str, *, ou
         routers.connect(client, land, subnet, router)
 
 
-def _tell(client: Client, plan: tuple[Item, Mapping[str, str], Sequence[str]]) -> None:
+def _tell(client: Client, land: Landscape, plan: tuple[Item, Mapping[str, str], Sequence[str]]) -> None:
     """The routes come first: what is in the tags has been done."""
     subnet, table, tags = plan
     others = [tag for tag in subnet["tags"] if tag != WIRED and not (tag.startswith(notes.MARK) and " " in tag)]
-    retell(client, subnet, table, {route.destination for route in _said(subnet)})
+    old = {route.destination for route in _said(subnet)}
+    if land.is_taken(subnet):
+        gate = hosts(subnet["cidr"])[0]
+        _change(client, subnet, table, {*old, EVERYWHERE, METADATA}, gate if table.get(EVERYWHERE) == gate else None)
+    else:
+        retell(client, subnet, table, old)
     retag(client, "subnet", subnet, [*others, *tags])
 
 
@@ -217,7 +233,12 @@ def retell(client: Client, subnet: Item, table: Mapping[str, str], old: Iterable
         gateway = everywhere
     halves = dict.fromkeys(HALVES, everywhere) if everywhere not in ("", gateway) else {}
     told = {**halves, **{to: step for to, step in table.items() if to != EVERYWHERE}}
-    gone = {*told, *old, *(HALVES if everywhere else ())}
+    _change(client, subnet, told, {*old, *(HALVES if everywhere else ())}, gateway)
+
+
+def _change(client: Client, subnet: Item, told: Mapping[str, str], old: Iterable[str], gateway: str | None) -> None:
+    """Let a subnet have these host routes, and no longer those of `old`, and this gateway."""
+    gone = {*told, *old}
     kept = [one for one in subnet["host_routes"] if one["destination"] not in gone]
     routes = [*kept, *({"destination": to, "nexthop": step} for to, step in sorted(told.items()))]
     changes: dict[str, object] = {}
