@@ -319,6 +319,15 @@ def test_a_key_pair_is_one_for_both(house: Both, ec2: Any) -> None:
     assert [] == ec2.describe_key_pairs()["KeyPairs"]
 
 
+def test_a_part_is_not_told_for_the_whole_where_a_login_is_missing(house: Both, ec2: Any) -> None:
+    instance = launched(house, ec2, "us-east-1a")
+    house.store.set_tenant(house.account[0], GROUPS, house.owner.id)
+
+    assert "Unavailable" == refused(ec2.describe_instances)
+    house.store.set_tenant(house.account[0], GROUPS, house.owner.id, secrets_of(house.owner))
+    assert {instance: "running"} == states(ec2)
+
+
 def test_a_limit_of_the_account_is_one_for_both(house: Both, ec2: Any) -> None:
     [said] = ec2.describe_account_attributes(AttributeNames=["max-instances"])["AccountAttributes"]
 
