@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from emulated_cloudstack import TENANTS, Emulated, fresh_ref, server_spec
+from emulated_cloudstack import JOB_SECONDS, TENANTS, Emulated, fresh_ref, server_spec
 from emulators.cloudstack.world import CUT, NEVER, Refusal
 
 from isthmus.errors import Fault, NoCapacity, QuotaExceeded, Unavailable
@@ -180,8 +180,11 @@ def test_a_volume_that_another_process_attached_again_is_no_longer_going(
     stack.settle()
     session.volumes.attach_volume(volume, server, "/dev/sdf")
     stack.settle()
+    stack.emulator.world.job_seconds = 60
     session.volumes.detach_volume(volume, server)
     [going] = session.volumes.list_volumes([volume])
+    stack.emulator.world.job_seconds = JOB_SECONDS
+    stack.emulator.world.pass_by(60)
     stack.settle()
 
     stack.beside(TENANTS[0]).volumes.attach_volume(volume, server, "/dev/sdg")
