@@ -8,9 +8,11 @@ import shutil
 import subprocess
 
 import pytest
-from asking import instance, refusal, tagged, tags, where
+from asking import instance, machine_image, refusal, tagged, tags, where
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from isthmus.providers import KeySpec
 
 DER, PEM, OPENSSH = serialization.Encoding.DER, serialization.Encoding.PEM, serialization.Encoding.OpenSSH
 PKCS8, SUBJECT = serialization.PrivateFormat.PKCS8, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -132,6 +134,19 @@ def test_what_is_no_public_key_of_a_known_type_is_refused(ec2):
         code = refusal(ec2.import_key_pair, KeyName="mine", PublicKeyMaterial=material)
         assert code in ("InvalidKey.Format", "MissingParameter"), material
     assert listed(ec2) == {}
+
+
+def test_a_key_of_another_type_that_a_cloud_had_before_is_listed_and_launched_with(house, ec2):
+    public = line(ec.generate_private_key(ec.SECP256R1()).public_key()).decode()
+    house.cloud.session(house.account[0]).keys.import_key(KeySpec("key-" + 17 * "a", "theirs", public))
+
+    found = listed(ec2)["theirs"]
+    digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
+    assert (None, base64.b64encode(digest).decode()) == (found.get("KeyType"), found["KeyFingerprint"])
+    ec2.create_key_pair(KeyName="mine")
+    image = machine_image(ec2)
+    [made] = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, KeyName="theirs")["Instances"]
+    assert "theirs" == made["KeyName"]
 
 
 def test_a_name_is_used_once(ec2):

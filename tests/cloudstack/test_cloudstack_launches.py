@@ -169,7 +169,28 @@ def test_a_new_machine_that_is_not_started_yet_is_pending(stack: Emulated) -> No
     assert ServerState.PENDING is state_of(asked)
     assert ServerState.STOPPED is state_of({**asked, "jobstatus": 1})
     assert ServerState.STOPPED is state_of({**asked, "created": "2020-01-01T00:00:00+0000"})
-    assert ServerState.ERROR is state_of({**asked, "state": "Unheard-of"})
+    assert ServerState.ERROR is state_of({**asked, "state": "Error"})
+
+
+@pytest.mark.parametrize("state", ["Unknown", "BackupError", "Unheard-of"])
+def test_a_server_whose_state_is_not_known_is_as_it_was(
+    stack: Emulated, session: Any, spec: ServerSpec, state: str
+) -> None:
+    """An instance that is told to be terminated is launched again by those who watch over it."""
+    native = session.compute.create_server(spec).native
+    stack.settle()
+    stack.settle()
+    machine = next(one for _, one in stack.emulator.world.things["machine"].values() if one["id"] == native)
+
+    def now() -> ServerState:
+        [server] = session.compute.list_servers([native])
+        return server.state  # type: ignore[no-any-return]
+
+    for known in ("Running", "Stopped"):
+        machine["state"] = known
+        assert now() is (before := {"Running": ServerState.RUNNING, "Stopped": ServerState.STOPPED}[known])
+        machine["state"] = state
+        assert now() is before
 
 
 def test_a_volume_that_another_process_attached_again_is_no_longer_going(

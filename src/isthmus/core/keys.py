@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,7 +35,7 @@ class KeyPair:
     id: str
     name: str
     type: str
-    """`rsa` or `ed25519`."""
+    """`rsa` or `ed25519`; empty for any other, of which EC2 has no word."""
     fingerprint: str
     public: str
     created: datetime
@@ -144,11 +145,23 @@ def _pair(record: Record, tags: Mapping[str, str]) -> KeyPair:
 
 
 def _adopted(cloud: str, key: Key) -> KeyPair:
-    """One whose public key the cloud does not tell has no fingerprint, and is said to be RSA, as most are."""
-    kind = "ed25519" if key.public.startswith("ssh-ed25519") else "rsa"
     known = key.ref or adopt(Kind.KEY, cloud, key.native)
-    fingerprint = _fingerprint(key.public) if key.public else ""
-    return KeyPair(known, key.name, kind, fingerprint, key.public, key.created, NO_TAGS)
+    return KeyPair(known, key.name, *_described(key.public), key.public, key.created, NO_TAGS)
+
+
+def _described(public: str) -> tuple[str, str]:
+    """The type and the fingerprint of a key that a cloud had before.
+
+    One of a type that EC2 has not, such as ECDSA, has no type and OpenSSH's own fingerprint. One that the cloud does
+    not tell, or that is none of SSH's, has no fingerprint, and is said to be RSA, as most are.
+    """
+    with suppress(Invalid):
+        return "ed25519" if public.startswith("ssh-ed25519") else "rsa", _fingerprint(public)
+    with suppress(ValueError):
+        _, text, *_ = public.split()
+        blob = base64.b64decode(text, validate=True)
+        return "", base64.b64encode(hashlib.sha256(blob).digest()).decode()
+    return "rsa", ""
 
 
 def _fingerprint(public: str) -> str:

@@ -81,7 +81,7 @@ def render(pair: KeyPair, *, public: bool = False) -> KeyPairInfoTypeDef:
     said: KeyPairInfoTypeDef = {
         "KeyPairId": pair.id,
         "KeyName": pair.name,
-        "KeyType": kind,
+        **({"KeyType": kind} if kind else {}),
         **({"KeyFingerprint": pair.fingerprint} if pair.fingerprint else {}),
         "CreateTime": pair.created,
         "Tags": tag_set(pair.tags),  # type: ignore[typeddict-item]

@@ -28,6 +28,11 @@ class Seen(Generic[T]):
         self._known[key] = (said, made)
         return made
 
+    def last(self, key: Hashable) -> T | None:
+        """What was made of a thing the last time."""
+        before = self._known.get(key)
+        return before[1] if before else None
+
 
 class Parsed:
     """Answers, of which the same bytes are the very same object again. Those asked for lately are kept."""

@@ -28,8 +28,10 @@ STATES = {
     "Stopping": ServerState.STOPPING,
     "Stopped": ServerState.STOPPED,
     "Shutdown": ServerState.STOPPED,
+    "RestoreError": ServerState.STOPPED,
+    "Error": ServerState.ERROR,
 }
-"""CloudStack's states; Error, and what is not known here, are errors."""
+"""CloudStack's states. Of a machine in any other, such as Unknown when its host is lost, it is not told if it runs."""
 
 
 class CloudStackCompute:
@@ -150,10 +152,12 @@ class CloudStackCompute:
         return str(told.get("password", {}).get("encryptedpassword", ""))
 
     def _server(self, item: Item, where: Mapping[str, Ground], flavors: Collection[str]) -> Server:
-        state = ServerState.DELETING if item["id"] in self._cloud.going else state_of(item)
+        key = self._tenant.native, item["id"]
+        before = self._cloud.servers.last(key)
+        state = ServerState.DELETING if item["id"] in self._cloud.going else state_of(item, before)
         flavor = offerings.flavor_of(item, flavors)
         here = [where.get(nic["networkid"]) for nic in item.get("nic", ())]
-        key, said = (self._tenant.native, item["id"]), (item, state, flavor, here, bool(where))
+        said = (item, state, flavor, here, bool(where))
         return self._cloud.servers.of(key, said, partial(self._made, item, where, state, flavor))
 
     def _made(self, item: Item, where: Mapping[str, Ground], state: ServerState, flavor: str) -> Server:
@@ -177,11 +181,15 @@ class CloudStackCompute:
         )
 
 
-def state_of(item: Item) -> ServerState:
-    """A new one is stopped in CloudStack's eyes until its job begins to start it."""
+def state_of(item: Item, before: Server | None = None) -> ServerState:
+    """A new one is stopped in CloudStack's eyes until its job begins to start it.
+
+    One of which CloudStack does not know it is as it was `before`, if it was stopped then, and else runs.
+    """
     if item["state"] == "Stopped" and busy(item) and launches.is_new(item):
         return ServerState.PENDING
-    return STATES.get(item["state"], ServerState.ERROR)
+    stopped = before is not None and before.state is ServerState.STOPPED
+    return STATES.get(item["state"], ServerState.STOPPED if stopped else ServerState.RUNNING)
 
 
 def ports_of(tenant: Tenant, item: Item, where: Mapping[str, Ground]) -> tuple[Port, ...]:

@@ -337,10 +337,10 @@ class OpenStackCompute:
         """The request, but for where the server is connected."""
         if spec.zone not in self._cloud.zones:
             raise Invalid(f"there is no zone {spec.zone}", "zone")
-        if spec.kernel or spec.ramdisk:
-            raise Unsupported(NO_KERNEL)
         flavor = self._flavor(spec.flavor)
         image = self._client.get("image", f"/v2/images/{known('image', spec.image)}", "image", spec.image)
+        if not {spec.kernel, spec.ramdisk} <= {"", image.get("kernel_id"), image.get("ramdisk_id")}:
+            raise Unsupported(NO_KERNEL)
         mappings = launches.mappings(self._client, spec, image)
         root = next((disk for disk in spec.disks if disk.root), None)
         body: dict[str, Any] = {
