@@ -65,7 +65,7 @@ check: $(READY) ## Format, lint, types, layers, tests: what has to pass before a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/mypy scripts/demo.py
+	@$(BIN)/mypy scripts/demo.py scripts/remains.py
 	@$(BIN)/pytest -q tests/unit/test_layers.py
 	@$(MAKE) test
 

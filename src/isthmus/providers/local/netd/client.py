@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,8 +27,12 @@ PATIENCE = 60.0
 """Seconds in which the daemon answers, whatever it has to do."""
 START_SECONDS = 60.0
 LONGEST_ANSWER = 1 << 20
-TRIAL = 'unshare --net="$1" true && { nsenter --net="$1" "$2" -I -S "$3"; code=$?; umount "$1"; exit $code; }'
-"""Makes a namespace that has a name, tries it by a program, and removes it."""
+TRIAL = """
+name=$(mktemp -t isthmus-probe-XXXXXX) || exit
+trap 'rm -f "$name"' EXIT
+unshare --net="$name" true && { nsenter --net="$name" "$1" -I -S "$2"; code=$?; umount "$name"; exit $code; }
+"""
+"""Makes a namespace that has a name, tries it by a program, and removes it, also when who asked has ended meanwhile."""
 NEEDED = ("ip", "nft", "unshare", "nsenter")
 
 
@@ -45,11 +48,9 @@ def able() -> tuple[str, str]:
         return "", f"not installed: {', '.join(absent)} (Debian: iproute2, nftables, util-linux)"
     mode = "root" if os.geteuid() == 0 else "user"
     words = ["unshare", "--user", "--map-root-user", "--mount"] if mode == "user" else []
-    words += ["sh", "-c", TRIAL, "sh"]
+    words += ["sh", "-c", TRIAL, "sh", sys.executable, probe.__file__]
     try:
-        with tempfile.NamedTemporaryFile(prefix="isthmus-probe-") as file:
-            words += [file.name, sys.executable, probe.__file__]
-            done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False, env=environment())
+        done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False, env=environment())
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", f"no network namespace can be made: {error}"
     if done.returncode:
