@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""scripts/remains.py: what Isthmus, its guests and its tests have left on this host; it ends with 1 if there is anything.
+"""scripts/remains.py: what Isthmus, its guests and its tests have left on this host; ends with 1 if that is anything.
 
 Looked for are processes, network namespaces and what keeps them, links and packet filters of the host, and files: all
 of every Isthmus here, so nothing of a kind may be meant to run. CI does it last.
@@ -17,7 +17,7 @@ PROCESSES = ("isthmus.providers.local.netd", "-m isthmus ", "bin/isthmus ", "gue
 """What the command line of a process of ours has in it."""
 PREFIX, LINK = "isthmus-", "isth"
 """What the names of our namespaces and files begin with, and those of our links."""
-PLACES = ("/tmp", "/var/tmp", "/run", "/run/netns", "/dev/shm")
+PLACES = ("/tmp", "/var/tmp", "/run", "/run/netns", "/dev/shm")  # noqa: S108
 CLOUD = "isthmus-openstack"
 """The OpenStack of the tests, which keeps what it fetched, and its logs."""
 
