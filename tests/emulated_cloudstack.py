@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 from emulators.cloudstack.server import Emulator, running
 from emulators.cloudstack.world import Account, World, world
 from house import House
@@ -20,6 +21,8 @@ from isthmus.context import Place
 from isthmus.model import Direction, Rule, ServerState
 from isthmus.providers import NO_SECRETS, DiskSpec, FirewallSpec, NetworkSpec, ServerSpec, SubnetSpec
 from isthmus.providers.cloudstack import CloudStack, Options
+from isthmus.providers.cloudstack.client import Wire
+from isthmus.providers.cloudstack.signing import Keys
 
 NAMES = ("conformance-a", "conformance-b")
 TENANTS = (str(uuid4()), str(uuid4()))
@@ -55,6 +58,22 @@ def launched(stack: Emulated, session: Any, **more: Any) -> str:
 def secrets_of(account: Account) -> Mapping[str, str]:
     """What an operator keeps for an account."""
     return {"api_key": account.api, "secret_key": account.secret}
+
+
+class Around(Wire):
+    """A wire around another one, to which it hands on everything."""
+
+    def __init__(self, whole: Wire) -> None:
+        self._whole = whole
+
+    def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:
+        return self._whole.post(keys, params)
+
+    def said(self, keys: Keys, params: Mapping[str, str], answer: httpx.Response) -> dict[str, Any]:
+        return self._whole.said(keys, params, answer)
+
+    def close(self) -> None:
+        self._whole.close()
 
 
 @contextmanager

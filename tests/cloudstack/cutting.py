@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 from botocore.exceptions import ClientError
-from emulated_cloudstack import Isthmus
+from emulated_cloudstack import Around, Isthmus
 from emulators.cloudstack.contract import commands
 from emulators.cloudstack.world import World
 from tampering import Crash, Fuse, TamperedStore
@@ -23,27 +23,22 @@ from isthmus.providers.cloudstack.signing import Keys
 from isthmus.providers.cloudstack.snapshots import IMAGE
 
 
-class CutWire(Wire):
+class CutWire(Around):
     """Before a call that changes something is a moment, and another is after it, when its answer is lost."""
 
     def __init__(self, whole: Wire, fuse: Fuse) -> None:
-        self._whole, self._fuse = whole, fuse
+        super().__init__(whole)
+        self._fuse = fuse
 
     def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:
         if self._fuse.blown:
             raise Crash
         if not commands()[params["command"].lower()].changes:
-            return self._whole.post(keys, params)
+            return super().post(keys, params)
         self._fuse.burn()
-        answer = self._whole.post(keys, params)
+        answer = super().post(keys, params)
         self._fuse.burn()
         return answer
-
-    def said(self, keys: Keys, params: Mapping[str, str], answer: httpx.Response) -> dict[str, Any]:
-        return self._whole.said(keys, params, answer)
-
-    def close(self) -> None:
-        self._whole.close()
 
 
 def cut_off(isthmus: Isthmus, moment: int, act: Callable[[], object]) -> bool:

@@ -9,34 +9,28 @@ from typing import Any
 import httpx
 import pytest
 from botocore.exceptions import ClientError
-from emulated_cloudstack import Isthmus, fronted
+from emulated_cloudstack import Around, Isthmus, fronted
 
 from isthmus.aws.front import Front
-from isthmus.providers.cloudstack.client import Wire
 from isthmus.providers.cloudstack.signing import Keys
 
 
-class Forestalled(Wire):
+class Forestalled(Around):
     """Whenever a certain command comes, somebody else has just done the same."""
 
     def __init__(self, isthmus: Isthmus, command: str) -> None:
         cloud = isthmus.real.begin_again()
-        self._isthmus, self._command, self._whole, self.times = isthmus, command, cloud._wire, 0
+        super().__init__(cloud._wire)
+        self._isthmus, self._command, self.times = isthmus, command, 0
         cloud._wire = self
         isthmus.front = Front(isthmus.new_world())
 
     def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:
         if params["command"] == self._command:
-            self._whole.post(keys, params)
+            super().post(keys, params)
             self._isthmus.real.settle()
             self.times += 1
-        return self._whole.post(keys, params)
-
-    def said(self, keys: Keys, params: Mapping[str, str], answer: httpx.Response) -> dict[str, Any]:
-        return self._whole.said(keys, params, answer)
-
-    def close(self) -> None:
-        self._whole.close()
+        return super().post(keys, params)
 
 
 def public(isthmus: Isthmus) -> list[Any]:

@@ -15,9 +15,8 @@ from isthmus.errors import Conflict, Fault, Invalid, NotFound, Unavailable
 from isthmus.providers.cloudstack.client import Client, Item, Wire
 from isthmus.providers.cloudstack.cloud import CloudStack, CloudStackSession, Options
 from isthmus.providers.cloudstack.credentials import Owner
-from isthmus.providers.cloudstack.offered import Offered
 from isthmus.providers.cloudstack.signing import Keys
-from isthmus.providers.cloudstack.tenant import Tenant
+from isthmus.providers.cloudstack.tenant import Offers, Tenant
 
 ANSWERS: Mapping[str, Mapping[str, Item]] = json.loads(
     gzip.decompress((Path(__file__).parent / "recorded" / "answers.json.gz").read_bytes())
@@ -97,7 +96,7 @@ class Everywhere(Tenant):
 def session(key: str, zones: Sequence[str] = (), *, groups: bool = True) -> CloudStackSession:
     """Of a cloud that has given this answer."""
     stack = CloudStack("stack", zones, Options("http://127.0.0.1:1/client/api", security_groups=groups))
-    return CloudStackSession(stack, Everywhere(client(key), Everybody("", "", "", ""), zones, Offered()))
+    return CloudStackSession(stack, Everywhere(client(key), Everybody("", "", "", ""), zones, Offers()))
 
 
 def named(key: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 import isthmus
 
 SOURCE = Path(isthmus.__file__).parent
-_BASE = ("model", "errors", "memo", "networking", "quotas", "retry", "together", "told")
+_BASE = ("believed", "model", "errors", "memo", "networking", "quotas", "retry", "together", "told")
 BASE = frozenset(f"isthmus.{name}" for name in _BASE)
 CONTRACT = "isthmus.providers"
 CONCRETE = tuple(sorted(f"{CONTRACT}.{path.parent.name}" for path in (SOURCE / "providers").glob("*/__init__.py")))
@@ -34,6 +34,7 @@ class Layer:
 LAYERS = (
     Layer("isthmus.model"),
     Layer("isthmus.errors"),
+    Layer("isthmus.believed"),
     Layer("isthmus.memo"),
     Layer("isthmus.networking"),
     Layer("isthmus.quotas"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from isthmus.context import Context
@@ -76,7 +76,7 @@ def create(cx: Context, name: str, kind: str) -> tuple[KeyPair, rsa.RSAPrivateKe
     private: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
     if kind == "ed25519":
         private = ed25519.Ed25519PrivateKey.generate()
-        fingerprint = _sha256(private.public_key())
+        fingerprint = _fingerprint(private.public_key())
     else:
         private = rsa.generate_private_key(65537, 2048)
         der = private.private_bytes(_DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -87,11 +87,7 @@ def create(cx: Context, name: str, kind: str) -> tuple[KeyPair, rsa.RSAPrivateKe
 def load(cx: Context, name: str, material: bytes) -> KeyPair:
     """Import a public key: OpenSSH's line, PEM, or base64 of DER. Raises Invalid for anything else."""
     public = _parse(material)
-    if isinstance(public, rsa.RSAPublicKey):
-        der = public.public_bytes(_DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        fingerprint = _colons(hashlib.md5(der).hexdigest())  # noqa: S324 - EC2's rule for imported keys
-        return _keep(cx, name, "rsa", fingerprint, _openssh(public))
-    return _keep(cx, name, "ed25519", _sha256(public), _openssh(public))
+    return _keep(cx, name, _kind(public), _fingerprint(public), _openssh(public))
 
 
 def delete(cx: Context, pair: KeyPair) -> None:
@@ -156,20 +152,23 @@ def _described(public: str) -> tuple[str, str]:
     not tell, or that is none of SSH's, has no fingerprint, and is said to be RSA, as most are.
     """
     with suppress(Invalid):
-        return "ed25519" if public.startswith("ssh-ed25519") else "rsa", _fingerprint(public)
+        parsed = _parse(public.encode())
+        return _kind(parsed), _fingerprint(parsed)
     with suppress(ValueError):
-        _, text, *_ = public.split()
-        blob = base64.b64decode(text, validate=True)
-        return "", base64.b64encode(hashlib.sha256(blob).digest()).decode()
+        return "", _sha256(public)
     return "rsa", ""
 
 
-def _fingerprint(public: str) -> str:
-    parsed = _parse(public.encode())
-    if isinstance(parsed, rsa.RSAPublicKey):
-        der = parsed.public_bytes(_DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        return _colons(hashlib.md5(der).hexdigest())  # noqa: S324
-    return _sha256(parsed)
+def _kind(public: rsa.RSAPublicKey | ed25519.Ed25519PublicKey) -> str:
+    return "rsa" if isinstance(public, rsa.RSAPublicKey) else "ed25519"
+
+
+def _fingerprint(public: rsa.RSAPublicKey | ed25519.Ed25519PublicKey) -> str:
+    """That of a public key as EC2 has it. One of RSA that was made here has another, of its private half."""
+    if isinstance(public, rsa.RSAPublicKey):
+        der = public.public_bytes(_DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return _colons(hashlib.md5(der).hexdigest())  # noqa: S324 - EC2's rule for imported keys
+    return _sha256(_openssh(public))
 
 
 def _parse(material: bytes) -> rsa.RSAPublicKey | ed25519.Ed25519PublicKey:
@@ -202,11 +201,10 @@ def _openssh(public: rsa.RSAPublicKey | ed25519.Ed25519PublicKey) -> str:
     return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
-def _sha256(public: ed25519.Ed25519PublicKey) -> str:
-    blob = base64.b64decode(_openssh(public).split()[1])
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(blob)
-    return base64.b64encode(digest.finalize()).decode()
+def _sha256(line: str) -> str:
+    """OpenSSH's own fingerprint of a key in its one-line form. Raises ValueError for what has not that form."""
+    _, text, *_ = line.split()
+    return base64.b64encode(hashlib.sha256(base64.b64decode(text, validate=True)).digest()).decode()
 
 
 def _colons(digits: str) -> str:

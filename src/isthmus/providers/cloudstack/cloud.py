@@ -24,12 +24,11 @@ from isthmus.providers.cloudstack.images import CloudStackImages
 from isthmus.providers.cloudstack.keys import CloudStackKeys
 from isthmus.providers.cloudstack.lacks import GROUPED, UNGROUPED
 from isthmus.providers.cloudstack.networks import SharedNetworks
-from isthmus.providers.cloudstack.offered import Offered
 from isthmus.providers.cloudstack.ports import CloudStackPorts
 from isthmus.providers.cloudstack.seen import Seen
 from isthmus.providers.cloudstack.servers import CloudStackCompute
 from isthmus.providers.cloudstack.signing import Keys
-from isthmus.providers.cloudstack.tenant import Tenant
+from isthmus.providers.cloudstack.tenant import Offers, Tenant
 from isthmus.providers.cloudstack.volumes import CloudStackVolumes
 from isthmus.providers.cloudstack.vpcs import Vpcs
 
@@ -94,7 +93,7 @@ class CloudStack:
         self.filtering = Turns()
         self.making = threading.Lock()
         """For one at a time who makes an account's default network."""
-        self._offered = Offered()
+        self._offered = Offers()
         self._turns = [threading.Lock() for _ in range(_TURNS)]
 
     @property

@@ -6,13 +6,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
+from isthmus.believed import Believed
 from isthmus.errors import NotFound
 from isthmus.providers.cloudstack.client import Client, Item, is_native
 from isthmus.providers.cloudstack.credentials import Owner
-from isthmus.providers.cloudstack.offered import Offered
 
 FEW = 100
 """Of more ids than these all are asked for: a request has its bounds."""
+
+
+Offers = Believed[Sequence[Item]]
+"""What an operator offers: each tenant sees its own."""
 
 
 class Tenant:
@@ -20,7 +24,7 @@ class Tenant:
     their ids: these are left out."""
 
     def __init__(
-        self, client: Client, owner: Owner, zones: Sequence[str], kept: Offered, offered: Client | None = None
+        self, client: Client, owner: Owner, zones: Sequence[str], kept: Offers, offered: Client | None = None
     ) -> None:
         self.client = client
         self.owner = owner

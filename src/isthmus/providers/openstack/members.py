@@ -6,30 +6,23 @@ read without networks.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
+from isthmus.believed import Believed
 from isthmus.providers.openstack.client import Client, Item
 from isthmus.providers.openstack.landscape import members_of
 from isthmus.providers.openstack.neutron import listed
-
-SECONDS = 60
-"""How long after it was read it is good."""
 
 
 class Members:
     """Those of all tenants of a cloud."""
 
     def __init__(self) -> None:
-        self._read: dict[str, tuple[float, Mapping[str, str]]] = {}
+        self._believed = Believed[Mapping[str, str]]()
 
     def of(self, client: Client) -> Mapping[str, str]:
         """By their native ids, each with the network that it is a member of."""
-        until, members = self._read.get(client.project, (0.0, {}))
-        if time.monotonic() > until:
-            members = members_of(listed(client, "network"))
-            self._read[client.project] = time.monotonic() + SECONDS, members
-        return members
+        return self._believed.get((client.project,), lambda: members_of(listed(client, "network")))
 
     def home(self, client: Client, item: Item) -> str:
         """The network that a subnet or a port of Neutron's is in."""
