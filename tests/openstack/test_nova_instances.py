@@ -64,6 +64,28 @@ def test_an_instance_prints_to_its_console(ec2, instance):
     assert ec2.get_console_output(InstanceId=instance)["Output"]
 
 
+def test_an_image_of_glances_that_names_a_kernel_and_a_ramdisk_is_launched(ec2):
+    there, made = real_openstack.connection("demo").image, []
+    try:
+        for name, form in (("a-kernel", "aki"), ("a-ramdisk", "ari")):
+            made.append(there.create_image(name, data=b"1", container_format=form, disk_format=form, wait=True))
+        parts = {"kernel_id": made[0].id, "ramdisk_id": made[1].id}
+        made.append(there.create_image("in-parts", data=b"1", container_format="ami", disk_format="ami", **parts))
+        [found] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["in-parts"]}])["Images"]
+        assert ("aki", "ari") == (found["KernelId"][:3], found["RamdiskId"][:3])
+
+        launched = ec2.run_instances(ImageId=found["ImageId"], InstanceType="m1.nano", MinCount=1, MaxCount=1)
+        [instance] = launched["Instances"]
+        try:
+            until(lambda: state(ec2, instance["InstanceId"]), "running")
+        finally:
+            ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
+            until(lambda: state(ec2, instance["InstanceId"]), "terminated")
+    finally:
+        for one in made:
+            there.delete_image(one)
+
+
 def test_a_server_of_another_project_does_not_exist(their_ec2, instance):
     assert [] == their_ec2.describe_instances()["Reservations"]
     for verb in ("describe_instances", "stop_instances", "terminate_instances"):
