@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""scripts/remains.py: what Isthmus, its guests and its tests have left on this host; ends with 1 if that is anything.
+"""scripts/remains.py [FILE]: what Isthmus, its guests and its tests have left on this host.
 
 Looked for are processes, network namespaces and what keeps them, links and packet filters of the host, and files: all
-of every Isthmus here, so nothing of a kind may be meant to run. CI does it last.
+of every Isthmus here, but for what FILE tells, an earlier answer. Ends with 1 if that is anything. CI asks at its
+beginning and at its end.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ CLOUD = "isthmus-openstack"
 
 
 def main() -> int:
-    found = [*processes(), *namespaces(), *links(), *filters(), *files()]
+    known = Path(sys.argv[1]).read_text("utf-8").splitlines() if sys.argv[1:] else []
+    found = [one for look in (processes, namespaces, links, filters, files) for one in look() if one not in known]
     print("\n".join(found) or "Nothing remains.")
     return 1 if found else 0
 
