@@ -36,8 +36,12 @@ def volumes_on(ec2: Any, instance: str) -> list[str]:
 
 
 def terminate(ec2: Any, instance: str) -> None:
-    ec2.terminate_instances(InstanceIds=[instance])
-    until(lambda: state(ec2, instance), "terminated")
+    """Asked for again after a while: what Nova says to itself before all have connected again may be lost."""
+    for _ in range(4):
+        ec2.terminate_instances(InstanceIds=[instance])
+        with suppress(AssertionError):
+            return until(lambda: state(ec2, instance), "terminated", 30)
+    raise AssertionError(f"{instance} is {state(ec2, instance)}, though asked four times to end")
 
 
 @contextmanager
