@@ -124,6 +124,9 @@ VERBS = {
         ("compute", Capability.RESIZE),
         lambda on, native: on.compute.resize_server(native, on.compute.list_flavors()[0].native),
     ),
+    "user-data": Verb(
+        "server", ("compute", Capability.USER_DATA), lambda on, native: on.compute.set_user_data(native, b"changed")
+    ),
     "console": Verb("server", ("compute", Capability.CONSOLE), lambda on, native: on.compute.console_output(native)),
     "password": Verb("server", ("compute", Capability.PASSWORD), lambda on, native: on.compute.password_data(native)),
     "counters": Verb("server", ("metrics",), lambda on, native: on.metrics.counters(native)),
@@ -215,6 +218,7 @@ LACKING: dict[Capability, tuple[str, Callable[[Any, ServerSpec], Any]]] = {
     Capability.CONSOLE: ("compute", lambda on, _: on.compute.console_output(NONE)),
     Capability.PASSWORD: ("compute", lambda on, _: on.compute.password_data(NONE)),
     Capability.RESIZE: ("compute", lambda on, _: on.compute.resize_server(NONE, NONE)),
+    Capability.USER_DATA: ("compute", lambda on, _: on.compute.set_user_data(NONE, b"changed")),
     Capability.KERNEL: (
         "compute",
         lambda on, plain: on.compute.create_server(replace(plain, ref=word(), kernel=NONE)),

@@ -258,6 +258,20 @@ def test_a_stopped_server_can_be_resized(base: Base, stopped: str, session: Any)
     assert base.spec.flavor == server_of(session, stopped).flavor
 
 
+@pytest.mark.needs(Capability.USER_DATA)
+def test_a_stopped_server_can_be_given_other_user_data(running: str, session: Any, patience: Patience) -> None:
+    """C32"""
+    with refused(Conflict, code="state", kind="server"):
+        session.compute.set_user_data(running, b"#!/bin/sh\necho changed\n")
+    session.compute.stop_server(running)
+    before = patience.server(session, running, ServerState.STOPPED)
+
+    session.compute.set_user_data(running, b"#!/bin/sh\necho changed\n")
+    session.compute.set_user_data(running, b"")
+
+    assert before == server_of(session, running)
+
+
 def test_a_started_server_runs_anew(stopped: str, session: Any, patience: Patience) -> None:
     """C17"""
     before = server_of(session, stopped)
@@ -300,6 +314,7 @@ def test_verbs_on_a_server_that_is_gone_are_not_found(doomed: Doomed, cloud: Clo
             (Capability.RESIZE,),
             lambda: session.compute.resize_server(native, session.compute.list_flavors()[0].native),
         ),
+        ((Capability.USER_DATA,), lambda: session.compute.set_user_data(native, b"changed")),
         ((Capability.CONSOLE,), lambda: session.compute.console_output(native)),
         (("metrics",), lambda: session.metrics.counters(native)),
     ]

@@ -16,7 +16,7 @@ from isthmus.core.nouns import dump_server
 from isthmus.core.registry import each, family
 from isthmus.errors import Conflict, Denied, Invalid, Unsupported
 from isthmus.model import Condition, Console, Flavor, ServerState, Verdict
-from isthmus.providers import Compute, Session
+from isthmus.providers import Capability, Compute, Session
 from isthmus.store import Record
 
 _WELL = Condition(Verdict.OK, Verdict.OK)
@@ -148,6 +148,16 @@ def resize(cx: Context, instance: Instance, flavor: str) -> None:
     if instance.server.state is not ServerState.STOPPED:
         raise Conflict(Kind.SERVER, instance.id, f"The instance '{instance.id}' is not in the 'stopped' state.")
     compute(cx.session(instance.cloud)).resize_server(instance.server.native, found.native)
+
+
+def set_user_data(cx: Context, instance: Instance, text: str, data: bytes) -> None:
+    """Change a stopped server's user data: `text` is what clients are shown of it, `data` what guests read.
+
+    A cloud that cannot change its own keeps that of the launch.
+    """
+    if Capability.USER_DATA not in cx.world.clouds[instance.cloud].lacks:
+        compute(cx.session(instance.cloud)).set_user_data(instance.server.native, data)
+    change_launch(cx, instance, user_data=text)
 
 
 def change_launch(cx: Context, instance: Instance, **changes: object) -> None:

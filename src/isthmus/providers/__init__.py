@@ -79,6 +79,7 @@ class Capability(StrEnum):
     CONSOLE = "read a server's console"
     PASSWORD = "read the encrypted administrator password"  # noqa: S105
     RESIZE = "change a stopped server's flavor"
+    USER_DATA = "change a stopped server's user data"
     KERNEL = "boot a kernel and ramdisk of the user's choice"
     PORTS = "make network interfaces and attach them to servers"
     SERVER_PORTS = "make several network interfaces with a server"
@@ -136,6 +137,7 @@ class Compute(Protocol):
 
     def delete_server(self, native: str) -> None: ...
     def resize_server(self, native: str, flavor: str) -> None: ...
+    def set_user_data(self, native: str, data: bytes) -> None: ...
     def console_output(self, native: str) -> Console: ...
     def conditions(self, natives: Collection[str]) -> Mapping[str, Condition]:
         """How those are that run and that the cloud can look into, by native id."""

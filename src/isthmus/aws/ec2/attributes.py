@@ -218,8 +218,8 @@ def _type(cx: Context, one: Instance, value: str) -> None:
 
 
 def _user_data(cx: Context, one: Instance, value: str | bytes) -> None:
-    text, _ = user_data(base64.b64encode(value).decode() if isinstance(value, bytes) else value)
-    servers.change_launch(cx, one, user_data=text)
+    text, data = user_data(base64.b64encode(value).decode() if isinstance(value, bytes) else value)
+    servers.set_user_data(cx, one, text, data)
 
 
 def _shutdown(cx: Context, one: Instance, value: str) -> None:

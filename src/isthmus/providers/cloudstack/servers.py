@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -133,6 +134,13 @@ class CloudStackCompute:
         wanted = offerings.size(self._tenant, self._cloud.options, flavor)
         asked = {"serviceofferingid": wanted.offering, "details": wanted.details or None}
         self._client.do("changeServiceForVirtualMachine", "server", native, id=native, **asked)
+
+    def set_user_data(self, native: str, data: bytes) -> None:
+        """CloudStack cannot be told to keep none: then it is an empty line."""
+        if machines.one(self._tenant, native)["state"] != "Stopped":
+            raise Conflict("server", native, f"the server {native} is not stopped")
+        said = base64.b64encode(data or b"\n").decode()
+        self._client.do("updateVirtualMachine", "server", native, id=native, userdata=said)
 
     def console_output(self, native: str) -> NoReturn:  # noqa: ARG002
         raise Unsupported(self._cloud.lacks[Capability.CONSOLE])

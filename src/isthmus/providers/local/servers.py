@@ -112,6 +112,12 @@ class LocalCompute:
             _demand(native, state, ServerState.STOPPED)
             self._put(replace(record, noun=replace(record.noun, flavor=flavor)), ServerState.STOPPED)
 
+    def set_user_data(self, native: str, data: bytes) -> None:  # noqa: ARG002
+        """Guests read it from the metadata service, which tells what Isthmus keeps."""
+        with self._base.lock:
+            _, state = self._get(native)
+            _demand(native, state, ServerState.STOPPED)
+
     def console_output(self, native: str) -> Console:
         self._base.servers.get(self._tenant, native)
         return Console(self._console(native, CONSOLE_BYTES), now())

@@ -96,6 +96,11 @@ class MemoryCompute:
             _demand(server, ServerState.STOPPED)
             self._tenant.servers.put(replace(server, flavor=flavor))
 
+    def set_user_data(self, native: str, data: bytes) -> None:  # noqa: ARG002
+        """Nobody reads it on a simulated server: what the metadata service tells is kept by Isthmus."""
+        with self._world:
+            _demand(self._tenant.servers.get(native), ServerState.STOPPED)
+
     def console_output(self, native: str) -> Console:
         with self._world as now:
             server = self._tenant.servers.get(native)

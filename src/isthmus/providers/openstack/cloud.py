@@ -32,7 +32,7 @@ from isthmus.providers.openstack.logins import Signed, Signings, by_secrets
 from isthmus.providers.openstack.members import Members
 from isthmus.providers.openstack.networks import OpenStackNetworks
 from isthmus.providers.openstack.ports import OpenStackPorts
-from isthmus.providers.openstack.servers import NO_KERNEL, OpenStackCompute
+from isthmus.providers.openstack.servers import NO_KERNEL, NO_USER_DATA, OpenStackCompute
 from isthmus.providers.openstack.volumes import OpenStackVolumes
 from isthmus.providers.openstack.wiring import NO_ACLS, NO_DHCP, NO_PEERING
 from isthmus.together import AT_ONCE, together
@@ -40,6 +40,7 @@ from isthmus.together import AT_ONCE, together
 LACKS = MappingProxyType(
     {
         Capability.KERNEL: NO_KERNEL,
+        Capability.USER_DATA: NO_USER_DATA,
         Capability.VOLUME_RETYPE: "Cinder moves data for another type, and IOPS are set by the operator's volume types",
         Capability.SNAPSHOT_SHARE: "Cinder's snapshots are their project's alone; share an image with data",
         Capability.SNAPSHOT_COPY: "Cinder has no copies of snapshots: make a volume of one, and a snapshot of that",

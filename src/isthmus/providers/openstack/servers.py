@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from isthmus.errors import Conflict, Fault, Invalid, Unavailable, Unsupported
 from isthmus.model import Condition, Console, Flavor, Server, ServerState, Zone, need_ref
@@ -54,6 +54,7 @@ TASKS = {
 """What a server is doing counts for more than what it is."""
 PORTS, MOST_PORTS = "isthmus:ports", 6
 """The key in a server's metadata of the ports that it is to have, and how many there is room for."""
+NO_USER_DATA = "Nova keeps the user data of the launch: let its metadata agents ask Isthmus"
 NO_KERNEL = "Nova boots the kernel and ramdisk that an image names: make an image with these"
 RESIZING = ("RESIZE", "VERIFY_RESIZE")
 RESIZE_SECONDS, TASK_SECONDS, PAUSE_SECONDS = 30, 20, 0.5
@@ -254,6 +255,9 @@ class OpenStackCompute:
     def _wait(self) -> None:
         time.sleep(PAUSE_SECONDS)
         self._client.again()
+
+    def set_user_data(self, native: str, data: bytes) -> NoReturn:  # noqa: ARG002
+        raise Unsupported(NO_USER_DATA)
 
     def console_output(self, native: str) -> Console:
         self._one(native)

@@ -25,7 +25,8 @@ def deploy(world: World, account: Account, params: Params) -> Item:
     offering = offered(world.service_offerings, params["serviceofferingid"], "service offering")
     iso = isos.booted(world, account, params)
     template = iso or templates.usable(world, account, command, params.get("templateid", ""), zone)
-    check_user_data(params.get("userdata", ""))
+    if "userdata" in params:
+        check_user_data(params["userdata"])
     name = params.get("name") or f"VM-{uuid4()}"
     if any(one["name"] == name for one in world.own(account, _KIND)):
         raise Refusal(431, f"The vm with hostName {name} already exists in the network domain", 4350)
@@ -262,7 +263,8 @@ def my_groups(world: World, account: Account, params: Params, zone: Item) -> lis
 
 def check_user_data(text: str) -> None:
     try:
-        base64.b64decode(text, validate=True)
+        if not base64.b64decode(text, validate=True):
+            raise Refusal(431, "User data is too short", 4350)
     except binascii.Error as error:
         raise Refusal(431, "User data needs base64 encoding", 4350) from error
     if len(text) > _MOST_USER_DATA:
