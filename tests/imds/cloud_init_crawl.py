@@ -17,7 +17,7 @@ def main(url, platform, scratch):
     if not source._get_data():
         return None
     network = source.metadata["network"]
-    macs = dict.fromkeys(network["interfaces"]["macs"], "eth0")
+    macs = {mac: f"eth{number}" for number, mac in enumerate(sorted(network["interfaces"]["macs"]))}
     return {
         "metadata": source.metadata,
         "user_data": source.userdata_raw.decode("latin-1"),

@@ -11,26 +11,31 @@ from metadata_relay import Client
 from isthmus.imds.identity import Identity
 from isthmus.imds.server import Metadata
 from isthmus.imds.tokens import Tokens
-from isthmus.imds.tree import Guest, SecurityGroup
+from isthmus.imds.tree import Guest, Interface, SecurityGroup
 
+FIRST = Interface(
+    id="eni-0123456789abcdef0",
+    mac="02:00:AC:1F:00:05",
+    addresses=("172.31.0.5",),
+    subnet_id="subnet-0123456789abcdef0",
+    subnet_cidr="172.31.0.0/20",
+    vpc_id="vpc-0123456789abcdef0",
+    vpc_cidrs=("172.31.0.0/16",),
+    security_groups=(SecurityGroup("sg-0a", "default"), SecurityGroup("sg-0b", "web")),
+)
+PUBLIC = replace(FIRST, publics={"203.0.113.7": "172.31.0.5"})
+"""The same with a public address."""
 GUEST = Guest(
     instance_id="i-0123456789abcdef0",
     reservation_id="r-0123456789abcdef0",
     account="123456789012",
     image_id="ami-0123456789abcdef0",
     instance_type="t3.micro",
-    local_ipv4="172.31.0.5",
-    mac="02:00:AC:1F:00:05",
+    interfaces=(FIRST,),
     zone="us-east-1a",
     zone_id="use1-az1",
     region="us-east-1",
     pending_time=datetime(2026, 11, 20, 12, 30, 5, tzinfo=UTC),
-    interface_id="eni-0123456789abcdef0",
-    subnet_id="subnet-0123456789abcdef0",
-    subnet_cidr="172.31.0.0/20",
-    vpc_id="vpc-0123456789abcdef0",
-    vpc_cidr="172.31.0.0/16",
-    security_groups=(SecurityGroup("sg-0a", "default"), SecurityGroup("sg-0b", "web")),
     key_name="alice",
     public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7 alice",
     user_data=b"#!/bin/sh\necho \xff\x00\n",

@@ -9,11 +9,12 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from metadata_guest import Service
+from metadata_guest import FIRST, PUBLIC, Service
 from metadata_relay import Bridge
 
 PYTHON = "/usr/bin/python3"
@@ -62,7 +63,7 @@ def crawl(cloud_init: dict[str, str], service: Service, tmp_path: Path) -> Crawl
 @pytest.mark.clients
 @pytest.mark.parametrize("platform", ["aws", "unknown"])
 def test_cloud_init_reads_all_that_it_asks_for(service: Service, crawl: Crawl, platform: str) -> None:
-    service.change(public_ipv4="203.0.113.7", instance_metadata_tags=True)
+    service.change(interfaces=(PUBLIC,), instance_metadata_tags=True)
 
     found = crawl(platform)
 
@@ -85,6 +86,20 @@ def test_cloud_init_configures_the_network_from_the_metadata(crawl: Crawl) -> No
 
     assert card["dhcp4"]
     assert card["match"]["macaddress"] == "02:00:ac:1f:00:05"
+
+
+@pytest.mark.clients
+def test_cloud_init_gives_each_interface_all_of_its_addresses(service: Service, crawl: Crawl) -> None:
+    first = replace(FIRST, addresses=("172.31.0.5", "172.31.0.6"))
+    second = replace(FIRST, mac="02:00:ac:1f:10:07", addresses=("172.31.16.7",), device=1, subnet_cidr="172.31.16.0/24")
+    service.change(interfaces=(first, second))
+
+    cards = crawl("aws")["network"]["ethernets"]
+
+    assert [cards[name]["match"]["macaddress"] for name in ("eth0", "eth1")] == [FIRST.mac.lower(), second.mac]
+    assert cards["eth0"]["addresses"] == ["172.31.0.6/20"]
+    assert "addresses" not in cards["eth1"]
+    assert cards["eth0"]["dhcp4-overrides"]["route-metric"] < cards["eth1"]["dhcp4-overrides"]["route-metric"]
 
 
 @pytest.mark.clients

@@ -6,11 +6,24 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metadata_guest import GUEST
+from metadata_guest import FIRST, GUEST, PUBLIC
 
-from isthmus.imds.tree import VERSIONS, Guest, answer, private_name, public_name, tree
+from isthmus.imds.tree import VERSIONS, Guest, Interface, SecurityGroup, answer, private_name, public_name, tree
 
-MAC = "/latest/meta-data/network/interfaces/macs/02:00:ac:1f:00:05/"
+MACS = "/latest/meta-data/network/interfaces/macs/"
+MAC = f"{MACS}02:00:ac:1f:00:05/"
+SECOND = Interface(
+    id="eni-00000000000000002",
+    mac="02:00:AC:1F:10:07",
+    addresses=("172.31.16.7", "172.31.16.8", "172.31.16.9"),
+    device=2,
+    publics={"203.0.113.8": "172.31.16.7", "203.0.113.9": "172.31.16.9"},
+    subnet_id="subnet-00000000000000002",
+    subnet_cidr="172.31.16.0/20",
+    vpc_id="vpc-0123456789abcdef0",
+    vpc_cidrs=("172.31.0.0/16", "10.0.0.0/16"),
+    security_groups=(SecurityGroup("sg-0c", "back"),),
+)
 
 
 def get(guest: Guest, path: str) -> str | None:
@@ -85,7 +98,7 @@ def test_a_value_is_where_ec2_has_it(path: str, value: str) -> None:
 
 
 def test_the_interface_is_described_below_its_mac() -> None:
-    assert get(GUEST, "/latest/meta-data/network/interfaces/macs/") == "02:00:ac:1f:00:05/"
+    assert get(GUEST, MACS) == "02:00:ac:1f:00:05/"
     names = (get(GUEST, MAC) or "").split("\n")
 
     assert {name: get(GUEST, MAC + name) for name in names} == {
@@ -105,12 +118,56 @@ def test_the_interface_is_described_below_its_mac() -> None:
     }
 
 
+def test_each_interface_is_described_with_all_of_its_addresses() -> None:
+    guest = replace(GUEST, interfaces=(FIRST, SECOND))
+    mac = f"{MACS}02:00:ac:1f:10:07/"
+    names = (get(guest, mac) or "").split("\n")
+
+    assert get(guest, MACS) == "02:00:ac:1f:00:05/\n02:00:ac:1f:10:07/"
+    assert get(guest, MAC + "local-ipv4s") == "172.31.0.5"
+    assert get(guest, mac + "ipv4-associations/") == "203.0.113.8\n203.0.113.9"
+    assert get(guest, mac + "ipv4-associations/203.0.113.9") == "172.31.16.9"
+    assert {name: get(guest, mac + name) for name in names if not name.endswith("/")} == {
+        "device-number": "2",
+        "interface-id": "eni-00000000000000002",
+        "local-hostname": "ip-172-31-16-7.ec2.internal",
+        "local-ipv4s": "172.31.16.7\n172.31.16.8\n172.31.16.9",
+        "mac": "02:00:ac:1f:10:07",
+        "owner-id": "123456789012",
+        "public-hostname": "ec2-203-0-113-8.compute-1.amazonaws.com",
+        "public-ipv4s": "203.0.113.8\n203.0.113.9",
+        "security-group-ids": "sg-0c",
+        "security-groups": "back",
+        "subnet-id": "subnet-00000000000000002",
+        "subnet-ipv4-cidr-block": "172.31.16.0/20",
+        "vpc-id": "vpc-0123456789abcdef0",
+        "vpc-ipv4-cidr-block": "172.31.0.0/16",
+        "vpc-ipv4-cidr-blocks": "172.31.0.0/16\n10.0.0.0/16",
+    }
+
+
+def test_what_is_said_of_the_instance_is_of_its_first_interface() -> None:
+    guest = replace(GUEST, interfaces=(FIRST, SECOND))
+
+    for name in ("local-ipv4", "local-hostname", "mac", "security-groups"):
+        assert get(guest, f"/latest/meta-data/{name}") == get(GUEST, f"/latest/meta-data/{name}") is not None
+    assert get(guest, "/latest/meta-data/public-ipv4") is None
+
+
+def test_a_public_address_of_a_further_private_one_is_the_interfaces_alone() -> None:
+    first = replace(FIRST, addresses=("172.31.0.5", "172.31.0.6"), publics={"203.0.113.7": "172.31.0.6"})
+    guest = replace(GUEST, interfaces=(first,))
+
+    assert get(guest, "/latest/meta-data/public-ipv4") is None
+    assert get(guest, MAC + "public-ipv4s") == "203.0.113.7"
+
+
 def test_a_path_may_be_percent_encoded() -> None:
     assert get(GUEST, MAC.replace(":", "%3A") + "device-number") == "0"
 
 
 def test_public_facts_are_there_with_a_public_address_only() -> None:
-    public = replace(GUEST, public_ipv4="203.0.113.7")
+    public = replace(GUEST, interfaces=(PUBLIC,))
 
     assert get(GUEST, "/latest/meta-data/public-ipv4") is None
     assert get(GUEST, "/latest/meta-data/public-hostname") is None
@@ -169,7 +226,7 @@ def test_names_carry_the_region_outside_us_east_1() -> None:
 
 
 def test_everything_listed_can_be_read() -> None:
-    leaves = tree(replace(GUEST, instance_metadata_tags=True, public_ipv4="203.0.113.7"))
+    leaves = tree(replace(GUEST, instance_metadata_tags=True, interfaces=(PUBLIC, SECOND)))
 
     def walk(path: str) -> set[str]:
         listed = (answer(leaves, path) or b"").decode().split("\n")

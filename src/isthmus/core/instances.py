@@ -50,6 +50,11 @@ class Instances:
         self.hung = hung
         self.sources = sources
 
+    @property
+    def firewalls(self) -> Index[Firewall]:
+        """Those that were read with them."""
+        return self.sources.firewalls
+
     @cached_property
     def oldest(self) -> datetime | None:
         """When the first of those that ended did."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import replace
 
 from isthmus.context import Context, World
 from isthmus.core import instances, keys, networks
@@ -12,9 +11,11 @@ from isthmus.core.ids import Kind
 from isthmus.core.instance import Instance, launched
 from isthmus.core.names import Names
 from isthmus.core.ports import port_id
+from isthmus.core.registry import Index, all_of
 from isthmus.errors import NotFound
 from isthmus.imds.agent import Known
-from isthmus.imds.tree import Guest, SecurityGroup
+from isthmus.imds.tree import Guest, Interface, SecurityGroup
+from isthmus.model import Firewall, Network, Port, Subnet
 
 
 def lookup(world: World, cloud: str) -> Callable[[str, str], Guest | None]:
@@ -28,7 +29,7 @@ def lookup(world: World, cloud: str) -> Callable[[str, str], Guest | None]:
         record = cx.view().by_native(cloud, Kind.SERVER, native)
         found = instances.some(cx, [record.id]) if record else instances.index(cx)
         one = found.by_native.get((cloud, native))
-        return _guest(cx, one) if one and one.server.ports else None
+        return _guest(cx, one, found.firewalls) if one and one.server.ports else None
 
     return guest
 
@@ -47,26 +48,22 @@ def known(world: World, cloud: str) -> Callable[[str, str], Known]:
     return on_record
 
 
-def _guest(cx: Context, one: Instance) -> Guest:
+def _guest(cx: Context, one: Instance, walls: Index[Firewall]) -> Guest:
     names = Names(cx)
-    server, launch, port = one.server, one.launch, one.server.ports[0]
+    server, launch = one.server, one.launch
     place = cx.world.place_of(one.cloud, server.zone)
     name = launch.key or server.key
-    guest = Guest(
+    return Guest(
         instance_id=one.id,
         reservation_id=launch.reservation,
         account=cx.account,
         image_id=launch.image or names.image(one.cloud, server.image),
         instance_type=names.flavor(one.cloud, server.flavor),
-        local_ipv4=port.address,
-        mac=port.mac,
+        interfaces=_interfaces(cx, one, walls),
         zone=place.zone,
         zone_id=cx.world.zone_id(place.zone),
         region=cx.world.region,
         pending_time=server.started,
-        interface_id=port_id(one.cloud, port),
-        security_groups=tuple(SecurityGroup(group.id, group.noun.name) for group in one.groups),
-        public_ipv4=one.address.noun.address if one.address else "",
         architecture=server.architecture,
         kernel_id=names.kernel(one.cloud, server.kernel),
         ramdisk_id=names.ramdisk(one.cloud, server.ramdisk),
@@ -81,17 +78,33 @@ def _guest(cx: Context, one: Instance) -> Guest:
         hop_limit=launch.hop_limit,
         instance_metadata_tags=launch.metadata_tags == "enabled",
     )
-    return _placed(cx, guest, one)
 
 
-def _placed(cx: Context, guest: Guest, one: Instance) -> Guest:
-    """With its subnet and VPC, where its cloud has them."""
-    port = one.server.ports[0]
-    subnet = networks.subnets(cx).by_native.get((one.cloud, port.subnet))
-    network = networks.networks(cx).by_native.get((one.cloud, port.network))
-    if subnet:
-        guest = replace(guest, subnet_id=subnet.id, subnet_cidr=subnet.noun.cidr)
-    return replace(guest, vpc_id=network.id, vpc_cidr=network.noun.cidr) if network else guest
+def _interfaces(cx: Context, one: Instance, walls: Index[Firewall]) -> tuple[Interface, ...]:
+    """All of them, with what they name; subnets and VPCs are read once for all, where clouds have them."""
+    subnets, vpcs = all_of(cx, networks.subnets, networks.networks)
+    return tuple(_interface(one, port, subnets, vpcs, walls) for port in one.server.ports)
+
+
+def _interface(
+    one: Instance, port: Port, subnets: Index[Subnet], vpcs: Index[Network], walls: Index[Firewall]
+) -> Interface:
+    subnet = subnets.by_native.get((one.cloud, port.subnet))
+    vpc = vpcs.by_native.get((one.cloud, port.network))
+    groups = [wall for native in port.firewalls if (wall := walls.by_native.get((one.cloud, native)))]
+    publics = [(found.noun.address, private) for private in port.addresses if (found := one.address_of(port, private))]
+    return Interface(
+        id=port_id(one.cloud, port),
+        mac=port.mac,
+        addresses=port.addresses,
+        device=port.index,
+        publics=dict(publics),
+        subnet_id=subnet.id if subnet else "",
+        subnet_cidr=subnet.noun.cidr if subnet else "",
+        vpc_id=vpc.id if vpc else "",
+        vpc_cidrs=vpc.noun.ranges if vpc else (),
+        security_groups=tuple(SecurityGroup(group.id, group.noun.name) for group in groups),
+    )
 
 
 def _public(cx: Context, name: str) -> str:

@@ -7,7 +7,7 @@ version has the same leaves: clients ask for a version to know that something is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeVar
@@ -56,6 +56,30 @@ class SecurityGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface of an instance, in EC2's words. Empty means "has none"."""
+
+    id: str
+    mac: str
+    addresses: tuple[str, ...]
+    """Private ones, the primary one first."""
+    device: int = 0
+    publics: Mapping[str, str] = field(default_factory=dict)
+    """Public addresses, each with the private one that it stands for; in the order of these."""
+    subnet_id: str = ""
+    subnet_cidr: str = ""
+    vpc_id: str = ""
+    vpc_cidrs: tuple[str, ...] = ()
+    """The primary one first."""
+    security_groups: tuple[SecurityGroup, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The primary private one."""
+        return self.addresses[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Guest:
     """All that the metadata of one instance needs, in EC2's words. Empty means "has none"."""
 
@@ -64,20 +88,13 @@ class Guest:
     account: str
     image_id: str
     instance_type: str
-    local_ipv4: str
-    mac: str
+    interfaces: tuple[Interface, ...]
+    """At least one; the first is the instance's own."""
     zone: str
     zone_id: str
     region: str
     pending_time: datetime
     """When the instance was last started; aware."""
-    interface_id: str = ""
-    subnet_id: str = ""
-    subnet_cidr: str = ""
-    vpc_id: str = ""
-    vpc_cidr: str = ""
-    security_groups: tuple[SecurityGroup, ...] = ()
-    public_ipv4: str = ""
     architecture: str = "x86_64"
     kernel_id: str = ""
     ramdisk_id: str = ""
@@ -94,6 +111,16 @@ class Guest:
     hop_limit: int = 1
     """How far a token may travel. Only a listener that speaks IP with the guest itself can apply it."""
     instance_metadata_tags: bool = False
+
+    @property
+    def local_ipv4(self) -> str:
+        return self.interfaces[0].address
+
+    @property
+    def public_ipv4(self) -> str:
+        """What stands for `local_ipv4`."""
+        publics = self.interfaces[0].publics
+        return next((public for public, private in publics.items() if private == self.local_ipv4), "")
 
 
 def private_name(address: str, region: str) -> str:
@@ -113,7 +140,7 @@ def tree(guest: Guest, signed: Mapping[str, bytes] | None = None) -> dict[str, b
     texts = {
         **_given(_instance(guest)),
         **_below("block-device-mapping", guest.block_devices),
-        **_below("network/interfaces/macs/" + guest.mac.lower(), _given(_interface(guest))),
+        **_interfaces(guest),
         **_below("placement", _given(_placement(guest))),
         **_below("public-keys/0", _given({"openssh-key": guest.public_key.strip()})),
         **_below("services", {"domain": "amazonaws.com", "partition": "aws"}),
@@ -161,32 +188,39 @@ def _instance(guest: Guest) -> dict[str, str]:
         "kernel-id": guest.kernel_id,
         "local-hostname": private,
         "local-ipv4": guest.local_ipv4,
-        "mac": guest.mac.lower(),
+        "mac": guest.interfaces[0].mac.lower(),
         "profile": "default-hvm",
         "ramdisk-id": guest.ramdisk_id,
         "reservation-id": guest.reservation_id,
-        "security-groups": _lines(group.name for group in guest.security_groups),
-        **_public("public-hostname", "public-ipv4", guest),
+        "security-groups": _lines(group.name for group in guest.interfaces[0].security_groups),
+        **_public("public-ipv4", [guest.public_ipv4] if guest.public_ipv4 else [], guest.region),
     }
 
 
-def _interface(guest: Guest) -> dict[str, str]:
+def _interfaces(guest: Guest) -> dict[str, str]:
+    leaves: dict[str, str] = {}
+    for one in guest.interfaces:
+        leaves |= _below("network/interfaces/macs/" + one.mac.lower(), _given(_interface(one, guest)))
+    return leaves
+
+
+def _interface(one: Interface, guest: Guest) -> dict[str, str]:
     return {
-        "device-number": "0",
-        "interface-id": guest.interface_id,
-        f"ipv4-associations/{guest.public_ipv4}": guest.local_ipv4 if guest.public_ipv4 else "",
-        "local-hostname": private_name(guest.local_ipv4, guest.region),
-        "local-ipv4s": guest.local_ipv4,
-        "mac": guest.mac.lower(),
+        "device-number": str(one.device),
+        "interface-id": one.id,
+        **_below("ipv4-associations", one.publics),
+        "local-hostname": private_name(one.address, guest.region),
+        "local-ipv4s": _lines(one.addresses),
+        "mac": one.mac.lower(),
         "owner-id": guest.account,
-        "security-group-ids": _lines(group.id for group in guest.security_groups),
-        "security-groups": _lines(group.name for group in guest.security_groups),
-        "subnet-id": guest.subnet_id,
-        "subnet-ipv4-cidr-block": guest.subnet_cidr,
-        "vpc-id": guest.vpc_id,
-        "vpc-ipv4-cidr-block": guest.vpc_cidr,
-        "vpc-ipv4-cidr-blocks": guest.vpc_cidr,
-        **_public("public-hostname", "public-ipv4s", guest),
+        "security-group-ids": _lines(group.id for group in one.security_groups),
+        "security-groups": _lines(group.name for group in one.security_groups),
+        "subnet-id": one.subnet_id,
+        "subnet-ipv4-cidr-block": one.subnet_cidr,
+        "vpc-id": one.vpc_id,
+        "vpc-ipv4-cidr-block": one.vpc_cidrs[0] if one.vpc_cidrs else "",
+        "vpc-ipv4-cidr-blocks": _lines(one.vpc_cidrs),
+        **_public("public-ipv4s", list(one.publics), guest.region),
     }
 
 
@@ -194,10 +228,9 @@ def _placement(guest: Guest) -> dict[str, str]:
     return {"availability-zone": guest.zone, "availability-zone-id": guest.zone_id, "region": guest.region}
 
 
-def _public(name: str, address: str, guest: Guest) -> dict[str, str]:
-    if not guest.public_ipv4:
-        return {}
-    return {name: public_name(guest.public_ipv4, guest.region), address: guest.public_ipv4}
+def _public(name: str, addresses: Sequence[str], region: str) -> dict[str, str]:
+    """Under `name` the addresses, and the DNS name of the first."""
+    return {"public-hostname": public_name(addresses[0], region), name: _lines(addresses)} if addresses else {}
 
 
 def _shown_tags(guest: Guest) -> dict[str, str]:
