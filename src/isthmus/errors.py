@@ -48,8 +48,20 @@ class NoCapacity(_OfResource):
     """The cloud has no room for one more `kind`."""
 
 
+class Incomplete(Invalid):
+    """The cloud has to be told more than it was, to do this."""
+
+
 class Denied(Fault):
     """The tenant may not do this on the cloud."""
+
+
+class Unauthorized(Denied):
+    """Not as the tenant's rights on the cloud are, however things stand: its role lacks the command."""
+
+
+class NotTaken(Denied):
+    """The cloud does not take the credentials that it is called with: they are wrong, withdrawn or disabled."""
 
 
 class Unsupported(Fault):

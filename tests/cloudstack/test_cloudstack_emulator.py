@@ -196,7 +196,7 @@ def test_what_the_contract_does_not_know_is_refused(client: Client, command: str
 
 @pytest.mark.parametrize("command", ["makeCoffee", "addHost"])
 def test_what_is_no_command_for_users_is_refused(client: Client, command: str) -> None:
-    with pytest.raises(errors.Unsupported, match="not available"):
+    with pytest.raises(errors.Unauthorized, match="not available"):
         client.begin(command)
 
 

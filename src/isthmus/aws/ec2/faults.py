@@ -10,11 +10,14 @@ from isthmus.errors import (
     Conflict,
     Denied,
     Fault,
+    Incomplete,
     Invalid,
     NoCapacity,
     NotFound,
+    NotTaken,
     QuotaExceeded,
     Throttled,
+    Unauthorized,
     Unavailable,
     Unsupported,
 )
@@ -192,8 +195,14 @@ def say(cx: Context, fault: Fault) -> AwsError:
         case NoCapacity():
             code, status = _CAPACITY.get(fault.kind, ("InsufficientCapacity", 500))
             return AwsError(code, text, status)
+        case Incomplete():
+            return AwsError("MissingParameter", text)
         case Invalid():
             return AwsError(_INVALID.get(fault.field, "InvalidParameterValue"), text)
+        case NotTaken():
+            return AwsError("AuthFailure", text)
+        case Unauthorized():
+            return AwsError("UnauthorizedOperation", text)
         case Denied():
             return AwsError("OperationNotPermitted", text)
         case Unsupported():

@@ -14,11 +14,10 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
-from isthmus.errors import Denied, NotFound, Unavailable, Unsupported
+from isthmus.errors import Denied, NotFound, NotTaken, Unavailable, Unsupported
 from isthmus.model import SignedRequest
 from isthmus.providers.cloudstack.client import Client, Item, Wire
 from isthmus.providers.cloudstack.projects import project
-from isthmus.providers.cloudstack.refusals import NotTaken
 from isthmus.providers.cloudstack.signing import Keys
 from isthmus.told import Secrets, Told
 

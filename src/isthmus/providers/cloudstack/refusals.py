@@ -1,6 +1,8 @@
 """CloudStack's errors as Faults: by their codes, and by their texts, since one code says many things.
 
-Source: CloudStack's ApiErrorCode and the texts of its recorded answers. Nearly all jobs that failed say 530.
+Sources: CloudStack's ApiErrorCode, its ApiServer and its checkers of roles, and the texts of its recorded answers. A
+command that a role lacks is refused with 401 or with 432, by version; one that a version does not have, with 401 as if
+the keys were wrong. Nearly all jobs that failed say 530.
 """
 
 from __future__ import annotations
@@ -10,20 +12,17 @@ from typing import NoReturn
 
 from isthmus.errors import (
     Conflict,
-    Denied,
+    Incomplete,
     Invalid,
     NoCapacity,
     NotFound,
+    NotTaken,
     QuotaExceeded,
     Throttled,
+    Unauthorized,
     Unavailable,
     Unsupported,
 )
-
-
-class NotTaken(Denied):
-    """The keys are none, or no longer, or their owner is disabled: CloudStack does not tell which."""
-
 
 _MISSING = re.compile(
     r"(does not|doesn't) exist|unable to (find|aquire|acquire)|(was|is) not found|could not find|not a valid \w+ id"
@@ -45,7 +44,10 @@ _STATE = re.compile(
     re.IGNORECASE,
 )
 _WRONG = re.compile(r"^invalid\b", re.IGNORECASE)
-_COMMAND = re.compile(r"command .*(does not exist|not available)", re.IGNORECASE)
+_LACKING = re.compile(r"missing parameter", re.IGNORECASE)
+_COMMAND = re.compile(r"\b(command|API)\b.* not available for\b", re.IGNORECASE)
+_ADMINISTRATORS = re.compile(r"\bby (an )?admin\b", re.IGNORECASE)
+"""What only they may ask for of a thing that need not be anybody else's."""
 
 
 def refuse(code: int, text: str, kind: str, native: str) -> NoReturn:
@@ -54,18 +56,18 @@ def refuse(code: int, text: str, kind: str, native: str) -> NoReturn:
     match code:
         case 401 if not _COMMAND.search(text):
             raise NotTaken("The cloud does not take this account's keys: they may have been changed or withdrawn.")
-        case 401:
-            raise Denied(text)
-        case 429:
-            raise Throttled("The cloud takes no more requests of this account for a while.")
+        case 401 | 432 if _COMMAND.search(text):
+            raise Unauthorized(text)
         case 432:
             raise Unsupported(text)
+        case 429:
+            raise Throttled("The cloud takes no more requests of this account for a while.")
         case 503 | 534:
             raise Unavailable(f"The cloud cannot do this now: {text}")
-        case 531 if native:  # somebody else's, who is not told of
+        case 531 if native and not _ADMINISTRATORS.search(text):  # somebody else's, who is not told of
             raise NotFound(kind, native)
         case 531:
-            raise Denied(text or "The cloud does not allow this.")
+            raise Unauthorized(text or "The cloud does not allow this.")
         case 532 | 535:
             raise QuotaExceeded(kind, native, text)
         case 533:
@@ -75,6 +77,8 @@ def refuse(code: int, text: str, kind: str, native: str) -> NoReturn:
         case 537:
             raise Conflict(kind, native, text, "duplicate")
     _by_text(text, kind, native)
+    if code in (430, 431) and _LACKING.search(text):
+        raise Incomplete(text)
     if code in (430, 431) or _WRONG.search(text):
         raise Invalid(text)
     raise Unavailable(f"The cloud has failed: {text}" if text else "The cloud has failed.")
