@@ -31,7 +31,8 @@ class Cut(Exception):
 
 
 class Emulator:
-    """`posts`: state is changed by POST alone, as with `enforce.post.requests.and.timestamps`."""
+    """`posts`: state is changed by POST alone, and signatures are those of version 3, which expire soon, as with
+    `enforce.post.requests.and.timestamps`."""
 
     def __init__(self, world: World, *, posts: bool = True) -> None:
         self.world = world
@@ -91,7 +92,7 @@ class Emulator:
         if (
             account is None
             or {account.id, account.user} & self.world.disabled
-            or signatures.wrong(account.secret, sent, self.world.now())
+            or signatures.wrong(account.secret, sent, self.world.now(), enforced=self.posts)
         ):
             raise Refusal(401, "unable to verify user credentials and/or request signature", 4290)
         return account
@@ -105,9 +106,15 @@ class Emulator:
             own = command.name.removeprefix("list").lower() if command.name.startswith("list") else command.object
             key = command.list_key or own
             return {"count": len(done), key: items} if done else {}
-        self.world.complaints += [] if "jobid" in done and command.asynchronous else command.strange(done)
+        self.world.complaints += strange_start(done) if command.asynchronous else command.strange(done)
         wrapped = command.object and not command.asynchronous and not {"success", "jobid"} & done.keys()
         return {command.object: done} if wrapped else done
+
+
+def strange_start(begun: Item) -> list[str]:
+    """What else than a job and what it is about is said as it begins."""
+    wrong = [name for name, value in begun.items() if name not in ("jobid", "id") or not isinstance(value, str)]
+    return wrong if "jobid" in begun else ["a job without an id"]
 
 
 def _page(items: list[Item], params: Params) -> list[Item]:

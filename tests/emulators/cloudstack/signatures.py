@@ -6,8 +6,11 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote_plus
+
+LONGEST = timedelta(minutes=15)
+"""How long a signature may be good, where that is enforced."""
 
 
 def expected(secret: str, params: Mapping[str, str]) -> str:
@@ -21,8 +24,11 @@ def expected(secret: str, params: Mapping[str, str]) -> str:
     return base64.b64encode(digest).decode()
 
 
-def wrong(secret: str, params: Mapping[str, str], now: datetime) -> str:
-    """Why a request is not to be believed, or empty. `params` by their names as they were sent."""
+def wrong(secret: str, params: Mapping[str, str], now: datetime, *, enforced: bool) -> str:
+    """Why a request is not to be believed, or empty. `params` by their names as they were sent.
+
+    With `enforced` it has to expire, and soon: version 1 does not. Source: CloudStack's ApiServer.
+    """
     small = {name.lower(): value for name, value in params.items()}
     if not hmac.compare_digest(small.get("signature", ""), expected(secret, params)):
         return "the signature is another"
@@ -33,4 +39,8 @@ def wrong(secret: str, params: Mapping[str, str], now: datetime) -> str:
             return "it does not say when it expires"
         if until < now:
             return "it has expired"
+        if enforced and until > now + LONGEST:
+            return "it expires too late"
+    elif enforced:
+        return "it is not of version 3"
     return ""

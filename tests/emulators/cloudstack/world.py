@@ -124,7 +124,7 @@ class World:
     """What goes wrong with the next calls of a command; with its jobs, by `NAME job`."""
     asked: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
-    """Fields of the emulator's own answers that the contract does not know."""
+    """Where the emulator's own answers, and the results of its jobs, are not by the contract."""
     shared: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Names of accounts that may use a template, by its id."""
     several_zones: dict[str, list[Item]] = field(default_factory=dict)
@@ -320,6 +320,9 @@ class World:
         for job in self.jobs.values():
             if job.result is None and job.due and job.due <= self.now():
                 job.run()
+                command = commands()[job.command.lower()]
+                if command.asynchronous and not job.failed:
+                    self.complaints += command.strange_result(job.result or {})
 
 
 def _within(machine: Item) -> list[str]:
