@@ -136,7 +136,6 @@ def test_what_was_read_in_a_request_is_asked_for_once_until_something_changes(cl
     [
         (401, "unable to verify user credentials and/or request signature", errors.NotTaken),
         (401, "The given command 'addHost' does not exist, is not available for user", errors.Unauthorized),
-        (429, "The given user has reached his/her account api limit", errors.Throttled),
         (431, "A key pair with name 'k' already exists.", errors.Conflict),
         (431, "Unable to create security group, a group with name g already exisits.", errors.Conflict),
         (431, "A key pair with name 'k' was not found.", errors.NotFound),

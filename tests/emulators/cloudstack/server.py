@@ -74,6 +74,7 @@ class Emulator:
     def _answer(self, method: str, name: str, sent: Params) -> Item:
         small = {key.lower(): value for key, value in sent.items()}
         account = self._account(small, sent)
+        self.world.count(account)
         command, act = commands().get(name.lower()), ACTS.get(name.lower())
         if command is None or act is None or not self.world.may(account, name.lower()):
             raise Refusal(432, f"The given command:{name} does not exist or it is not available for user", 4555)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -136,6 +137,10 @@ class World:
     """Roles, each with a command in small letters that it is not to have."""
     late: timedelta = timedelta(0)
     addresses: int = 1
+    throttled: tuple[int, float] | None = None
+    """`api.throttling`: the calls that an account may make, and in how many seconds of real time. None: any."""
+    windows: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """When the present one of each account ends, and the calls that it has seen."""
 
     @property
     def with_groups(self) -> bool:
@@ -148,6 +153,21 @@ class World:
     def stamp(self) -> str:
         """Now, as CloudStack says it."""
         return self.now().strftime(STAMP)
+
+    def count(self, account: Account) -> None:
+        """A call of an account, or the refusal of one too many."""
+        if self.throttled is None:
+            return
+        most, seconds = self.throttled
+        now = time.monotonic()
+        ends, seen = self.windows.get(account.id, (0.0, 0))
+        if ends <= now:
+            ends, seen = now + seconds, 0
+        self.windows[account.id] = ends, seen + 1
+        if seen >= most:
+            left = int((ends - now) * 1000) + 1
+            text = f"The given user has reached his/her account api limit, please retry after {left} ms."
+            raise Refusal(429, text, 4545)
 
     def pass_by(self, seconds: float) -> None:
         """Let time go by at once."""

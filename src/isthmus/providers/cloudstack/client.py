@@ -9,15 +9,18 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from http import HTTPStatus
+from itertools import count
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
 import httpx
 
-from isthmus.errors import Fault, Unavailable
+from isthmus.errors import Fault, Throttled, Unavailable
 from isthmus.memo import Memo
+from isthmus.providers.cloudstack import pace
 from isthmus.providers.cloudstack.refusals import refuse
 from isthmus.providers.cloudstack.seen import Parsed
 from isthmus.providers.cloudstack.signing import Keys, signed
@@ -35,6 +38,8 @@ JOB_SECONDS = 45
 """How long a job is waited for."""
 FIRST_LOOK, LAST_LOOK, LONGER = 0.2, 2.0, 1.5
 """Seconds between two looks at a job: at first, at most, and by how much they grow."""
+PACED_SECONDS, REQUEST_SECONDS = 15, 40
+"""How long a call waits at most while CloudStack takes no more, and how long after a request began its calls do."""
 KEPT = frozenset({"listVirtualMachines", "listVolumes"})
 """Lists that are long and asked for again and again, and have no secrets: what was parsed of them is kept."""
 AT_ONCE = 32
@@ -49,6 +54,10 @@ class Silent(Unsure):
     """The cloud did not answer at all."""
 
 
+class Held(Throttled, Unsure):
+    """A job goes on, and CloudStack takes no more questions about it for a while."""
+
+
 class Wire:
     """The connections to one CloudStack; `url` is its API, such as https://cloud.example.org/client/api."""
 
@@ -58,6 +67,10 @@ class Wire:
         self._url = url
         self._http = httpx.Client(verify=verify, limits=limits, timeout=waits, trust_env=False)
         self._parsed = Parsed()
+
+    @cached_property
+    def pace(self) -> pace.Pace:
+        return pace.Pace()
 
     def post(self, keys: Keys, params: Mapping[str, str]) -> httpx.Response:
         """Raises Silent."""
@@ -108,20 +121,23 @@ class Client:
         memo: Memo | None = None,
         more: More = NO_MORE,
         under: Client | None = None,
+        patient: float = inf,
     ) -> None:
+        """`patient` is the monotonic time after which nothing waits while CloudStack takes no more calls."""
         self._wire = wire
         self._keys = keys
         self._memo = memo
         self._more = more
         self._under = under
+        self._patient = patient
 
     def once(self) -> Client:
         """The same for one request: what was read is not asked for again until something is changed."""
-        return Client(self._wire, self._keys, Memo(), self._more)
+        return Client(self._wire, self._keys, Memo(), self._more, patient=time.monotonic() + REQUEST_SECONDS)
 
     def steady(self) -> Client:
         """The same for what is read once, whatever is changed after it; what was read already is not asked for."""
-        return Client(self._wire, self._keys, Memo(), self._more, self)
+        return Client(self._wire, self._keys, Memo(), self._more, self, self._patient)
 
     def again(self) -> None:
         """Forget what was read: for those who wait for something to happen."""
@@ -165,7 +181,7 @@ class Client:
         """What a job has done. Raises the Fault that it failed with, and Unavailable for one that takes longer."""
         until, pause = time.monotonic() + seconds, FIRST_LOOK
         while True:
-            told = twice(partial(self._ask, "queryAsyncJobResult", {"jobid": job}, "job", job), Silent)
+            told = self._looked_at(job)
             if told["jobstatus"]:
                 break
             if time.monotonic() + pause > until:
@@ -178,13 +194,33 @@ class Client:
             refuse(result.get("errorcode", told.get("jobresultcode", 530)), result.get("errortext", ""), kind, native)
         return result
 
+    def _looked_at(self, job: str) -> Item:
+        try:
+            return twice(partial(self._ask, "queryAsyncJobResult", {"jobid": job}, "job", job), Silent)
+        except Throttled as fault:
+            raise Held(str(fault)) from fault
+
     def _ask(self, command: str, params: Mapping[str, str], kind: str, native: str) -> Item:
         asked = {"command": command, "response": "json", **self._more.get(command, {}), **params}
-        answer = self._wire.post(self._keys, asked)
+        answer = self._posted(asked)
         said = self._wire.said(self._keys, asked, answer)
         if answer.status_code >= 400 or "errorcode" in said:
             refuse(said.get("errorcode", answer.status_code), said.get("errortext", ""), kind, native)
         return said
+
+    def _posted(self, asked: Mapping[str, str]) -> httpx.Response:
+        """The answer to a call that CloudStack took: what it refuses for their number it has not begun to do.
+
+        Raises Silent, Throttled.
+        """
+        until = min(self._patient, time.monotonic() + PACED_SECONDS)
+        for refusals in count():
+            self._wire.pace.wait(self._keys.api, until)
+            answer = self._wire.post(self._keys, asked)
+            if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            self._wire.pace.refused(self._keys.api, pace.told(answer, refusals))
+        return answer
 
 
 _NATIVE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
