@@ -282,6 +282,17 @@ def _shut_down_from_within(house: Any, instance: str) -> None:
     tenant.servers.put(replace(server, state=ServerState.STOPPED, shut_down=True))
 
 
+def test_what_a_cloud_says_of_a_stop_stands_behind_who_asked_for_it(house, ec2, launched):
+    ec2.stop_instances(InstanceIds=[launched])
+    house.settle()
+    asked = _one(ec2, launched)["StateTransitionReason"]
+    [tenant] = house.cloud._world._tenants.values()
+    [server] = [one for one in tenant.servers if one.ref == launched]
+    tenant.servers.put(replace(server, state=ServerState.STOPPED, reason="it was cut off"))
+
+    assert _one(ec2, launched)["StateTransitionReason"] == f"{asked}: it was cut off"
+
+
 @pytest.mark.parametrize(("behavior", "state"), [("stop", "stopped"), ("terminate", "terminated")])
 def test_an_instance_that_shuts_itself_down_stops_or_ends(house, ec2, image, behavior, state):
     made = ec2.run_instances(

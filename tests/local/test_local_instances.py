@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -16,6 +17,8 @@ from .conftest import FLAVORS, SSH, ZONE, World, until
 
 pytestmark = pytest.mark.qemu
 WELL = Condition(Verdict.OK, Verdict.OK)
+DEAF = b"#!/bin/sh\nrm /etc/acpi/*/*\nkillall acpid\nsync\n"
+"""The guest hears no power button, now and after each start."""
 SHUTS_DOWN = b"#!/bin/sh\npoweroff -f\n"
 
 
@@ -56,14 +59,52 @@ def test_a_reboot_that_was_cut_off_is_finished_by_the_next_process(world: World)
     assert not record.rebooting
 
 
-def test_a_guest_that_does_not_listen_is_rebooted_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guest_that_does_not_listen_is_cut_off(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(halts, "POWERDOWN_SECONDS", 1.0)
-    world.metadata.user_data["acme,ltd"] = b"#!/bin/sh\nkillall acpid\n"
-    server = world.launched("first")
+    world.metadata.user_data["acme,ltd"] = DEAF
+    cut_off = "the guest did not shut down within 1 seconds, and was cut off"
+    native = world.launched("first").native
 
-    world.session.compute.reboot_server(server.native)
+    world.session.compute.reboot_server(native)
+    world.says(native, b"tiny: ready", times=2)
+    assert f"the server {native}: {cut_off}" in caplog.text
+    assert world.server(native).state is ServerState.RUNNING
 
-    assert "tiny: power button" not in world.says(server.native, b"tiny: ready", times=2)
+    caplog.clear()
+    world.session.compute.stop_server(native)
+    stopped = world.wait(native, ServerState.STOPPED)
+    assert (cut_off, False) == (stopped.reason, stopped.shut_down)
+    assert f"the server {native}: {cut_off}" in caplog.text
+    assert [f"first  stopped  {cut_off}"] == list(world.cloud.machines())
+
+    monkeypatch.setattr(halts, "POWERDOWN_SECONDS", 3600.0)
+    caplog.clear()
+    world.session.compute.start_server(native)
+    world.says(native, b"tiny: ready", times=3)
+    world.session.compute.stop_server(native)
+    world.session.compute.stop_server(native, force=True)
+    assert "" == world.wait(native, ServerState.STOPPED).reason
+    assert "" == caplog.text
+    assert "tiny: power button" not in world.says(native, b"tiny: ready", times=3)
+
+
+def test_a_stop_whose_process_ends_meanwhile_lets_the_guest_shut_down(world: World) -> None:
+    world.metadata.user_data["acme,ltd"] = DEAF
+    native = world.launched("first").native
+    other = Local("local", world.cloud.base.state, (ZONE,), FLAVORS, accelerator="tcg")
+    other.session("acme,ltd").compute.stop_server(native)
+    record = world.cloud.base.servers.raw(native)
+    assert record
+
+    other.close()
+    until(lambda: not [one for one in threading.enumerate() if one.name == f"stop {native} False"])
+    assert process.alive(record.pid, record.birth)
+    assert world.server(native).state is ServerState.STOPPING
+
+    world.session.compute.stop_server(native, force=True)
+    world.wait(native, ServerState.STOPPED)
 
 
 def test_who_ended_a_guest_is_known(world: World) -> None:

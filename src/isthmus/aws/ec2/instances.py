@@ -169,7 +169,7 @@ def render(face: Face) -> dict[str, Any]:
         "State": state(server.state),
         "PrivateDnsName": face.private_name if live else "",
         "PublicDnsName": face.public_address if live else "",
-        "StateTransitionReason": (server.reason or launch.reason) if server.state in _EXPLAINED else "",
+        "StateTransitionReason": _why(face) if server.state in _EXPLAINED else "",
         "AmiLaunchIndex": launch.index,
         "ProductCodes": [],
         "InstanceType": face.flavor,
@@ -239,6 +239,12 @@ _REASONS = {
     ServerState.DELETED: ("Client.UserInitiatedShutdown", "User initiated shutdown"),
     ServerState.ERROR: ("Server.InternalError", "The server could not be started."),
 }
+
+
+def _why(face: Face) -> str:
+    """Who brought a server into its state, and what its cloud says of it."""
+    said = (face.instance.launch.reason, face.server.reason)
+    return ": ".join(dict.fromkeys(one for one in said if one))
 
 
 def placement(face: Face) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from isthmus.providers.local import (
     disks,
     firewalls,
     forwards,
+    journal,
     layout,
     nics,
     owner,
@@ -60,6 +61,7 @@ ONLY_ONE = (
     "user-mode networking has one interface with one address of 172.31.0.0/16 for each server, and this one has "
     "others: start it with network = 'namespaces' in the cloud's settings"
 )
+ACCELERATED = {"tcg": "an emulated machine (tcg)", "kvm": "a virtual machine (kvm)"}
 FAILED = "the machine could not be started; the operator's log has QEMU's words"
 
 
@@ -134,6 +136,7 @@ class Boots:
                 return pid
             process.terminate(pid, name, patience=2)
         machine = self._machine(record)
+        journal.announce(machine.directory, f"{ACCELERATED[machine.accelerator]}, {self._base.way.words}")
         try:
             self._run(machine, name, pidfile)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from isthmus.providers.local.qmp import QmpError
 from isthmus.providers.local.records import ServerRecord
 from isthmus.providers.local.work import LAST, Work
 
+_log = logging.getLogger(__name__)
 POWERDOWN_SECONDS = 20.0
 AGAIN_SECONDS = 5.0
 """A guest that is still booting does not hear the power button."""
 COPY_SECONDS = 120.0
 """How long the end of a machine waits for the snapshots it is copying."""
+CUT_OFF = "the guest did not shut down within {:g} seconds, and was cut off"
 
 
 class Halts:
@@ -42,14 +45,15 @@ class Halts:
 
     def _stop(self, native: str, *, force: bool) -> None:
         self._await_copies(native)
-        if not force:
-            self._power_down(native, self._stopping)
+        if not force and not self._power_down(native, self._stopping):
+            return  # the next process goes on with it
         with self._base.lock_of(native):
             record = self._base.servers.raw(native)
             if record is None or record.noun.state is not ServerState.STOPPING:
                 return
+            deaf = not force and process.alive(record.pid, record.birth)
             self._end(record)
-            self._stopped(native)
+            self._stopped(native, _cut_off(native) if deaf else "")
         wires.try_settle(self._base)
 
     def _reboot(self, native: str) -> None:
@@ -66,6 +70,8 @@ class Halts:
                         return
                     self._base.servers.put(replace(record, rebooting=False))
                 with self._base.monitor(native) as monitor:
+                    if monitor("query-status")["status"] not in quiesce.DOWN:
+                        _cut_off(native)
                     quiesce.restart(monitor)
 
     def _is_up(self, native: str) -> bool:
@@ -95,14 +101,14 @@ class Halts:
             return False
         return process.alive(record.pid, record.birth)
 
-    def _stopped(self, native: str) -> None:
+    def _stopped(self, native: str, reason: str) -> None:
         with self._base.lock:
             record = self._base.servers.raw(native)
             if record is None or record.noun.state is not ServerState.STOPPING:
                 return
             for volume in self._base.on_server(native):
                 settle_offline(self._base, volume)
-            noun = replace(record.noun, state=ServerState.STOPPED)
+            noun = replace(record.noun, state=ServerState.STOPPED, reason=reason)
             self._base.servers.put(replace(record, noun=noun, pid=0, birth=0))
 
     def _delete(self, native: str) -> None:
@@ -139,6 +145,13 @@ class Halts:
             snapshot.job == native and snapshot.noun.state is SnapshotState.PENDING
             for snapshot in self._base.snapshots.everything()
         )
+
+
+def _cut_off(native: str) -> str:
+    """Why a guest was cut off, which the operator's log says too."""
+    reason = CUT_OFF.format(POWERDOWN_SECONDS)
+    _log.warning("the server %s: %s", native, reason)
+    return reason
 
 
 def begin_release(base: Base, server: str) -> None:

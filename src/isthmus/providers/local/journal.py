@@ -34,6 +34,12 @@ def prepare(directory: Path) -> None:
     (directory / EVENTS).unlink(missing_ok=True)
 
 
+def announce(directory: Path, words: str) -> None:
+    """Say something on a machine's console, before it does."""
+    with (directory / CONSOLE).open("ab") as console:
+        console.write(f"Isthmus: {words}\r\n".encode())
+
+
 def shut_down_from_within(directory: Path) -> bool:
     """Whether the last that is known of a machine is that its guest switched it off."""
     last = ""

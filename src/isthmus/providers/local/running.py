@@ -17,7 +17,7 @@ from isthmus.providers.local.way import NAMESPACES, SLIRP
 
 
 def told(base: Base) -> Iterator[str]:
-    """A line for each server: its ref, its state, and of one that runs the rest."""
+    """A line for each server: its ref, its state; of one that runs the rest, of one that did not just stop why."""
     for record in base.servers.everything():
         yield f"{record.noun.ref}  {'  '.join(_facts(base, record))}"
 
@@ -25,6 +25,8 @@ def told(base: Base) -> Iterator[str]:
 def _facts(base: Base, record: ServerRecord) -> Iterator[str]:
     state = base.state_of(record)
     yield str(state)
+    if state is ServerState.STOPPED and (reason := base.view(record).reason):
+        yield reason
     if state in (ServerState.PENDING, ServerState.STOPPED) or not process.alive(record.pid, record.birth):
         return
     words = process.arguments(record.pid)

@@ -24,6 +24,11 @@ class Way:
     missing: str = ""
     """Why no server can be connected this way, or empty."""
 
+    @property
+    def words(self) -> str:
+        """The way, as a guest's console tells it."""
+        return "on user-mode networking (slirp)" if self.name == SLIRP else f"in {self.reason}"
+
 
 def demand(wanted: str, public: str) -> None:
     """Invalid if the settings cannot be."""
