@@ -78,6 +78,13 @@ def launch(ec2: Any) -> dict[str, Any]:
     return {"ImageId": image["ImageId"], "InstanceType": "m1.nano", "MinCount": 1, "MaxCount": 1}
 
 
+def launched_natively(there: Any, **more: Any) -> str:
+    """A new server in the seeded network, by a connection of openstacksdk's: its native id."""
+    said = {"image_id": there.image.find_image("tiny").id, "flavor_id": there.compute.find_flavor("m1.nano").id}
+    where = {"networks": [{"uuid": there.network.find_network("demo-net").id}]}
+    return str(there.compute.create_server(name="native", **{**said, **where, **more}).id)
+
+
 def image_of_a_volume(ec2: Any, name: str, device: str) -> tuple[str, str, str]:
     """A new image whose instances have a volume as their root device; with its snapshot, and the volume of that."""
     volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,13 +21,26 @@ class Believed(Generic[T]):
         self._known: dict[tuple[Any, ...], tuple[float, T]] = {}
 
     def get(self, key: tuple[Any, ...], read: Callable[[], T]) -> T:
-        known, now = self._known.get(key), time.monotonic()
-        if known is not None and known[0] >= now:
+        known = self._kept(key)
+        if known is not None:
             return known[1]
         found = read()
-        self._known = {one: kept for one, kept in self._known.items() if kept[0] >= now}
-        self._known[key] = (now + SECONDS, found)
+        self.put({key: found})
         return found
+
+    def peek(self, key: tuple[Any, ...]) -> T | None:
+        """What is believed by now; None if it is to be asked for."""
+        known = self._kept(key)
+        return known[1] if known else None
+
+    def put(self, told: Mapping[tuple[Any, ...], T]) -> None:
+        now = time.monotonic()
+        left = {one: kept for one, kept in self._known.items() if kept[0] >= now}
+        self._known = left | {key: (now + SECONDS, found) for key, found in told.items()}
+
+    def _kept(self, key: tuple[Any, ...]) -> tuple[float, T] | None:
+        known = self._known.get(key)
+        return known if known and known[0] >= time.monotonic() else None
 
     def forget(self, tenant: str) -> None:
         """What a tenant was told: it has changed something of it."""

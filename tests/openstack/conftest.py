@@ -108,6 +108,42 @@ def isthmus(_up: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ist
     house.store.close()
 
 
+@pytest.fixture
+def fresh(_up: None, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+    """Makes clients of the project `demo`, each of an Isthmus that has seen nothing yet."""
+    houses: list[Isthmus] = []
+
+    def make() -> Any:
+        houses.append(Isthmus(f"sqlite:///{tmp_path}/fresh-{len(houses)}.db"))
+        return houses[-1].client()
+
+    yield make
+    for one in houses:
+        one.store.close()
+        one.real.close()
+
+
+@pytest.fixture
+def natively() -> Iterator[Callable[[int], list[str]]]:
+    """Launches so many servers with Nova's own tools, and says their native ids; with 0 all are deleted."""
+    made, nova = [], real_openstack.connection("demo")
+
+    def launch(number: int) -> list[str]:
+        new = [real_openstack.launched_natively(nova) for _ in range(number)]
+        made.extend(new)
+        for one in new:
+            nova.compute.wait_for_server(nova.compute.get_server(one), wait=120)
+        if not number:
+            for one in made:
+                nova.compute.delete_server(one)
+            for one in made:
+                real_openstack.until(lambda one=one: nova.compute.find_server(one), None)
+        return new
+
+    yield launch
+    launch(0)
+
+
 @pytest.fixture(scope="session")
 def ec2(isthmus: Isthmus) -> Any:
     """A client of the project `demo`."""

@@ -7,8 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import real_openstack
 from botocore.exceptions import ClientError
 from real_openstack import until
+
+from isthmus.core.ids import Kind, adopt
 
 ZONE = "us-east-1a"
 
@@ -144,6 +147,69 @@ def test_an_image_of_snapshots_boots_and_its_disks_are_the_instances(ec2, snapsh
 
     until(lambda: gone(ec2, disks["/dev/sda1"]["VolumeId"]), "InvalidVolume.NotFound")
     assert ("available", "gp3") == (volume_of(ec2, kept)["State"], volume_of(ec2, kept)["VolumeType"])
+
+
+@pytest.fixture
+def launched(ec2: Any, later: list[Callable[[], Any]]) -> dict[str, list[tuple[str, bool, str]]]:
+    """Six instances with a volume each of their launch: the volumes by their instances."""
+    disk = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "VolumeType": "gp3"}}
+    asked = {**real_openstack.launch(ec2), "MinCount": 6, "MaxCount": 6}
+    made = ec2.run_instances(**asked, BlockDeviceMappings=[disk])["Instances"]
+    known = {"InstanceIds": [one["InstanceId"] for one in made]}
+    ended = ec2.get_waiter("instance_terminated")
+    later.append(lambda: ended.wait(**known, WaiterConfig={"Delay": 1, "MaxAttempts": 120}))
+    later.append(lambda: ec2.terminate_instances(**known))
+    ec2.get_waiter("instance_running").wait(**known, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    return disks_of(ec2, known["InstanceIds"])
+
+
+def disks_of(ec2: Any, instances: list[str]) -> dict[str, list[tuple[str, bool, str]]]:
+    volumes = {one["VolumeId"]: one["VolumeType"] for one in ec2.describe_volumes()["Volumes"]}
+    return {
+        one["InstanceId"]: [
+            (disk["DeviceName"], disk["Ebs"]["DeleteOnTermination"], volumes[disk["Ebs"]["VolumeId"]])
+            for disk in one["BlockDeviceMappings"]
+        ]
+        for held in ec2.describe_instances(InstanceIds=instances)["Reservations"]
+        for one in held["Instances"]
+    }
+
+
+def test_an_isthmus_that_knows_nothing_yet_asks_nova_for_no_servers_volumes_alone(ec2, launched, calls, fresh):
+    assert 6 * [[("/dev/sdf", True, "gp3")]] == list(launched.values())
+    noted = real_openstack.connection("demo").block_storage
+    until(lambda: sum("isthmus:at" in one.metadata for one in noted.volumes() if one.attachments) >= 6, True)
+    new = fresh()
+    calls.made.clear()
+
+    there = [one for held in new.describe_instances()["Reservations"] for one in held["Instances"]]
+
+    assert not [one for one in calls.made if "os-volume_attachments" in one]
+    assert 1 == len([one for one in calls.made if "/servers" in one])
+    assert launched == {known: told for known, told in disks_of(new, list(launched)).items() if known in launched}
+    assert launched.keys() <= {one["InstanceId"] for one in there}
+
+
+def test_volumes_of_servers_that_nova_launched_are_told_by_its_list_of_servers(natively, calls, fresh):
+    nova, made = real_openstack.connection("demo"), natively(5)
+    volumes = [nova.block_storage.create_volume(size=1) for _ in made]
+    try:
+        for server, volume in zip(made, volumes, strict=True):
+            nova.block_storage.wait_for_status(volume, "available")
+            nova.compute.create_volume_attachment(server, volume_id=volume.id, delete_on_termination=True)
+        until(lambda: {nova.block_storage.get_volume(one).status for one in volumes}, {"in-use"})
+        new = fresh()
+        calls.made.clear()
+
+        found = new.describe_volumes(VolumeIds=[adopt(Kind.VOLUME, "openstack", one.id) for one in volumes])["Volumes"]
+
+        assert not [one for one in calls.made if "os-volume_attachments" in one]
+        assert 1 == len([one for one in calls.made if "/servers" in one])
+        links = [link for one in found for link in one["Attachments"]]
+        assert 5 * [("attached", True)] == [(link["State"], link["DeleteOnTermination"]) for link in links]
+        assert all(link["Device"] for link in links)
+    finally:
+        natively(0)  # with them go their volumes
 
 
 def test_describing_all_volumes_asks_for_each_list_once(ec2, volume, calls):

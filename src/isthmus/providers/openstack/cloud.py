@@ -17,6 +17,7 @@ from keystoneauth1.session import Session as Wire
 from keystoneauth1.session import TCPKeepAliveAdapter
 from openstack.config import OpenStackConfig
 
+from isthmus.believed import Believed
 from isthmus.errors import Denied, Invalid, Unavailable
 from isthmus.model import SignedRequest
 from isthmus.providers import NO_SECRETS, NO_TENANTS, Admission, Capability, Finding, Health, Tenants
@@ -31,6 +32,7 @@ from isthmus.providers.openstack.keys import OpenStackKeys
 from isthmus.providers.openstack.logins import Signed, Signings, by_secrets
 from isthmus.providers.openstack.members import Members
 from isthmus.providers.openstack.networks import OpenStackNetworks
+from isthmus.providers.openstack.noting import Noting
 from isthmus.providers.openstack.ports import OpenStackPorts
 from isthmus.providers.openstack.servers import NO_KERNEL, NO_USER_DATA, OpenStackCompute
 from isthmus.providers.openstack.volumes import OpenStackVolumes
@@ -97,8 +99,9 @@ class OpenStack:
         self._region = options.region or self._service.config.region_name
         self._signings = Signings()
         self._turns = [threading.Lock() for _ in range(_TURNS)]
-        self.held: dict[tuple[str, str], Held] = {}
-        """What Nova has said of volumes on servers, by attachment and volume: it does not change."""
+        self.held = Believed[Held]()
+        """What Nova has said of volumes that do not tell it themselves, by project, attachment and volume."""
+        self.noting = Noting()
         self.endings = Endings()
         self.members = Members()
         fetch = options.credentials == "fetch"
@@ -199,6 +202,7 @@ class OpenStack:
 
     def close(self) -> None:
         self.endings.close()
+        self.noting.close()
         self._service.close()
 
 

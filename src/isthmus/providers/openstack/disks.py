@@ -1,7 +1,7 @@
 """Where volumes are, as they were asked for: Nova gives devices names of its own.
 
-A volume that was attached by itself has its place in its metadata. Nova makes the volumes of a launch, without metadata
-of ours: their place is in the tag of the device, until they leave their server.
+A volume that Isthmus attached has its place in its metadata. Nova makes the volumes of a launch, without metadata of
+ours: their place is in the tag of the device, and is written into their metadata once they were seen.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Held(NamedTuple):
     type: str = ""
 
     def notes(self) -> dict[str, str]:
-        """What is to be kept of it once it leaves the server."""
+        """What its metadata is to say, wherever it is."""
         said = {notes.REF: self.ref, TYPE: self.type}
         return {key: value for key, value in said.items() if value}
 
@@ -81,6 +81,12 @@ def _held(attachment: Item) -> Held:
     if not device:
         ref, device = "", attachment["device"] or ""
     return Held(ref, unquote(device), bool(attachment["delete_on_termination"]), kind)
+
+
+def shown(server: Item) -> dict[str, Held]:
+    """The volumes on a server that Isthmus did not launch, by what Nova lists of it: none has a tag of ours."""
+    volumes = server.get("os-extended-volumes:volumes_attached") or ()
+    return {one["id"]: Held("", "", bool(one.get("delete_on_termination"))) for one in volumes}
 
 
 def root_device(server: Item) -> str:

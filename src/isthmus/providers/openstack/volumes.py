@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.errors import Conflict, Invalid, NotFound, Unsupported
 from isthmus.model import Attachment, AttachmentState, ServerState, Snapshot, Volume, VolumeState, need_ref
 from isthmus.providers import Capability, SnapshotSpec, VolumeSpec
-from isthmus.providers.openstack import disks, notes, servers, snapshots
+from isthmus.providers.openstack import disks, endings, notes, servers, snapshots
 from isthmus.providers.openstack.client import Client, Item, chosen, found, known
 from isthmus.together import for_each, together
 
@@ -135,9 +135,8 @@ class OpenStackVolumes:
             if servers.state_of(host) is not ServerState.STOPPED:
                 raise Conflict("volume", native, "the root volume can leave a stopped server only")
             raise Unsupported("Nova does not take the root volume off a server: make a snapshot, or an image.")
-        launched = [one.notes() for one in self._held(item) if one and one.ref]
-        if launched and not item["metadata"].get(notes.REF):
-            disks.write(self._client, native, launched[0])
+        if said := self._unsaid(item):
+            disks.write(self._client, native, said)
         self._client.delete("compute", f"/servers/{server}/os-volume_attachments/{native}", "volume", native)
 
     def resize_volume(self, native: str, size: int) -> None:
@@ -165,7 +164,7 @@ class OpenStackVolumes:
         link = _link(volume, server)
         place = disks.Place(server, value, link.since, link.device)
         steps = [
-            partial(disks.write, self._client, native, {disks.AT: place.note(), notes.REF: volume.ref}),
+            partial(disks.write, self._client, native, {**self._unsaid(item), disks.AT: place.note()}),
             partial(self._tell_nova, native, server, value),
         ]
         for step in steps if value else reversed(steps):
@@ -277,25 +276,53 @@ class OpenStackVolumes:
         return own | {link.device for one in volumes for link in one.attachments if link.server == host["id"]}
 
     def _nouns(self, items: Sequence[Item]) -> list[Volume]:
-        """Of volumes that do not tell by themselves where they are Nova is asked, once for each attachment."""
-        known = self._cloud.held
-        unknown = {
-            link["server_id"]
+        """Where volumes are that do not tell it by themselves, Nova's list of servers says.
+
+        Only of a server that Isthmus launched it is asked for the tags of the devices, when its volumes are seen
+        first: these go into their metadata then.
+        """
+        unknown = [
+            (item, link)
             for item in items
             for link in item["attachments"]
-            if not _at(item, link) and _key(item, link) not in known
-        }
-        answers = for_each(lambda server: found(partial(disks.held, self._client, server)), sorted(unknown))
-        told = {server: answer or {} for server, answer in zip(sorted(unknown), answers, strict=True)}
-        for item in items:
-            for link in item["attachments"]:
-                if one := told.get(link["server_id"], {}).get(item["id"]):
-                    known[_key(item, link)] = one
+            if not _at(item, link) and not self._told(item, link)
+        ]
+        if unknown:
+            self._learn(unknown)
         return [self._noun(item) for item in items]
 
+    def _learn(self, unknown: Sequence[tuple[Item, Item]]) -> None:
+        hosts = servers.read(self._client, sorted({link["server_id"] for _, link in unknown}))
+        launched = {host["id"] for host in hosts if endings.ref_of(host)}
+        asked = for_each(lambda server: found(partial(disks.held, self._client, server)), sorted(launched))
+        told = {host["id"]: disks.shown(host) for host in hosts if host["id"] not in launched}
+        told |= {server: answer or {} for server, answer in zip(sorted(launched), asked, strict=True)}
+        known = {
+            self._key(item, link): one
+            for item, link in unknown
+            if (one := told.get(link["server_id"], {}).get(item["id"]))
+        }
+        self._cloud.held.put(known)
+        for item, link in unknown:
+            one = known.get(self._key(item, link))
+            if one and one.device and link["server_id"] in launched:
+                place = disks.Place(link["server_id"], one.delete_with_server, _since(link), one.device)
+                self._cloud.noting.begin(self._client, item["id"], link, {**one.notes(), disks.AT: place.note()})
+
+    def _told(self, item: Item, link: Item) -> disks.Held | None:
+        """What Nova has said of an attachment."""
+        return self._cloud.held.peek(self._key(item, link))
+
+    def _key(self, item: Item, link: Item) -> tuple[str, str, str]:
+        return self._client.project, link["attachment_id"], item["id"]
+
     def _held(self, item: Item) -> list[disks.Held | None]:
-        """What Nova has said of each of a volume's attachments."""
-        return [self._cloud.held.get(_key(item, link)) for link in item["attachments"]]
+        return [self._told(item, link) for link in item["attachments"]]
+
+    def _unsaid(self, item: Item) -> dict[str, str]:
+        """What its attachment tells of a volume, and its metadata does not yet."""
+        launched = [one.notes() for one in self._held(item) if one and one.ref]
+        return launched[0] if launched and not item["metadata"].get(notes.REF) else {}
 
     def _noun(self, item: Item) -> Volume:
         held = self._held(item)
@@ -348,8 +375,8 @@ def _at(item: Item, link: Item) -> disks.Place | None:
     return place if place and place.server == link["server_id"] else None
 
 
-def _key(item: Item, link: Item) -> tuple[str, str]:
-    return link["attachment_id"], item["id"]
+def _since(link: Item) -> datetime:
+    return notes.moment(link.get("attached_at"))
 
 
 def _links(item: Item, held: Sequence[disks.Held | None]) -> Iterator[Attachment]:
@@ -357,11 +384,11 @@ def _links(item: Item, held: Sequence[disks.Held | None]) -> Iterator[Attachment
     if item["status"] in ATTACHING and not item["attachments"] and (at := disks.place_of(item)):
         yield Attachment(at.server, at.device, AttachmentState.ATTACHING, at.since, at.delete_with_server)
     for link, told in zip(item["attachments"], held, strict=True):
-        server, since = link["server_id"], notes.moment(link.get("attached_at"))
+        server, since = link["server_id"], _since(link)
         if at := _at(item, link):
             yield Attachment(server, at.device, state, at.since, at.delete_with_server)
         elif told:
-            yield Attachment(server, told.device, state, since, told.delete_with_server)
+            yield Attachment(server, told.device or link["device"] or "", state, since, told.delete_with_server)
         else:
             yield Attachment(server, link["device"] or "", state, since)
 
