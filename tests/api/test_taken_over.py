@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import instance, instances
+from asking import instance, instances, machine_image, refusal
 
 from isthmus.core.ids import Kind
 from isthmus.providers import DiskSpec, ServerSpec, VolumeSpec
@@ -51,3 +51,30 @@ def test_they_can_be_used(house, ec2, old):
     house.settle()
     house.mend()
     assert "terminated" == instance(ec2, SERVER)["State"]["Name"]
+
+
+IMAGE = "ami-00000005"
+
+
+def test_a_public_image_has_its_id_of_old_for_every_account_from_then_on(build):
+    house = build()
+    before = {name: machine_image(house.client(account=house.new_account(name))) for name in ("second", "third")}
+    image = next(
+        one for one in house.cloud.session("x").images.list_images() if one.name == "isthmus-tiny" and one.public
+    )
+
+    assert house.store.let_all_know(IMAGE, Kind.IMAGE, "memory", image.native, house.clock())
+
+    house.front = type(house.front)(house.new_world())
+    house.store._views._common_until = 0
+    for ec2 in (house.client(), house.client(account=house.new_account("fourth"))):
+        assert IMAGE == machine_image(ec2)
+        assert before["second"] == before["third"]
+        assert "InvalidAMIID.NotFound" == refusal(ec2.describe_images, ImageIds=[before["second"]])
+        ec2.create_tags(Resources=[IMAGE], Tags=[{"Key": "a", "Value": "b"}])
+        made = ec2.run_instances(ImageId=IMAGE, InstanceType="t3.micro", MinCount=1, MaxCount=1)["Instances"]
+        assert [IMAGE] == [one["ImageId"] for one in made]
+        house.mend()
+        assert [(IMAGE, [{"Key": "a", "Value": "b"}])] == [
+            (one["ImageId"], one["Tags"]) for one in ec2.describe_images(ImageIds=[IMAGE])["Images"]
+        ]

@@ -39,7 +39,9 @@ insert into items values ('dopt-00000010', 'red', null, null,
 insert into items values ('vgw-0000000e', 'red', 'vpc-00000003', null, '{}');
 insert into items values ('ami-00000005', null, null, 'image-1', null);
 insert into tags values ('blue', 'i-0a1b2c3d', 'Name', 'web');
+insert into items values ('aki-00000011', null, null, 'image-2', null);
 insert into tags values ('red', 'vpc-00000003', 'Name', 'ours');
+insert into tags values ('green', 'ami-00000005', 'Name', 'base');
 """
 """ec2-api 17.0.0's tables, as its models say, with two projects; of three VPCs one has a subnet, one two, one none."""
 
@@ -96,7 +98,8 @@ def rows(state: Path, query: str) -> list[tuple[str, ...]]:
 
 
 TOLD = [
-    ["ami-", "0", "1", "1"],
+    ["aki-", "1", "0", "1"],
+    ["ami-", "1", "0", "1"],
     ["dopt-", "1", "0", "1"],
     ["eni-", "1", "0", "1"],
     ["i-", "1", "0", "1"],
@@ -123,7 +126,24 @@ def test_ids_and_tags_are_taken_over_for_each_project(old: str, state: Path) -> 
         ("subnet-00000009", "subnet", "subnet-3", "red"),
         ("vol-00000001", "volume", "volume-1", "blue"),
     ] == rows(state, known)
-    assert [("i-0a1b2c3d", '{"Name": "web"}')] == rows(state, "select resource, tags from tags")
+    tags = "select t.tenant, resource, tags from tags join tenants t on t.account = tags.account"
+    assert [("blue", "i-0a1b2c3d", '{"Name": "web"}'), ("green", "ami-00000005", '{"Name": "base"}')] == rows(
+        state, tags
+    )
+
+
+def test_ids_of_public_images_are_known_to_all_projects(old: str, state: Path) -> None:
+    take(old, state)
+
+    known = rows(state, "select id, kind, cloud, native from records where account = 'everyone'")
+    assert [
+        ("everyone/aki-00000011", "kernel", "memory", "image-2"),
+        ("everyone/ami-00000005", "image", "memory", "image-1"),
+    ] == known
+    with closing(sqlite3.connect(state / "isthmus.db")) as database, database:
+        database.execute("delete from tags where resource = 'ami-00000005'")
+    assert TOLD == take(old, state)
+    assert [] == rows(state, "select tags from tags where resource = 'ami-00000005'"), "what was untagged stays so"
 
 
 def test_taking_over_again_changes_nothing(old: str, state: Path) -> None:
@@ -248,3 +268,16 @@ def test_a_cloud_that_is_not_configured_is_told(old: str, state: Path) -> None:
     done = isthmus("import", "ec2-api", "--db", old, "--cloud", "memry", state=state, ISTHMUS_CLOUD="memory")
 
     assert "Did you mean 'memory'?" in done.stderr
+
+
+def test_a_public_image_keeps_the_first_id_that_was_taken_over(old: str, state: Path, tmp_path: Path) -> None:
+    take(old, state)
+    with closing(sqlite3.connect(tmp_path / "ec2api.db")) as database, database:
+        database.execute("update items set id = 'ami-0000000b' where id = 'ami-00000005'")
+        database.execute("update items set os_id = 'image-9' where id = 'aki-00000011'")
+
+    told = {row[0]: row for row in take(old, state)}
+
+    assert (["aki-", "0", "1", "1"], ["ami-", "0", "1", "1"]) == (told["aki-"], told["ami-"])
+    known = rows(state, "select id, native from records where account = 'everyone'")
+    assert [("everyone/aki-00000011", "image-2"), ("everyone/ami-00000005", "image-1")] == known

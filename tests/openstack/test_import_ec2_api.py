@@ -253,6 +253,50 @@ def test_a_vpc_with_two_subnets_is_taken_over_whole(
     assert not left & set(vpc.values())
 
 
+IMAGE, SERVER = "ami-0000e2c1", "i-0000e2c2"
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The native id of a server of the public image, made as ec2-api makes it."""
+    nova = real_openstack.connection("demo").compute
+    made = real_openstack.launched_natively(real_openstack.connection("demo"))
+    nova.wait_for_server(nova.get_server(made), wait=120)
+    yield made
+    nova.delete_server(made)
+
+
+def test_a_public_image_has_its_id_of_old_for_all_projects(
+    server: str, config: Path, tmp_path: Path, demo: Any, alt: Any
+) -> None:
+    image = real_openstack.connection("demo").image.find_image("tiny").id
+    old = written(
+        tmp_path / "ec2api.db",
+        "create table items (id text primary key, project_id text, vpc_id text, os_id text unique, data text)",
+        "create table tags (project_id text, item_id text, key text, value text)",
+        f"insert into items values ('{IMAGE}', null, null, '{image}', null)",
+        f"insert into items values ('{SERVER}', '{demo.tenant_id}', null, '{server}', '{{}}')",
+        f"insert into tags values ('{alt.tenant_id}', '{IMAGE}', 'Name', 'base')",
+    )
+    words = ("import", "ec2-api", "--db", old, "--cloud", "private", "--config", str(config))
+    for _ in range(2):
+        done = command(*words, state=tmp_path / "state")
+        assert (0, "") == (done.returncode, done.stderr)
+        assert ["ami-", "1", "0", "1"] in [line.split() for line in done.stdout.splitlines()]
+
+    with serving(tmp_path / "state", "--config", str(config)) as served:
+        ec2, theirs = (client(Account("", keys.access, keys.secret, served.endpoint)) for keys in (demo, alt))
+        told = [one.describe_images(ImageIds=[IMAGE])["Images"][0] for one in (ec2, theirs)]
+        assert [("tiny", True, []), ("tiny", True, [{"Key": "Name", "Value": "base"}])] == [
+            (one["Name"], one["Public"], one.get("Tags", [])) for one in told
+        ]
+        [held] = ec2.describe_instances(InstanceIds=[SERVER])["Reservations"]
+        assert IMAGE == held["Instances"][0]["ImageId"]
+        [made] = theirs.run_instances(ImageId=IMAGE, InstanceType="m1.nano", MinCount=1, MaxCount=1)["Instances"]
+        assert IMAGE == made["ImageId"]
+        theirs.terminate_instances(InstanceIds=[made["InstanceId"]])
+
+
 IN_TERRAFORM = {
     "aws_vpc.ours": "vpc-0000e2b1",
     "aws_subnet.public": "subnet-0000e2b6",

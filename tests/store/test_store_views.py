@@ -319,3 +319,36 @@ def test_many_threads_see_what_each_has_written(store: Store, account: str) -> N
         thread.join()
 
     assert (failed, len(store.view(account).records)) == ([], 160)
+
+
+IMAGE, NOW = ("image", "here", "image-1"), datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_what_all_accounts_know_is_in_every_view_and_no_account_has_it(store: Store, account: str) -> None:
+    put(store, record(account, 1))
+    before = store.view(account)
+    assert "" == before.common_id("here", "image", "image-1")
+
+    assert store.let_all_know("ami-00000005", *IMAGE, NOW)
+
+    store._views._common_until = 0
+    now = store.view(account)
+    assert now is store.view(account)
+    assert None is now.trail.since(before.trail), "what was joined before is to be joined anew"
+    assert {"ami-00000005"} == {one.common_id("here", "image", "image-1") for one in (now, store.view("1"))}
+    assert ("", "") == (now.common_id("there", "image", "image-1"), now.common_id("here", "kernel", "image-1"))
+    assert before.records == now.records
+    assert [account] == list(store.accounts_with_records())
+    put(store, record(account, 2))
+    assert 2 == len(store.view(account).records)
+    assert "ami-00000005" == store.view(account).common_id("here", "image", "image-1")
+
+
+def test_an_id_that_all_know_is_one_things_alone(store: Store, account: str) -> None:
+    put(store, record(account, 1))
+
+    assert store.let_all_know("ami-00000005", *IMAGE, NOW)
+    assert store.let_all_know("ami-00000005", *IMAGE, NOW), "it is so already"
+    assert not store.let_all_know("ami-00000006", *IMAGE, NOW)
+    assert not store.let_all_know("ami-00000005", "image", "here", "image-2", NOW)
+    assert not store.let_all_know(record(account, 1).id, "image", "here", "image-2", NOW)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from isthmus.cli import ec2api_vpcs
     from isthmus.config import Settings
     from isthmus.providers.openstack.administrator import Administrator, Tagging
-    from isthmus.store import Store
+    from isthmus.store import Store, View
 
 app = typer.Typer(help="Take over what another gateway was told, or the ids that it gave out.", no_args_is_help=True)
 app.command("ec2stack")(ec2stack.take)
@@ -42,6 +42,8 @@ TAKEN = {
     "eipalloc": "address",
 }
 """The prefixes of ids of things that OpenStack has under one id of its own, with our kinds."""
+PUBLIC = ("ami", "aki", "ari")
+"""The prefixes of ids that all projects know, of images that ec2-api keeps for none of them."""
 _MOST_TAGS = 50
 
 NeutronDb = Annotated[
@@ -81,6 +83,8 @@ class Old:
     """Ids of what is no thing of OpenStack's, or of nobody knows which project."""
     plans: Mapping[str, ec2api_vpcs.Plan] = field(default_factory=dict)
     """What it alone knew, by project."""
+    public: Sequence[Item] = ()
+    """Images whose ids all projects know."""
     tag: Callable[[Tagging], None] = lambda _: None
     """Write a tag to Neutron."""
 
@@ -97,13 +101,14 @@ def ec2_api(
 ) -> None:
     """Take over the ids and tags that OpenStack's ec2-api gave out, so that Terraform's states and scripts stay good.
 
-    Ids of instances, volumes, snapshots, images, network interfaces, subnets, security groups and elastic IPs go on to
-    name what they named. VPCs were routers there, and each subnet had a network of its own, while a VPC is a network
-    here. With --os-cloud, the login of an administrator, the networks of a VPC are tagged in Neutron as one, and so are
-    its router and its security groups; its id, its range, its internet gateways and its route tables with their routes
-    and associations go on. With --neutron-db instead nothing is tagged, and VPCs with one subnet are taken over. Each
-    project becomes an account, if it is none yet. The databases stay as they are; running it again takes over what is
-    new. What is not taken over, or not as it was, is told with the reason.
+    Ids of instances, volumes, snapshots, images, network interfaces, subnets, security groups and elastic IPs go on
+    to name what they named; those of public images do so for every project, also one that comes later. VPCs were
+    routers there, and each subnet had a network of its own, while a VPC is a network here. With --os-cloud, the
+    login of an administrator, the networks of a VPC are tagged in Neutron as one, and so are its router and its
+    security groups; its id, its range, its internet gateways and its route tables with their routes and
+    associations go on. With --neutron-db instead nothing is tagged, and VPCs with one subnet are taken over. Each
+    project becomes an account, if it is none yet. The databases stay as they are; running it again takes over what
+    is new. What is not taken over, or not as it was, is told with the reason.
 
     Example: isthmus import ec2-api --cloud private --db mysql+pymysql://ec2api:secret@db/ec2api --os-cloud admin
     """
@@ -168,14 +173,18 @@ def _take_over(
     left.update(item.prefix for item in old.items if item.prefix not in TAKEN)
     wanted = [item for item in old.items if item.prefix in TAKEN]
     named: Counter[str] = Counter(item.prefix for item in wanted)
+    named.update(item.prefix for item in old.public)
     named.update(known.rpartition("-")[0] for plan in old.plans.values() for known in plan.records)
     done = named
     if not dry_run:
         projects: dict[str, list[Item]] = {project: [] for project in old.plans}
+        public = {item.id for item in old.public}
+        projects |= {project: [] for project, known in old.tags if project and known in public}
         for item in wanted:
             projects.setdefault(item.project, []).append(item)
         with common.store(settings) as store:
             done = sum((_take(store, cloud, *one, old) for one in projects.items()), Counter())
+            done.update(_let_all_know(store, cloud, old.public))
     for tag in (tag for plan in old.plans.values() for tag in plan.tags if dry_run):
         typer.echo(f"Would tag {tag}")
     table = common.table("ID", "WOULD BE TAKEN OVER" if dry_run else "TAKEN OVER", "LEFT", "OF")
@@ -234,9 +243,10 @@ def _of_ec2_api(
         Item(known, of, vpcs.get(known, "") if known.startswith("vpc-") else native) for known, of, native, *_ in rows
     ]
     plans = {of: ec2api_vpcs.plan(there, placed[of], source.why) for of, there in projects.items()}
-    recorded = {known for plan in plans.values() for known in plan.records}
-    nameless = [one.id for one in items if not all(one) and one.id not in recorded]
-    return Old([one for one in items if all(one)], _tags(connection), nameless, plans, tag)
+    public = [one for one in items if not one.project and one.native and one.prefix in PUBLIC]
+    told = {known for plan in plans.values() for known in plan.records} | {one.id for one in public}
+    nameless = [one.id for one in items if not all(one) and one.id not in told]
+    return Old([one for one in items if all(one)], _tags(connection), nameless, plans, public, tag)
 
 
 def _tags(connection: Connection) -> Mapping[tuple[str, str], dict[str, str]]:
@@ -291,6 +301,20 @@ def _of_nova(connection: Connection) -> Old:
     return Old(items, nameless=[f"{prefix}-{one:08x}" for prefix, numbers in others.items() for one in numbers])
 
 
+def _let_all_know(store: Store, cloud: str, images: Sequence[Item]) -> Iterator[str]:
+    """Write down the ids of public images; the prefixes of those that are known by them. Their tags are there then."""
+    now = datetime.now(UTC)
+    for item in images:
+        if store.let_all_know(item.id, TAKEN[item.prefix], cloud, item.native, now):
+            yield item.prefix
+
+
+def _is_new(view: View, cloud: str, image: Item) -> bool:
+    """Whether a public image is known by no id of another gateway's yet."""
+    where = (cloud, TAKEN[image.prefix], image.native)
+    return view.by_native(*where) is None and not view.common_id(*where)
+
+
 def _take(store: Store, cloud: str, project: str, items: Sequence[Item], old: Old) -> Counter[str]:
     """Write down the ids of one project. One that is known by another id here keeps it."""
     from isthmus.cli import ec2api_vpcs
@@ -319,7 +343,7 @@ def _take(store: Store, cloud: str, project: str, items: Sequence[Item], old: Ol
         for recorded in ec2api_vpcs.write(change, account, plan, now, [*new], elsewhere):
             done[recorded.rpartition("-")[0]] += 1
             new += [recorded] if recorded not in there else []
-        for one in new:
+        for one in [*new, *(item.id for item in old.public if _is_new(change.view, cloud, item))]:
             if labels := old.tags.get((project, one)):
                 change.tag([one], dict(list(labels.items())[:_MOST_TAGS]))
     return done

@@ -129,12 +129,13 @@ def fan_out(cx: Context, read: Callable[[Session], R]) -> list[tuple[str, R]]:
 
 
 def identify(view: View, kind: Kind, cloud: str, noun: Noun) -> str:
-    """The id of a listed thing: its record's, else the one it carries, else one derived from its native id."""
+    """The id of a listed thing: its record's, else the one it carries, else the one by which all accounts know it, else
+    one derived from its native id."""
     if record := view.by_native(cloud, kind, noun.native):
         return record.id
     if minted(kind, noun.ref):
         return noun.ref
-    return adopt(kind, cloud, noun.native)
+    return view.common_id(cloud, kind, noun.native) or adopt(kind, cloud, noun.native)
 
 
 def join(cx: Context, view: View, kind: Kind, cloud: str, noun: T) -> Found[T]:

@@ -18,7 +18,7 @@ from isthmus.store.claims import Claims
 from isthmus.store.database import Database, parse
 from isthmus.store.secrets import Vault
 from isthmus.store.tables import generations, records, tags
-from isthmus.store.views import COLUMNS, Record, View, Views, record_of
+from isthmus.store.views import COLUMNS, EVERYONE, Record, View, Views, record_of
 
 
 class Store:
@@ -84,8 +84,23 @@ class Store:
         found = self._select(records.c.id == known)
         return found[0] if found else None
 
+    def let_all_know(self, known: str, kind: str, cloud: str, native: str, now: datetime) -> bool:
+        """Let a thing that all accounts may see have an id for all of them that have none on record for it.
+
+        False if the id is already another thing's, or the thing has another such id. Processes that serve know it
+        within 10 seconds.
+        """
+        mine = f"{EVERYONE}/{known}"
+        with self.change(EVERYONE) as change:
+            held = change.view.records.get(mine) or change.view.by_native(cloud, kind, native)
+            if held is None and self.find(known) is None:
+                change.put(Record(mine, EVERYONE, kind, cloud, native, {}, now))
+                return True
+        return held is not None and (held.id, held.cloud, held.kind, held.native) == (mine, cloud, kind, native)
+
     def accounts_with_records(self) -> Sequence[str]:
-        query = select(records.c.account).where(records.c.dropped.is_(False)).distinct().order_by(records.c.account)
+        held = and_(records.c.dropped.is_(False), records.c.account != EVERYONE)
+        query = select(records.c.account).where(held).distinct().order_by(records.c.account)
         with self._database.reading() as connection:
             return connection.scalars(query).all()
 

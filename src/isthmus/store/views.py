@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,10 @@ from isthmus.store.database import Database
 from isthmus.store.tables import generations, records, tags
 from isthmus.store.trail import Trail
 
+EVERYONE = "everyone"
+"""Stands for an account: what is on its records is known to all accounts, by an id after this word and a slash."""
+_COMMON_SECONDS = 10
+"""How old what is known to all accounts may be."""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -74,7 +79,7 @@ class View:
     The next view has the identical objects for all that did not change; if nothing did, it is the same view.
     """
 
-    __slots__ = ("_records", "_shelves", "_tags", "trail")
+    __slots__ = ("_common", "_records", "_shelves", "_tags", "trail")
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class View:
         self._records = records
         self._shelves = shelves
         self._tags = tagged
+        self._common: View | None = None
         self.trail = trail or Trail()
         """By which records and tags this view differs from earlier ones."""
 
@@ -105,6 +111,18 @@ class View:
     def by_native(self, cloud: str, kind: str, native: str) -> Record | None:
         shelf = self._shelves.get(kind)
         return shelf.by_native.get((cloud, native)) if shelf else None
+
+    def common_id(self, cloud: str, kind: str, native: str) -> str:
+        """The id under which all accounts know a thing, or empty."""
+        record = self._common.by_native(cloud, kind, native) if self._common else None
+        return record.id.removeprefix(f"{EVERYONE}/") if record else ""
+
+    def beside(self, common: View, before: View | None) -> View:
+        """The same with what is known to all accounts; `before` is the last one that was made so."""
+        same = before is not None and before._common is common
+        made = View(self._records, self._shelves, self._tags, self.trail if same else Trail())
+        made._common = common
+        return made
 
     def after(self, difference: Difference) -> View:
         """The next view. Dicts are copied as a whole, which takes 0.1 ms for 10,000 entries."""
@@ -186,6 +204,9 @@ class _Shown:
     generation: int = 0
     view: View = field(default_factory=lambda: View({}, {}, {}))
     turn: threading.Lock = field(default_factory=threading.Lock)
+    of: tuple[View, View] | None = None
+    """What `both` was made of: the view, and what was known to all accounts then."""
+    both: View | None = None
 
 
 class Views:
@@ -194,14 +215,34 @@ class Views:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._shown: dict[str, _Shown] = {}
+        self._common = View({}, {}, {})
+        self._common_until = 0.0
 
     def view(self, account: str) -> View:
-        generation = self._database.generation(account)
         shown = self._shown.get(account) or self._shown.setdefault(account, _Shown())
+        own = self._own(account, shown)
+        if account == EVERYONE:
+            return own
+        common = self._known_to_all()
+        if not common.records:
+            return own
+        with shown.turn:
+            if shown.both is None or shown.of != (own, common):
+                shown.of, shown.both = (own, common), own.beside(common, shown.both)
+            return shown.both
+
+    def _own(self, account: str, shown: _Shown) -> View:
+        generation = self._database.generation(account)
         with shown.turn:
             if generation > shown.generation:
                 self._catch_up(account, shown)
             return shown.view
+
+    def _known_to_all(self) -> View:
+        now = time.monotonic()
+        if now >= self._common_until:
+            self._common, self._common_until = self.view(EVERYONE), now + _COMMON_SECONDS
+        return self._common
 
     def tagged(self, account: str, generation: int, tagged: Mapping[str, Mapping[str, str]]) -> None:
         """A generation that this process has committed, and that differs from the one before by these tags alone."""
