@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import shutil
+import socket
 import socketserver
 import subprocess
 import threading
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from isthmus.model import Direction, Flavor, Rule, Server, ServerState
 from isthmus.providers import AddressSpec, DiskSpec, ServerSpec
@@ -28,7 +32,7 @@ SSH_PORT = 22 if forwards.first_free_port() <= 22 else 22 + forwards.LIFT
 """Where the guest's port 22 is offered to this user."""
 SSH = Rule(Direction.INGRESS, "tcp", 22, 22, cidr="127.0.0.0/8")
 GREETING = b"booted from my own disk\r\nlogin: "
-NEEDED = ("qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen")
+NEEDED = ("qemu-system-x86_64", "qemu-img", "ssh")
 
 
 def until(look: Callable[[], T], seconds: float = 60) -> T:
@@ -125,6 +129,12 @@ class World:
         self.session.addresses.associate_address(address.native, self.server(native).ports[0].native)
         return address.address
 
+    def greeting(self, address: str) -> bytes:
+        """What the guest's port 22 says first, or nothing. ssh itself does not serve a user who has no name."""
+        with contextlib.suppress(OSError), socket.create_connection((address, SSH_PORT), 10) as connection:
+            return connection.recv(64)
+        return b""
+
     def ssh(self, address: str, command: str, user: str = "root") -> str:
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"]
         words = [word for option in (*options, "ConnectTimeout=10") for word in ("-o", option)]
@@ -153,8 +163,12 @@ def tiny_image(tmp_path_factory: pytest.TempPathFactory) -> tiny.Tiny:
 
 @pytest.fixture(scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    """A private key, and beside it the public one; ssh-keygen makes none for a user who has no name."""
+    path, made = tmp_path_factory.mktemp("key") / "id", Ed25519PrivateKey.generate()
+    path.touch(0o600)
+    path.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    public = made.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    path.with_suffix(".pub").write_bytes(public)
     return path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 
 import pytest
@@ -12,6 +14,7 @@ from isthmus.providers.local import Local, process
 from isthmus.providers.local.machine import QEMU
 
 from .conftest import ZONE, World, until
+from .netd.conftest import names_of_namespaces
 
 pytestmark = pytest.mark.qemu
 
@@ -54,12 +57,41 @@ def test_machines_without_a_record_go(world: World) -> None:
         child.wait()
 
 
-def test_with_everything_nothing_is_left(world: World) -> None:
+@pytest.mark.parametrize("killed", ["nothing", "networks", "networks and machines"])
+def test_with_everything_nothing_is_left(world: World, killed: str) -> None:
     server = world.launched("first", ready=False)
+    base = world.cloud.base
+    networks = [int(path.read_text().split()[0]) for path in base.netd_directory.glob("*.pid")]
+    machines = [pid for pid, _ in process.machines(base.prefix)]
+    assert len(machines) == 1
+    assert bool(networks) == base.namespaces
+    for pid in [*(networks if "networks" in killed else ()), *(machines if "machines" in killed else ())]:
+        os.kill(pid, signal.SIGKILL)
 
     said = list(world.cloud.clean(everything=True))
 
-    assert said[0].startswith(f"ended the machine {server.native} ")
-    assert said[-1].startswith(f"removed {world.cloud.base.state} ")
-    assert not world.cloud.base.state.exists()
-    assert [] == list(process.machines(world.cloud.base.prefix))
+    assert said[0].startswith(f"ended the machine {server.native} ") == ("machines" not in killed)
+    assert said[-1].startswith(f"removed {base.state} ")
+    assert not base.state.exists()
+    until(lambda: not [pid for pid in (*networks, *machines) if process.birth(pid)])
+    prefix = base.prefix.strip(".").replace(".", "-")
+    assert not [name for name in names_of_namespaces() if name.startswith(prefix)]
+
+
+def test_networks_of_machines_that_were_killed_go_and_what_is_recorded_stays(world: World) -> None:
+    server = world.launched("first", ready=False)
+    base = world.cloud.base
+    if not base.namespaces:
+        pytest.skip(f"no networks can be made of namespaces here: {base.way.reason}")
+    networks = [int(path.read_text().split()[0]) for path in base.netd_directory.glob("*.pid")]
+    for pid in [*networks, *(pid for pid, _ in process.machines(base.prefix))]:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: world.server(server.native).state is ServerState.STOPPED)
+
+    assert ["removed the networks of guests, and ended their daemon"] == list(world.cloud.clean())
+
+    assert not base.netd_directory.exists()
+    prefix = base.prefix.strip(".").replace(".", "-")
+    assert not [name for name in names_of_namespaces() if name.startswith(prefix)]
+    assert [server.native] == [one.native for one in world.session.compute.list_servers()]
+    assert all(base.disk(one.native).exists() for one in world.session.volumes.list_volumes())

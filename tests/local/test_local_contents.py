@@ -17,8 +17,9 @@ from isthmus.errors import Conflict
 from isthmus.model import AttachmentState, ImageState, Server, ServerState, SnapshotState, Volume, VolumeState
 from isthmus.providers import DiskSpec, ImageSpec, ImportSpec, SnapshotSpec, VolumeSpec
 from isthmus.providers.local import Local, disks, process
+from isthmus.providers.local.layout import first_firewall
 
-from .conftest import FLAVORS, ZONE, World, boot_sector, until
+from .conftest import FLAVORS, SSH, ZONE, World, boot_sector, until
 
 pytestmark = pytest.mark.qemu
 SECTOR = 512
@@ -179,9 +180,13 @@ for number in itertools.count():
 """
 
 
-@pytest.mark.parametrize("seconds", [0.4, 1.1, 2.3])
-def test_nothing_that_was_synced_is_lost_when_all_is_killed(world: World, tmp_path: Path, seconds: float) -> None:
+@pytest.mark.parametrize(("seconds", "networks"), [(0.4, False), (1.1, True), (2.3, True)])
+def test_nothing_that_was_synced_is_lost_when_all_is_killed(
+    world: World, tmp_path: Path, seconds: float, networks: bool
+) -> None:
+    world.session.firewalls.add_rules(first_firewall("acme,ltd"), [SSH])
     server, first, second = writing(world)
+    address = world.address(server.native)
     base = world.cloud.base
     command = [sys.executable, "-c", BUSY, str(base.state), server.native, first.native]
     busy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -193,6 +198,8 @@ def test_nothing_that_was_synced_is_lost_when_all_is_killed(world: World, tmp_pa
         busy.kill()
         for pid, _ in list(process.machines(base.prefix)):
             os.kill(pid, signal.SIGKILL)
+        for path in base.netd_directory.glob("*.pid") if networks else ():
+            os.kill(int(path.read_text().split()[0]), signal.SIGKILL)
         busy.communicate()
     before = acknowledged(world, server.native)
 
@@ -214,6 +221,7 @@ def test_nothing_that_was_synced_is_lost_when_all_is_killed(world: World, tmp_pa
         assert volume.size == disks.size(base.disk(volume.native))
     world.session.compute.start_server(server.native)
     world.says(server.native, b"tiny: ready", times=2)
+    until(lambda: world.greeting(address).startswith(b"SSH-"))
     unused = [volume for volume in volumes.list_volumes() if not volume.attachments]
     for volume in unused:
         volumes.resize_volume(volume.native, volume.size + 1)
