@@ -37,6 +37,7 @@ KINDS: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
         "expunge": options.flag,
         "vpc_offering": options.text,
         "network_offering": options.text,
+        "registration": options.choice("off", "encrypted", "any"),
     },
     "local": {
         "accelerator": options.choice("auto", "kvm", "tcg"),

@@ -157,6 +157,17 @@ def test_an_access_key_can_have_a_login_of_its_own(store: Store, account: str) -
     assert [{"password": "p"}] * 4 == logins()[4:]
 
 
+def test_logins_that_are_kept_at_once_are_all_kept(store: Store, account: str) -> None:
+    store.set_tenant(account, "cloud", "tenant", {"password": "p"})
+    keys = [f"key-{number}" for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.keep_login(account, "cloud", "tenant", key, {"secret": key}), keys))
+
+    found = store.tenant(account, "cloud")
+    assert found
+    assert ({"password": "p"}, {key: {"secret": key} for key in keys}) == (found.settings, found.logins)
+
+
 def test_logins_end_with_the_tenant(store: Store, account: str) -> None:
     store.keep_login(account, "cloud", "tenant", "key", {"secret": "s"})
     with pytest.raises(StoreError, match="another tenant"):

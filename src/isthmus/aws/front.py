@@ -13,6 +13,7 @@ from typing import Any
 from isthmus.aws.auth import Claim, claim
 from isthmus.aws.ec2 import ec2
 from isthmus.aws.errors import AwsError
+from isthmus.aws.registration import ACTIONS, Registration
 from isthmus.aws.request import Pairs, Request
 from isthmus.aws.service import Service
 from isthmus.aws.sts import sts
@@ -90,6 +91,7 @@ def new_request_id() -> str:
 class Front:
     def __init__(self, world: World) -> None:
         self._world = world
+        self._registration = Registration(world)
 
     def handle(self, request: Request) -> Response:
         """Answer any request; only a defect of ours raises."""
@@ -99,6 +101,8 @@ class Front:
             pairs = request.params
             action, version = _one(pairs, "Action"), _one(pairs, "Version")
             service = _route("", action, version)
+            if action in ACTIONS:
+                return self._registered(request, action, _checked(ec2, request, action, version), request_id)
             claimed = claim(request)
             service = _route(claimed.scope.service if claimed.scope else "", action, version)
             signer = self._authenticate(claimed, service)
@@ -113,13 +117,18 @@ class Front:
             return self.refuse(_BROKEN, request_id, service, account, action)
         return Response(200, body, request_id, account, service.name, action)
 
+    def _registered(self, request: Request, action: str, version: str, request_id: str) -> Response:
+        done = self._registration.answer(request, action)
+        body = ec2.codec.texts(action, done.members, version=version, request_id=request_id)
+        return Response(200, body, request_id, done.account, ec2.name, action)
+
     def refuse(
         self, error: AwsError, request_id: str = "", service: Service = ec2, account: str = "", action: str = ""
     ) -> Response:
         """An error in the service's own form."""
         request_id = request_id or new_request_id()
         body = service.codec.error(error.code, error.message, request_id)
-        known = action if action in service.codec.operations else ""
+        known = action if action in service.codec.operations or action in ACTIONS else ""
         return Response(error.status, body, request_id, account, service.name, known, error.code)
 
     def _authenticate(self, claimed: Claim, service: Service) -> Signer:

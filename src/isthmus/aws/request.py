@@ -28,6 +28,8 @@ class Request:
     query: str
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
+    peer: str = ""
+    """The address at the other end of the connection, a client's or a proxy's; empty if it is not known."""
     _parsed: dict[str, Pairs] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property

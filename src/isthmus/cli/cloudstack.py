@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -157,6 +156,7 @@ def register(settings: Settings, store: Store, cloud: str, pair: Pair, account: 
     It is a login at all configured clouds of the same CloudStack. For an account that is said to be a project of the
     user's it is one there. Raises Failure, Faults and StoreError.
     """
+    from isthmus.core import registering
     from isthmus.providers.cloudstack import survey
 
     given = settings.clouds[cloud]
@@ -169,16 +169,8 @@ def register(settings: Settings, store: Store, cloud: str, pair: Pair, account: 
     owner = account.id if account else store.account_for(cloud, whose.tenant, whose.name, *others)
     if not owner:
         raise Failure(f"The tenant {whose.tenant} is no account any more: isthmus account tenant says whose it is.")
-    for one in same:
-        store.keep_login(owner, one, whose.tenant, pair.access_key, _login(pair))
-    known = store.credential(pair.access_key)
-    if known is None or (known.account, known.secret) != (owner, pair.secret):
-        store.import_credential(owner, pair.access_key, pair.secret)
+    registering.keep(store, owner, same, whose, *pair)
     return common.find_account(store, owner)
-
-
-def _login(pair: Pair) -> Mapping[str, str]:
-    return {"api_key": pair.access_key, "secret_key": pair.secret}
 
 
 def _verified(given: CloudSettings) -> bool | str:
@@ -191,9 +183,9 @@ def _looked(
     """What there is at a URL, the keys that it was seen with, and what the settings say of the way there."""
     from isthmus.providers.cloudstack import survey
 
-    at = _api(url or _ask("URL of CloudStack's API", "--url"))
-    api = key or _ask("API key", "--key")
-    told = common.text_of(secret).strip() if secret else _ask("Secret key", "--secret", hidden=True)
+    at = _api(url or common.asked("URL of CloudStack's API", "--url"))
+    api = key or common.asked("API key", "--key")
+    told = common.text_of(secret).strip() if secret else common.asked("Secret key", "--secret", hidden=True)
     if any(not word.isprintable() or " " in word or not word for word in (api, told)):
         raise Failure("An API key and its secret are printable and have no spaces.")
     given: dict[str, Any] = {"url": at}
@@ -207,13 +199,6 @@ def _api(url: str) -> str:
     if not found:
         raise Failure(f"--url is a URL like https://cloud.example.org{_PATH}.")
     return found[1] + (found[2] if found[2] and found[2] != "/" else _PATH)
-
-
-def _ask(what: str, option: str, *, hidden: bool = False) -> str:
-    """An answer of who sits at the terminal. Raises Failure if nobody does."""
-    if not sys.stdin.isatty():
-        raise Failure(f"The {what} is missing: say it with {option}.")
-    return str(typer.prompt(what, hide_input=hidden, err=True))
 
 
 def _write(file: Path, secret: str) -> None:

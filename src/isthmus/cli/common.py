@@ -119,6 +119,13 @@ def text_of(file: str) -> str:
         raise Failure(f"{file} is not a text in UTF-8.") from None
 
 
+def asked(what: str, option: str, *, hidden: bool = False) -> str:
+    """An answer of who sits at the terminal. Raises Failure if nobody does."""
+    if not sys.stdin.isatty():
+        raise Failure(f"The {what} is missing: say it with {option}.")
+    return str(typer.prompt(what, hide_input=hidden, err=True))
+
+
 def table(*columns: str) -> Table:
     """A table without frills, that a person and awk can read."""
     from rich.table import Table

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli import cloudstack, common, formats
+from isthmus.cli import cloudstack, common, formats, registration
 from isthmus.cli.common import ConfigFile, Failure, State
 from isthmus.options import nearest
 
@@ -117,6 +117,9 @@ def bring(
             owner = common.find_account(store, account)
             store.import_credential(owner.id, pair.access_key, pair.secret)
     typer.echo(f"The access key {pair.access_key} belongs to the account {owner.name} ({owner.id}) now.")
+
+
+app.command("register")(registration.register)
 
 
 def _check(form: str) -> None:

@@ -286,6 +286,30 @@ class Admission(NamedTuple):
     session: Session
 
 
+class Registered(NamedTuple):
+    """Whose a pair of keys is: the tenant, its name, and what is signed in with for who signs with the pair."""
+
+    tenant: str
+    name: str
+    login: Mapping[str, Any]
+
+
+class Registrar(Protocol):
+    """Of a cloud whose tenants may make known to us the keys that it gave out."""
+
+    @property
+    def unencrypted(self) -> bool:
+        """Whether they may over connections that are not encrypted."""
+        ...
+
+    def registered(self, access_key: str, secret: str) -> Registered | None:
+        """Whose a pair is, asked of the cloud with the pair itself; None for one that it does not take.
+
+        Whatever the pair, few calls are made; of one that is not taken, one. Raises Unavailable.
+        """
+        ...
+
+
 class Finding(NamedTuple):
     """Something that is broken, in words for the operator, and whether it has been mended."""
 
@@ -324,6 +348,11 @@ class Cloud(Protocol):
 
     def admit(self, request: SignedRequest) -> Admission | None:
         """Who signed a request, if it was rightly and with a credential that the cloud itself gave out."""
+        ...
+
+    @property
+    def registrar(self) -> Registrar | None:
+        """None where tenants may not register keys."""
         ...
 
     def health(self) -> Health: ...

@@ -188,6 +188,7 @@ def _request(scope: Scope, body: bytes) -> Request:
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         body=body,
+        peer=(scope.get("client") or ("",))[0],
     )
 
 

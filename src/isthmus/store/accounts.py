@@ -8,7 +8,7 @@ import secrets
 import string
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -31,6 +31,8 @@ _LOGINS = "logins by access keys"
 """Where they stand among a tenant's settings."""
 
 T = TypeVar("T")
+Logins = Mapping[str, Mapping[str, Any]]
+"""What is signed in with, by access keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Tenant:
     cloud: str
     tenant: str
     settings: Mapping[str, Any] = field(repr=False)
-    logins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    logins: Logins = field(default_factory=dict, repr=False)
     """The secrets that go with single access keys, by these."""
 
     def secrets(self, access_key: str) -> Mapping[str, Any]:
@@ -206,8 +208,12 @@ class Accounts:
             raise StoreError(f"The tenant {tenant} of the cloud {cloud} is the account {other} already.")
         if (before := self._ended(cloud, tenant)) and before != account and self._has_records(before, cloud):
             raise StoreError(f"The tenant {tenant} of the cloud {cloud} was the account {before}, which has its ids.")
-        known = self._tenant(account, cloud)
-        self._put_tenant(Tenant(account, cloud, tenant, given or {}, known.logins if known.tenant == tenant else {}))
+        with self._database.writing() as connection:
+            known = self._read_tenant(connection, account, cloud, to_change=True)
+            logins = known.logins if known.tenant == tenant else {}
+            self._write_tenant(connection, Tenant(account, cloud, tenant, given or {}, logins))
+        self._tenants.forget((account, cloud))
+        self._owners.forget((cloud, tenant))
 
     def end_tenant(self, account: str, cloud: str) -> str:
         """Lets an account be no tenant of a cloud: what it was there, or empty.
@@ -235,9 +241,18 @@ class Accounts:
             raise StoreError(f"The account {account} is another tenant of the cloud {cloud} already: {known.tenant}.")
         if not known.tenant:
             self.set_tenant(account, cloud, tenant)
-        self._put_tenant(Tenant(account, cloud, tenant, known.settings, {**known.logins, access_key: login}))
+        self._change_logins(account, cloud, lambda logins: {**logins, access_key: login})
 
-    def _put_tenant(self, said: Tenant) -> None:
+    def _change_logins(self, account: str, cloud: str, change: Callable[[Logins], Logins]) -> None:
+        """In one step, as others may keep theirs at the same time. Nothing if the account is nobody there."""
+        with self._database.writing() as connection:
+            known = self._read_tenant(connection, account, cloud, to_change=True)
+            if known.tenant:
+                changed = Tenant(account, cloud, known.tenant, known.settings, change(known.logins))
+                self._write_tenant(connection, changed)
+        self._tenants.forget((account, cloud))
+
+    def _write_tenant(self, connection: Connection, said: Tenant) -> None:
         text = json.dumps({**said.settings, **({_LOGINS: said.logins} if said.logins else {})}, default=dict).encode()
         insert = self._database.insert(tenants)
         statement = insert.on_conflict_do_update(
@@ -246,19 +261,17 @@ class Accounts:
         )
         locked = self._vault.lock(text, f"tenant {said.account} {said.cloud}")
         row = {"account": said.account, "cloud": said.cloud, "tenant": said.tenant, "settings": locked}
-        with self._database.writing() as connection:
-            connection.execute(statement, row)
-            connection.execute(delete(ended_tenants).where(*_is_ended(said.cloud, said.tenant)))
-        self._tenants.forget((said.account, said.cloud))
-        self._owners.forget((said.cloud, said.tenant))
+        connection.execute(statement, row)
+        connection.execute(delete(ended_tenants).where(*_is_ended(said.cloud, said.tenant)))
 
     def _drop_logins(self, account: str, access_key: str) -> None:
         with self._database.reading() as connection:
             clouds = connection.scalars(select(tenants.c.cloud).where(tenants.c.account == account)).all()
-        for known in (self._tenant(account, cloud) for cloud in clouds):
-            if access_key in known.logins:
-                rest = {key: login for key, login in known.logins.items() if key != access_key}
-                self._put_tenant(Tenant(account, known.cloud, known.tenant, known.settings, rest))
+        for cloud in clouds:
+            if access_key in self._tenant(account, cloud).logins:
+                self._change_logins(
+                    account, cloud, lambda logins: {key: login for key, login in logins.items() if key != access_key}
+                )
 
     def tenant(self, account: str, cloud: str) -> Tenant | None:
         """The account's tenant on a cloud, if it was said; remembered for a second."""
@@ -270,10 +283,13 @@ class Accounts:
         return found if found.tenant else None
 
     def _tenant(self, account: str, cloud: str) -> Tenant:
+        with self._database.reading() as connection:
+            return self._read_tenant(connection, account, cloud)
+
+    def _read_tenant(self, connection: Connection, account: str, cloud: str, *, to_change: bool = False) -> Tenant:
         query = select(tenants.c.tenant, tenants.c.settings)
         query = query.where(tenants.c.account == account, tenants.c.cloud == cloud)
-        with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = connection.execute(query.with_for_update() if to_change else query).one_or_none()
         if row is None:
             return Tenant(account, cloud, "", {})
         text = self._vault.unlock(bytes(row.settings), f"tenant {account} {cloud}")

@@ -53,6 +53,10 @@ class Codec:
         """The XML of an answer; None and members that begin with `_` are left out."""
         return self._encoder.answer(self.operations[operation], answer, version, request_id)
 
+    def texts(self, name: str, members: Mapping[str, str], *, version: str, request_id: str) -> bytes:
+        """The XML of an answer to an action that the model does not have."""
+        return self._encoder.texts(name, members, version, request_id)
+
     def error(self, code: str, message: str, request_id: str) -> bytes:
         return self._encoder.error(code, message, request_id)
 

@@ -66,6 +66,12 @@ class Encoder:
         text = "".join((_DECLARATION, f"<{name}Response ", head, *out, tail, f"</{name}Response>"))
         return text.encode()
 
+    def texts(self, name: str, members: Mapping[str, str], version: str, request_id: str) -> bytes:
+        """The answer to an action that the model does not have: its members as they are."""
+        inner = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in members.items())
+        head = f'<{name}Response xmlns="{_namespace(version)}"><requestId>{escape(request_id)}</requestId>'
+        return f"{_DECLARATION}{head}{inner}</{name}Response>".encode()
+
     def error(self, code: str, message: str, request_id: str) -> bytes:
         said = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
         request_id = escape(request_id)
@@ -84,9 +90,8 @@ class Encoder:
             wrapper = operation.wrapper or f"{operation.name}Result"
             metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
             return f'xmlns="{self._model.namespace}"><{wrapper}>', f"</{wrapper}>{metadata}"
-        namespace = f"http://ec2.amazonaws.com/doc/{escape(NAMESPACES.get(version, version))}/"
         done = "<return>true</return>" if _is_void(operation, answer) else ""
-        return f'xmlns="{namespace}"><requestId>{request_id}</requestId>{done}', ""
+        return f'xmlns="{_namespace(version)}"><requestId>{request_id}</requestId>{done}', ""
 
     def _compile_structure(self, name: str, era: int) -> Write:
         shape = self._model.shape(name)
@@ -192,6 +197,10 @@ def _structures(nested: Write, tag: str, mark: tuple[str, int]) -> Write:
                 out.append(kept[mark])
 
     return write
+
+
+def _namespace(version: str) -> str:
+    return f"http://ec2.amazonaws.com/doc/{escape(NAMESPACES.get(version, version))}/"
 
 
 def _era(version: str) -> int:

@@ -25,9 +25,10 @@ from isthmus.providers.cloudstack.keys import CloudStackKeys
 from isthmus.providers.cloudstack.lacks import GROUPED, UNGROUPED
 from isthmus.providers.cloudstack.networks import SharedNetworks
 from isthmus.providers.cloudstack.ports import CloudStackPorts
+from isthmus.providers.cloudstack.registrar import CloudStackRegistrar
 from isthmus.providers.cloudstack.seen import Seen
 from isthmus.providers.cloudstack.servers import CloudStackCompute
-from isthmus.providers.cloudstack.signing import Keys
+from isthmus.providers.cloudstack.signing import LOGIN, Keys
 from isthmus.providers.cloudstack.tenant import Offers, Tenant
 from isthmus.providers.cloudstack.volumes import CloudStackVolumes
 from isthmus.providers.cloudstack.vpcs import Vpcs
@@ -42,8 +43,6 @@ _QUOTAS = {
     "vpcs": "vpclimit",
 }
 """Our names of quotas, each with CloudStack's name of the account's limit."""
-SECRETS = ("api_key", "secret_key")
-"""What the operator keeps for a tenant: the API keys of one of the account's users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,8 @@ class Options:
     """The kind of system, by CloudStack's name, on images of volumes of which it knows none."""
     volume_types: Mapping[str, str] = field(default_factory=dict)
     """Names of volume types, each with the name of a disk offering."""
+    registration: str = "off"
+    """Whether users may register their own keys: `off`, over connections that are `encrypted`, or over `any`."""
 
 
 class CloudStack:
@@ -128,9 +129,9 @@ class CloudStack:
 
     def kept(self, tenant: str, secrets: Mapping[str, Any]) -> Tenant:
         """A tenant by the keys that the operator keeps for it. Raises Denied, Unavailable."""
-        if wrong := set(SECRETS) ^ set(secrets):
-            raise Denied(f"An account of CloudStack signs in with {' and '.join(SECRETS)}: see to {min(wrong)}.")
-        keys = Keys(*(str(secrets[name]) for name in SECRETS))
+        if wrong := set(LOGIN) ^ set(secrets):
+            raise Denied(f"An account of CloudStack signs in with {' and '.join(LOGIN)}: see to {min(wrong)}.")
+        keys = Keys(*(str(secrets[name]) for name in LOGIN))
         whose = self._credentials.owner(keys)
         if whose.tenant != tenant:
             member = self._credentials.member(keys, tenant)
@@ -178,6 +179,11 @@ class CloudStack:
         """Without an administrator's keys accounts are known by the keys that are kept for them alone."""
         found = self._credentials.admit(request)
         return Admission(found.owner.tenant, found.owner.name, self._session(found)) if found else None
+
+    @property
+    def registrar(self) -> CloudStackRegistrar | None:
+        said = self.options.registration
+        return CloudStackRegistrar(self._credentials, unencrypted=said == "any") if said != "off" else None
 
     def health(self) -> Health:
         details = {"url": self.options.url, "credentials": "of all users" if self.options.admin else "that are kept"}

@@ -22,7 +22,7 @@ from isthmus.providers.cloudstack.signing import Keys
 from isthmus.told import Secrets, Told
 
 _log = logging.getLogger(__name__)
-_API_KEY = re.compile(r"[0-9A-Za-z_.~-]{8,255}")
+API_KEY = re.compile(r"[0-9A-Za-z_.~-]{8,255}")
 _NOBODY = "isthmus-nobody"
 """An API key that CloudStack does not give out, and an id of no user."""
 _NO_USER = "00000000-0000-4000-8000-000000000000"
@@ -71,13 +71,13 @@ class Credentials:
         self._latest: OrderedDict[str, str] = OrderedDict()
         """The API key that each tenant signed with last."""
         self._owners: OrderedDict[bytes, Owner] = OrderedDict()
-        """Whose the keys are that an operator kept, by their digests."""
+        """Whose the keys are that are kept here, by their digests."""
         self._named: OrderedDict[tuple[str, str], Owner] = OrderedDict()
         """Who has been here, by names and domains."""
 
     def admit(self, request: SignedRequest) -> Signer | None:
         """Who signed. Raises Unavailable if CloudStack is away, or does not tell."""
-        if self._admin is None or not _API_KEY.fullmatch(request.access_key):
+        if self._admin is None or not API_KEY.fullmatch(request.access_key):
             return None
         told = self._secrets.verified(request)
         if told is None:
@@ -94,10 +94,10 @@ class Credentials:
         told = self._secrets.known(api) if api else None
         return _signer(told, api) if told else None
 
-    def owner(self, keys: Keys) -> Owner:
-        """Whose a pair is that an operator kept; asked once. Raises Denied for keys that are not taken."""
+    def owner(self, keys: Keys, *, anew: bool = False) -> Owner:
+        """Whose a pair is that is kept here; asked once, or anew. Raises Denied for keys that are not taken."""
         digest = _digest(keys)
-        if (known := self._owners.get(digest)) is None:
+        if (known := self._owners.get(digest)) is None or anew:
             known = owner(Client(self._wire, keys), keys.api)
             with self._lock:
                 _remember(self._owners, digest, known)

@@ -13,6 +13,9 @@ from urllib.parse import quote
 EXPIRES = timedelta(minutes=5)
 """How long a request that was signed may be sent."""
 
+LOGIN = ("api_key", "secret_key")
+"""What is kept for an account to sign in with: the API keys of one of its users."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -20,6 +23,11 @@ class Keys:
 
     api: str
     secret: str = field(repr=False)
+
+    @property
+    def login(self) -> Mapping[str, str]:
+        """As it is kept for an account."""
+        return dict(zip(LOGIN, (self.api, self.secret), strict=True))
 
 
 def signed(keys: Keys, params: Mapping[str, str], now: datetime) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from isthmus.errors import Denied, Unsupported
 from isthmus.model import Flavor
+from isthmus.providers import Registered
 from isthmus.providers.cloudstack.client import Client, Item, Wire
 from isthmus.providers.cloudstack.credentials import Owner, of_project, owner
 from isthmus.providers.cloudstack.projects import project
@@ -171,7 +172,7 @@ def look(url: str, api: str, secret: str, *, verify: bool | str = True) -> Surve
         )
 
 
-def whose(url: str, api: str, secret: str, native: str = "", *, verify: bool | str = True) -> Owner:
+def whose(url: str, api: str, secret: str, native: str = "", *, verify: bool | str = True) -> Registered:
     """Whose keys a pair is, by a call that it signs; or who the tenant `native` is, if that is a project of the user's.
 
     Raises Faults: Denied if CloudStack does not take it.
@@ -179,7 +180,8 @@ def whose(url: str, api: str, secret: str, native: str = "", *, verify: bool | s
     with _client(url, api, secret, verify) as client:
         user = owner(client, api)
         found = project(client, native) if native not in ("", user.tenant) else None
-        return of_project(user, found) if found else user
+        known = of_project(user, found) if found else user
+        return Registered(known.tenant, known.name, Keys(api, secret).login)
 
 
 def lacking(may: set[str], zones: Sequence[SeenZone]) -> Mapping[str, tuple[str, ...]]:

@@ -165,6 +165,10 @@ class Local:
         return False
 
     @property
+    def registrar(self) -> None:
+        """It gives out no credentials."""
+
+    @property
     def realm(self) -> str:
         return self.name
 

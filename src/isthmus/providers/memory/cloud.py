@@ -111,6 +111,10 @@ class Memory:
         return False
 
     @property
+    def registrar(self) -> None:
+        """It gives out no credentials."""
+
+    @property
     def realm(self) -> str:
         return self.name
 
