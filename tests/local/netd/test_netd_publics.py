@@ -20,6 +20,7 @@ from isthmus.providers.local.forwards import LIFT, first_free_port
 from isthmus.providers.local.netd import client
 from isthmus.providers.local.netd.plan import FirewallPlan, NetworkPlan, PublicPlan, SubnetPlan
 
+from ..beyond import beyond
 from .conftest import ALL_OUT, EVERYWHERE, IN, OUT, SOON, TO_INTERNET, Cloud, names_of_namespaces, network, port, until
 
 PUBLIC = f"127.13.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
@@ -128,31 +129,8 @@ def test_no_guest_reaches_a_service_of_the_host(cloud: Cloud, service: int) -> N
 
 @pytest.fixture
 def world() -> Iterator[str]:
-    """The address of a service beyond this host, in a namespace of the test: as the internet is for guests."""
-    if os.geteuid() != 0:
-        pytest.skip("a network beyond this host is for root to make")
-    name, address = f"world{os.getpid()}", f"198.18.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFC | 2}"
-    host = address[: address.rindex(".")] + f".{os.getpid() & 0xFC | 1}"
-    script = (
-        f"import socket\ns=socket.create_server(('{address}',80))\n"
-        "while True:\n c,p=s.accept(); c.sendall(f'world {p[0]}'.encode()); c.close()"
-    )
-
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True)
-
-    ip("netns", "add", name)
-    ip("link", "add", f"{name}h"[-15:], "type", "veth", "peer", "name", "eth0", "netns", name)
-    ip("address", "add", f"{host}/30", "dev", f"{name}h"[-15:])
-    ip("link", "set", f"{name}h"[-15:], "up")
-    ip("-n", name, "address", "add", f"{address}/30", "dev", "eth0")
-    ip("-n", name, "link", "set", "eth0", "up")
-    server = subprocess.Popen(["ip", "netns", "exec", name, "python3", "-c", script])
-    until(lambda: connect(address, 80).startswith("world"))
-    yield address
-    server.kill()
-    server.wait()
-    ip("netns", "del", name)
+    with beyond() as address:
+        yield address
 
 
 def test_only_an_address_with_a_public_one_and_a_route_reaches_the_internet(cloud: Cloud, world: str) -> None:
