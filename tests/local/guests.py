@@ -14,7 +14,7 @@ from pathlib import Path
 from isthmus.providers.local.sockets import short
 
 WEB, ECHO, DATAGRAM = 8080, 7777, 5300
-"""The ports of a guest: TCP that tells who is there and who asks, TCP that says all again, and UDP that tells as WEB does."""
+"""A guest's ports: TCP that tells who is there and who asks, TCP that says all again, UDP that tells as WEB does."""
 SECONDS = 2
 """After which a question is taken for unanswered; an answer takes some milliseconds, where the host is not busy."""
 Answers = Mapping[str, str]
@@ -31,7 +31,7 @@ _CODE = bytes.fromhex(
     "89ef 6a2d58 488d742440 ba00020000 4531c0 4531c9 0f05 89c2"  # length = recvfrom(here, answer, 512, 0, 0, 0)
     "6a0158 6a015f 0f05 6a3c58 31ff 0f05"  # write(1, answer, length); exit(0)
 )
-"""UDP for x86-64, which the guest has no program for. It reads `own`, and maybe `other`: addresses as in C, of 16 bytes.
+"""UDP for x86-64, which the guest has no program for. It reads `own`, and maybe `other`: addresses of C, 16 bytes.
 
 With `own` alone it answers each datagram with both; with `other`, it sends one there and writes what is answered.
 """

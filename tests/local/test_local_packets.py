@@ -404,13 +404,14 @@ def test_a_guest_is_told_the_dhcp_options_of_its_vpc(net: Net) -> None:
 
 
 METADATA = "169.254.169.254"
+HTTP = r"printf 'GET / HTTP/1.0\r\n\r\n'"
+"""A request, as a guest's shell makes it."""
 
 
 def fetched(guest: Guest, source: str = "") -> str:
     """The first line of what the metadata service answers, asked from an address."""
     guest(f"ip route replace {METADATA} dev eth0 src {source or guest.address}")
-    ask = rf"printf 'GET / HTTP/1.0\r\n\r\n' | timeout {SECONDS} nc {METADATA} 80 | head -n 1"
-    return guest(f"exec 2>/dev/null; {ask}")
+    return guest(f"exec 2>/dev/null; {HTTP} | timeout {SECONDS} nc {METADATA} 80 | head -n 1")
 
 
 def test_a_guest_reads_its_own_metadata_alone(net: Net) -> None:
@@ -465,12 +466,15 @@ def test_a_guest_reaches_neither_the_api_nor_any_service_of_the_host(net: Net, s
     for address in hosts_addresses():
         with socket.create_connection((address, service), 5) as connection:
             assert connection.recv(100) == b"the host"
+    with socket.create_connection(("127.0.0.1", api), 5) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert connection.recv(100)
     asked = {(address, service) for address in (*hosts_addresses(), *ROUTERS, net.cloud.public(a))}
     asked |= {(address, api) for address in ("127.0.0.1", *ROUTERS)}
     with beyond() as world, loopback_sent_out(a):
         eventually(lambda: a.hears(world, 80).startswith("world"))
         sent = int(a("cat /sys/class/net/eth0/statistics/tx_packets"))
-        ask = " ".join(f"(echo | timeout {SECONDS} nc {address} {port}) &" for address, port in sorted(asked))
+        ask = " ".join(f"({HTTP} | timeout {SECONDS} nc {address} {port}) &" for address, port in sorted(asked))
         assert a(f"exec 2>/dev/null; {ask} wait") == ""
         assert int(a("cat /sys/class/net/eth0/statistics/tx_packets")) >= sent + len(asked)
         eventually(lambda: a.hears(world, 80).startswith("world"))
