@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -84,10 +85,14 @@ def measure(found: Report, effort: measures.Effort, scratch: Path, only: set[str
         step("interfaces", lambda: breadth.interfaces(field))
         step("groups", lambda: breadth.groups(field))
         step("tags", lambda: breadth.tags(field))
-    try:
-        step("guests", lambda: guests.launch_to_user_data(scratch, max(1, effort.rounds // 2)))
-    except guests.LeftOutError as reason:
-        found.left_out["launch to 'user data ran' on the local cloud"] = str(reason)
+    for name, figure, take in (
+        ("guests", guests.LAUNCH, guests.launch_to_user_data),
+        ("attach", guests.ATTACH, guests.attach_to_seen),
+    ):
+        try:
+            step(name, partial(take, scratch, max(1, effort.rounds // 2)))
+        except guests.LeftOutError as reason:
+            found.left_out[figure] = str(reason)
 
 
 def _field(up: ExitStack, effort: measures.Effort, scratch: Path) -> measures.Field:
@@ -114,7 +119,7 @@ def _arguments() -> argparse.Namespace:
         "only",
         nargs="*",
         metavar="WHAT",
-        help="process reads thousand first launches pages interfaces groups tags guests",
+        help="process reads thousand first launches pages interfaces groups tags guests attach",
     )
     return parser.parse_args()
 

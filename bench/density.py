@@ -1,7 +1,7 @@
 """How many guests one host takes: `python -m bench.density [COUNT]`.
 
-It launches tiny guests by one request, waits until all have run their user data, and measures what they take while
-they do nothing. It gives up before the host has no memory left for others.
+It launches tiny guests by one request, waits until all have run their user data, measures what they take while they do
+nothing, and connects to each at its public address. It gives up before the host has no memory left for others.
 Not part of `make bench`, for it takes minutes and much memory.
 """
 
@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import signal
+import socket
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from bench import servers
 from bench.guests import machine_image
 from bench.requests import Caller
 from bench.wire import Line
+from isthmus.providers.local import forwards
 
 _MARK = "user data ran in a guest"
 _SCRIPT = base64.b64encode(f"#!/bin/sh\necho {_MARK} >/dev/console\n".encode()).decode()
 _READY = (_MARK.encode(), b"tiny: ready")
 _GIVE_UP_SECONDS = 1800
+_PUBLIC = {"NetworkInterface__1__DeviceIndex": 0, "NetworkInterface__1__AssociatePublicIpAddress": "true"}
+_LET_IN = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "127.0.0.1/32"}
+_AT_ONCE = 4
+_GREETING_SECONDS = 30
 _LEAST_MIB = 3072
 """What the host is left with at least."""
 _IDLE_SECONDS = 60
@@ -44,10 +53,12 @@ def main(count: int) -> None:
 
 def _measure(caller: Caller, state: Path, count: int) -> None:
     image, free = machine_image(caller), _available()
+    with Line(caller.endpoint) as line:
+        line.ask(caller.request("AuthorizeSecurityGroupIngress", GroupName="default", **_LET_IN))
     begun = time.perf_counter()
     with Line(caller.endpoint) as line:
         words = {"ImageId": image, "InstanceType": "t2.nano", "MinCount": count, "MaxCount": count, "UserData": _SCRIPT}
-        line.ask(caller.request("RunInstances", **words))
+        line.ask(caller.request("RunInstances", **words, **_PUBLIC))
     answered = time.perf_counter() - begun
     while (ready := _ready(state)) < count:
         if time.perf_counter() - begun > _GIVE_UP_SECONDS:
@@ -63,11 +74,33 @@ def _measure(caller: Caller, state: Path, count: int) -> None:
     idle = (sum(map(_ticks, pids)) - before) / _TICKS / _IDLE_SECONDS
     pss, rss = (sum(_memory(pid, what) for pid in pids) / 1024 for what in ("Pss", "Rss"))
     disk = sum(one.lstat().st_blocks for one in (state / "local" / "disks").iterdir()) * 512 / 1e6
+    begun = time.perf_counter()
+    addresses = _addresses(caller)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        reached = sum(pool.map(_answers, addresses))
+    connected = time.perf_counter() - begun
     print(f"{count} guests, {len(pids)} machines run")
+    print(f"{reached} guests greeted at their {len(addresses)} public addresses within {connected:.1f} s")
     print(f"RunInstances answered after {answered:.1f} s, all guests ready after {taken:.0f} s")
     print(f"memory: {pss / 1024:.1f} GiB PSS, of the host {(free - _available()) / 1024:.1f} GiB")
     print(f"each: PSS {pss / len(pids):.0f} MiB, RSS {rss / len(pids):.0f} MiB, disk {disk / count:.1f} MB")
     print(f"idle: {idle * 100:.0f} % of a core for all, {idle * 100 / len(pids):.2f} % each")
+
+
+def _addresses(caller: Caller) -> list[str]:
+    """The public addresses of all guests."""
+    with Line(caller.endpoint) as line:
+        body = line.ask(caller.request("DescribeInstances"))
+    return [one.decode() for one in re.findall(rb"<ipAddress>([\d.]+)", body)]
+
+
+def _answers(address: str) -> bool:
+    """Whether the guest's own sshd greets at an address: the host's may listen at its port 22 too."""
+    for port in (22, 22 + forwards.LIFT):
+        with suppress(OSError), socket.create_connection((address, port), _GREETING_SECONDS) as connection:
+            if b"dropbear" in connection.recv(64):
+                return True
+    return False
 
 
 def _ready(state: Path) -> int:
