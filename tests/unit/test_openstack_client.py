@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from keystoneauth1 import exceptions
 
 from isthmus import retry
-from isthmus.errors import Throttled, Unavailable
+from isthmus.errors import Denied, Throttled, Unauthorized, Unavailable
 from isthmus.providers.openstack.client import Client, refuse
 
 
@@ -66,3 +67,22 @@ def test_a_request_waits_for_a_silent_service_once(dead: Dead) -> None:
 def test_a_service_that_takes_no_more_requests_throttles() -> None:
     with pytest.raises(Throttled):
         refuse(429, "Too many requests", "server", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Policy doesn't allow os_compute_api:servers:create to be performed.",
+        "(rule:create_network and rule:create_network:shared) is disallowed by policy",
+        "You are not authorized to complete publicize_image action.",
+    ],
+)
+def test_what_a_role_lacks_the_right_to_is_not_authorized(text: str) -> None:
+    with pytest.raises(Unauthorized, match=re.escape(text)):
+        refuse(403, text, "server", "")
+
+
+def test_what_nobody_may_do_is_denied() -> None:
+    with pytest.raises(Denied) as refused:
+        refuse(403, "Image 1 is protected and cannot be deleted.", "image", "1")
+    assert not isinstance(refused.value, Unauthorized)

@@ -20,8 +20,10 @@ from isthmus.errors import (
     Invalid,
     NoCapacity,
     NotFound,
+    NotTaken,
     QuotaExceeded,
     Throttled,
+    Unauthorized,
     Unavailable,
     Unsupported,
 )
@@ -40,6 +42,8 @@ FEW = 4
 """Up to so many things are asked for one by one; for more, a whole list is faster."""
 _NATIVE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
 _QUOTA = re.compile(r"quota|limit(s)? exceeded|overlimit|maximum number", re.IGNORECASE)
+_POLICY = re.compile(r"\bpolicy\b|not authorized to complete", re.IGNORECASE)
+"""What a service says to whose role lacks a right, whatever is asked of which thing."""
 _IN_USE = re.compile(
     r"in use|in-use|required by|has one or more ports|is attached|still attached|associated with", re.IGNORECASE
 )
@@ -181,7 +185,7 @@ class Client:
         except exceptions.EndpointNotFound as error:
             raise Unavailable(f"The cloud's catalogue has no {service} service.") from error
         except (exceptions.AuthorizationFailure, exceptions.Unauthorized) as error:
-            raise Denied("The cloud no longer takes this tenant's token: sign the request again.") from error
+            raise NotTaken("The cloud no longer takes this tenant's token: sign the request again.") from error
         except exceptions.ClientException as error:
             raise Silent(f"The cloud's {service} service does not answer.") from error
         if answer.status_code == 406:
@@ -202,7 +206,7 @@ def refuse(status: int, text: str, kind: str, native: str) -> NoReturn:
     if status == 401:
         raise Unavailable("The cloud no longer takes this token: a request that is signed anew gets another one.")
     if status == 403:
-        raise Denied(text or "The cloud does not allow this.")
+        raise Unauthorized(text) if _POLICY.search(text) else Denied(text or "The cloud does not allow this.")
     if _FULL.search(text):
         raise NoCapacity("address" if "address" in text else kind, native, text)
     if taken := _TAKEN.search(text):

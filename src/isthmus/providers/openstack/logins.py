@@ -14,7 +14,7 @@ from keystoneauth1.identity import V3ApplicationCredential, V3Password
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 
-from isthmus.errors import Denied, Invalid, Unavailable
+from isthmus.errors import Invalid, NotTaken, Unavailable
 
 _MOST = 1000
 """Signed-in tenants that are remembered."""
@@ -101,11 +101,11 @@ class Signed:
         return self.granted.good if self.granted else True
 
     def project(self) -> str:
-        """Raises Denied if the login is not taken, Unavailable if Keystone is away."""
+        """Raises NotTaken if the login is not taken, Unavailable if Keystone is away."""
         try:
             return str(self._session.get_project_id() or "")
         except (exceptions.AuthorizationFailure, exceptions.Unauthorized, exceptions.NotFound) as error:
-            raise Denied("The cloud does not take the login that is kept for this account.") from error
+            raise NotTaken("The cloud does not take the login that is kept for this account.") from error
         except exceptions.ClientException as error:
             raise Unavailable("Keystone does not answer.") from error
 
