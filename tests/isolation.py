@@ -15,6 +15,9 @@ TOLD = (
     *("DescribeVpcs", "DescribeSubnets", "DescribeRouteTables", "DescribeInternetGateways", "DescribeNatGateways"),
     *("DescribeNetworkInterfaces", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeAddresses"),
     *("DescribeLaunchTemplates", "DescribePlacementGroups", "DescribeTags", "DescribeVpnGateways"),
+    *("DescribeNetworkAcls", "DescribeDhcpOptions", "DescribeVpcEndpoints", "DescribeEgressOnlyInternetGateways"),
+    *("DescribeVpcPeeringConnections", "DescribeCustomerGateways", "DescribeVpnConnections", "DescribeFleets"),
+    *("DescribeSpotInstanceRequests", "DescribeCapacityReservations", "DescribeIamInstanceProfileAssociations"),
 )
 """What tells all that an account has."""
 Owner = tuple[str, str, str]
