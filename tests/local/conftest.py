@@ -32,6 +32,7 @@ SSH_PORT = 22 if forwards.first_free_port() <= 22 else 22 + forwards.LIFT
 """Where the guest's port 22 is offered to this user."""
 SSH = Rule(Direction.INGRESS, "tcp", 22, 22, cidr="127.0.0.0/8")
 GREETING = b"booted from my own disk\r\nlogin: "
+TOKEN = b"a-token"
 NEEDED = ("qemu-system-x86_64", "qemu-img", "ssh")
 
 
@@ -59,20 +60,24 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         _, tenant, native = self.rfile.readline().decode().split()
         method, path, _ = self.rfile.readline().decode().split()
-        while self.rfile.readline().strip():
-            pass
+        head = b""
+        while (line := self.rfile.readline()).strip():
+            head += line
         items: dict[str, bytes] = self.server.items_of(tenant, native)  # type: ignore[attr-defined]
-        body = b"a-token" if method == "PUT" else items.get(path.removeprefix("/latest/"))
+        body = TOKEN if method == "PUT" else items.get(path.removeprefix("/latest/"))
         status = b"404 Not Found" if body is None else b"200 OK"
+        if method == "GET" and b": %s\r\n" % TOKEN not in head:
+            body, status = None, b"401 Unauthorized"
         self.wfile.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\n\r\n" + (body or b""))
 
 
 class MetadataServer(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
-    def __init__(self, path: Path, public_key: str) -> None:
+    def __init__(self, path: Path, public_key: str, cloud: Local) -> None:
         super().__init__(str(path), _Handler)
         self.public_key = public_key
+        self.cloud = cloud
         self.user_data: dict[str, bytes] = {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -83,6 +88,10 @@ class MetadataServer(socketserver.ThreadingUnixStreamServer):
             "meta-data/tenant": tenant.encode(),
             "meta-data/public-keys/0/openssh-key": self.public_key.encode(),
         }
+        for server in self.cloud.session(tenant).compute.list_servers([native]):
+            for port in server.ports:
+                macs = f"meta-data/network/interfaces/macs/{port.mac}"
+                items[f"{macs}/local-ipv4s"] = "\n".join(port.addresses).encode()
         return items | ({"user-data": data} if (data := self.user_data.get(tenant)) else {})
 
 
@@ -183,7 +192,7 @@ def end_machines(cloud: Local) -> None:
 def make_world(directory: Path, key: Path, **settings: Any) -> Iterator[World]:
     state = directory / "a, b"  # a path with what shells and option lists stumble over
     cloud = Local("local", state, (ZONE,), FLAVORS, accelerator="tcg", **settings)
-    metadata = MetadataServer(state / "metadata.sock", key.with_suffix(".pub").read_text().strip())
+    metadata = MetadataServer(state / "metadata.sock", key.with_suffix(".pub").read_text().strip(), cloud)
     yield World(cloud, metadata, key)
     metadata.shutdown()
     metadata.server_close()

@@ -56,6 +56,12 @@ def test_the_guest_has_the_servers_address(run: Callable[[str], str], guest: Ser
     assert f"{guest.ports[0].address}/20" in run("ip -4 addr show eth0")
 
 
+def test_a_token_that_is_no_longer_taken_is_fetched_anew(run: Callable[[str], str], guest: Server) -> None:
+    told = run("echo expired >/run/imds-token; imds meta-data/instance-id 2>/dev/null")
+
+    assert told == f"i-of-{guest.native}"
+
+
 def test_the_guest_has_its_name(run: Callable[[str], str]) -> None:
     assert "guest.example" == run("hostname")
 

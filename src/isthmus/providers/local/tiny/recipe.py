@@ -44,6 +44,7 @@ DIRECTORIES = (
 GUEST_FILES = {
     "init": "sbin/init",
     "rc": "etc/rc",
+    "interfaces": "etc/interfaces",
     "udhcpc.script": "etc/udhcpc.script",
     "imds": "bin/imds",
     "power": "etc/acpi/PWRF/00000080",
@@ -51,7 +52,7 @@ GUEST_FILES = {
     "passwd": "etc/passwd",
     "group": "etc/group",
 }
-PLAIN = frozenset({"inittab", "passwd", "group"})
+PLAIN = frozenset({"interfaces", "inittab", "passwd", "group"})
 REVISION = 2
 """To be raised when builder.py makes something else of the same recipe."""
 DISK_MIB = 1024
