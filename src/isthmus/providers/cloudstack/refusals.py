@@ -35,6 +35,19 @@ _TAKEN = re.compile(
     re.IGNORECASE,
 )
 _LIMIT = re.compile(r"maximum (number|amount)|limit.* exceeded|exceed.* limit|max\w* .*resource", re.IGNORECASE)
+_TYPE = re.compile(r"resources of type *=? *'(\w+)'", re.IGNORECASE)
+_LIMITED = {
+    "user_vm": "server",
+    "cpu": "cpu",
+    "volume": "volume",
+    "primary_storage": "volume",
+    "snapshot": "snapshot",
+    "template": "image",
+    "public_ip": "address",
+    "vpc": "network",
+    "network": "subnet",
+}
+"""CloudStack's types of resources with limits, and our kinds. Of memory and secondary storage is what was asked for."""
 _FULL = re.compile(r"insufficient|no (free|available|more) |unable to (create a deployment|orchestrate)", re.IGNORECASE)
 _TIED = re.compile(
     r"in use|still (has|have|attached|used)|has (running|instances|active)|is attached|not be deleted", re.IGNORECASE
@@ -69,7 +82,7 @@ def refuse(code: int, text: str, kind: str, native: str) -> NoReturn:
         case 531:
             raise Unauthorized(text or "The cloud does not allow this.")
         case 532 | 535:
-            raise QuotaExceeded(kind, native, text)
+            _limited(text, kind, native)
         case 533:
             raise NoCapacity(kind, native, text)
         case 536:
@@ -91,10 +104,17 @@ def _by_text(text: str, kind: str, native: str) -> None:
     if _MISSING.search(text):
         raise NotFound(kind, native)
     if _LIMIT.search(text):
-        raise QuotaExceeded(kind, native, text)
+        _limited(text, kind, native)
     if _FULL.search(text):
         raise NoCapacity(kind, native, text)
     if _TIED.search(text):
         raise Conflict(kind, native, text, "in-use")
     if _STATE.search(text):
         raise Conflict(kind, native, text)
+
+
+def _limited(text: str, kind: str, native: str) -> NoReturn:
+    """A limit is on what the text names, which need not be what was asked for: a server has volumes, too."""
+    named = _TYPE.search(text)
+    limited = _LIMITED.get(named[1].lower(), kind) if named else kind
+    raise QuotaExceeded(limited, native if limited == kind else "", text)

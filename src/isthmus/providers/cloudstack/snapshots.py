@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from isthmus.errors import Conflict, NotFound
+from isthmus.errors import Conflict, NotFound, QuotaExceeded
 from isthmus.model import Snapshot, SnapshotState
 from isthmus.providers import SnapshotSpec
 from isthmus.providers.cloudstack import images
@@ -61,7 +61,11 @@ def begin(tenant: Tenant, spec: SnapshotSpec, image: str = "") -> Item:
     """The job that takes one of a volume, and its `id`; that it is on the way to a copy or an image is noted."""
     said = {REF: spec.ref, DESCRIPTION: spec.description, COPY: spec.source, IMAGE: image}
     tags = [{"key": key, "value": value} for key, value in said.items() if value]
-    return tenant.client.begin("createSnapshot", "volume", spec.volume, volumeid=spec.volume, name=spec.ref, tags=tags)
+    asked = {"volumeid": spec.volume, "name": spec.ref, "tags": tags}
+    try:
+        return tenant.client.begin("createSnapshot", "volume", spec.volume, **asked)
+    except QuotaExceeded as fault:
+        raise QuotaExceeded("snapshot", spec.ref, str(fault)) from fault
 
 
 def left_for(tenant: Tenant, image: str) -> Mapping[str, Item]:
