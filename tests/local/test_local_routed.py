@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, ip_address
 
 import pytest
 from served import eventually
@@ -21,8 +23,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the host's routes are root's alone"),
     pytest.mark.skipif(not able()[0], reason=f"no networks can be made of namespaces here: {able()[1]}"),
 ]
-RANGE = ip_network(f"198.51.100.{os.getpid() % 16 * 16}/28")
-"""Of this process, as far as can be."""
 EVERYWHERE = "0.0.0.0/0"
 
 
@@ -30,14 +30,30 @@ EVERYWHERE = "0.0.0.0/0"
 class Routed:
     cloud: Cloud
     vpc: Vpc
+    range: IPv4Network
     by_launch: Guest
     elastic: Guest
+
+
+@contextmanager
+def own_range() -> Iterator[IPv4Network]:
+    """A range that no other process uses meanwhile: the name of a socket, which ends with it, says whose it is."""
+    with socket.socket(socket.AF_UNIX) as held:
+        for number in range(16):
+            found = f"198.51.100.{number * 16}/28"
+            try:
+                held.bind(f"\0isthmus {found}")
+            except OSError:  # another's
+                continue
+            yield IPv4Network(found)
+            return
+    pytest.fail("all ranges are in use")
 
 
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory: pytest.TempPathFactory, tiny_image: tiny.Tiny) -> Iterator[Routed]:
     """A guest with a public address by its subnet, and one with an elastic one that it was given while it ran."""
-    with cloud(tmp_path_factory.mktemp("routed"), f'public = "{RANGE}"') as made:
+    with own_range() as given, cloud(tmp_path_factory.mktemp("routed"), f'public = "{given}"') as made:
         ec2 = made.account("routed")
         vpc = Vpc(ec2, "10.20.0.0/16", internet=True)
         subnet, table = vpc.subnet("10.20.1.0/24")
@@ -46,16 +62,16 @@ def routed(tmp_path_factory: pytest.TempPathFactory, tiny_image: tiny.Tiny) -> I
         made.want("launch", vpc, subnet, "10.20.1.10")
         made.want("elastic", vpc, subnet, "10.20.1.11", AssociatePublicIpAddress=False)
         by_launch, elastic = made.guests("launch", "elastic")
-        given = ec2.allocate_address()["AllocationId"]
-        ec2.associate_address(AllocationId=given, NetworkInterfaceId=elastic.interface)
-        yield Routed(made, vpc, by_launch, elastic)
+        allocation = ec2.allocate_address()["AllocationId"]
+        ec2.associate_address(AllocationId=allocation, NetworkInterfaceId=elastic.interface)
+        yield Routed(made, vpc, given, by_launch, elastic)
 
 
 def test_both_kinds_of_public_addresses_answer_this_host_which_is_judged_by_its_own_address(routed: Routed) -> None:
     ec2 = routed.vpc.ec2
     for guest in (routed.by_launch, routed.elastic):
         public = routed.cloud.public(guest)
-        assert ip_address(public) in RANGE
+        assert ip_address(public) in routed.range
         answers = eventually(lambda public=public: asked_by_host(public), lambda found: len(found) == 2, BUSY)  # type: ignore[misc]
         [(name, host)] = {tuple(one.split()) for one in answers.values()}
         assert name == guest.name
