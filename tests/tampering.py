@@ -12,7 +12,7 @@ from house import House
 
 from isthmus.aws.front import Front
 
-FAMILIES = ("compute", "volumes", "images", "networks", "ports", "firewalls", "addresses", "keys", "metrics")
+FAMILIES = ("compute", "volumes", "images", "networks", "ports", "firewalls", "addresses", "keys", "metrics", "labels")
 
 
 class Crash(BaseException):

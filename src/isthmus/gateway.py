@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from isthmus import config, opening
 from isthmus.aws.front import Front
 from isthmus.context import Context, World
+from isthmus.core.labels import Labeller
 from isthmus.core.reconcile import Reconciler
 from isthmus.store import Store
 
@@ -21,6 +22,7 @@ class Gateway:
         self.world = world
         self.front = Front(world)
         self.reconciler = Reconciler(world)
+        self.labeller = Labeller(world)
 
     @classmethod
     def open(cls, settings: config.Settings, clock: Callable[[], datetime] = utc_now) -> Gateway:

@@ -53,7 +53,7 @@ from .clouds import Candidate
 
 T = TypeVar("T")
 
-FAMILIES = ("compute", "volumes", "images", "networks", "ports", "firewalls", "addresses", "keys", "metrics")
+FAMILIES = ("compute", "volumes", "images", "networks", "ports", "firewalls", "addresses", "keys", "metrics", "labels")
 
 
 RUN = f"conformance-{secrets.token_hex(3)}"

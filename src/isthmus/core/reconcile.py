@@ -14,6 +14,7 @@ from isthmus.core import (
     fleets,
     images,
     instances,
+    labels,
     leaving,
     nat,
     networks,
@@ -88,6 +89,7 @@ def _mend(cx: Context, oldest: datetime) -> None:
     leaving.mend(cx, networks.networks(cx).by_id, oldest)
     dismantle.sweep(cx)
     wiring.mend(cx)
+    labels.mend(cx)
 
 
 def _finish(cx: Context, there: dict[str, Noun]) -> None:

@@ -229,6 +229,21 @@ class Keys(Protocol):
     def delete_key(self, native: str) -> None: ...
 
 
+class Labels(Protocol):
+    """Names and values that a cloud shows with things. Isthmus keeps its own; these are copies for who looks there."""
+
+    def list_kinds(self) -> Collection[str]:
+        """The kinds of things, by the words of `Fault.kind`, that can have labels."""
+        ...
+
+    def list_labels(self, kind: str) -> Mapping[str, Mapping[str, str]]:
+        """Those that were given so, by native id; who has none may be left out."""
+        ...
+
+    def set_labels(self, wanted: Mapping[str, Mapping[str, Mapping[str, str]]]) -> None:
+        """Give things, by kind and native id, these and no others; what was given otherwise stays."""
+
+
 class Metrics(Protocol):
     def counters(self, native: str) -> Counters: ...
 
@@ -262,6 +277,8 @@ class Session(Protocol):
     def keys(self) -> Keys | None: ...
     @property
     def metrics(self) -> Metrics | None: ...
+    @property
+    def labels(self) -> Labels | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,11 @@ def run(settings: Settings, bound: socket.socket, ready: Callable[[bool], None],
         first = welcome.first_start(settings, gateway.world.store)
         welcome.write_config(settings, address_of(bound, settings.listen))
         duties.start()
+        gateway.labeller.start()
         Server(_uvicorn(settings, app), lambda: ready(first)).run([bound])
     finally:
         duties.stop()
+        gateway.labeller.stop()
         app.close()
         gateway.close()
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cache, cached_property
@@ -88,6 +88,11 @@ class Change:
         """What this process wrote of tags need not be read again."""
         if self._of_tags_alone:
             self._views.tagged(self._account, self._generation, self._tagged)
+
+    @property
+    def tagged(self) -> Collection[str]:
+        """The ids of resources whose tags it changed."""
+        return self._tagged.keys()
 
     @cached_property
     def view(self) -> View:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,8 @@ class Store:
         self._views = Views(database)
         self._statements = Statements(database)
         self._mine = threading.local()
+        self.tagged: Callable[[str, Collection[str]], None] | None = None
+        """Told of what changes of this process made of tags: the account, and the ids of resources."""
         self.claims = Claims(database)
 
     @classmethod
@@ -65,6 +67,8 @@ class Store:
             change = Change(connection, self._statements, account, self._views, edits)
             yield change
         change.committed()
+        if self.tagged and change.tagged:
+            self.tagged(account, change.tagged)
         if noted is not None and edits:
             noted.extend(edits)
 

@@ -22,6 +22,7 @@ from isthmus.providers.cloudstack.grounds import Placed
 from isthmus.providers.cloudstack.groups import NetworkGroups
 from isthmus.providers.cloudstack.images import CloudStackImages
 from isthmus.providers.cloudstack.keys import CloudStackKeys
+from isthmus.providers.cloudstack.labels import CloudStackLabels
 from isthmus.providers.cloudstack.lacks import GROUPED, UNGROUPED
 from isthmus.providers.cloudstack.networks import SharedNetworks
 from isthmus.providers.cloudstack.ports import CloudStackPorts
@@ -234,6 +235,7 @@ class CloudStackSession:
         self.firewalls = CloudStackFirewalls(cloud, tenant) if grouped else NetworkGroups(cloud, tenant)
         self.addresses = None if grouped else CloudStackAddresses(cloud, tenant)
         self.metrics = None
+        self.labels = CloudStackLabels(cloud, tenant)
 
     def once(self) -> CloudStackSession:
         return CloudStackSession(self._cloud, self._tenant.once())

@@ -81,6 +81,7 @@ class LocalSession:
         self.addresses = LocalAddresses(base, tenant)
         self.keys = LocalKeys(base, tenant)
         self.metrics = LocalMetrics(base, tenant)
+        self.labels = None
 
     def once(self) -> LocalSession:
         return self

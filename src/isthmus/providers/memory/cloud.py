@@ -17,6 +17,7 @@ from isthmus.providers.memory.compute import NO_PASSWORD, MemoryCompute
 from isthmus.providers.memory.firewalls import MemoryFirewalls
 from isthmus.providers.memory.images import NO_URL, MemoryImages
 from isthmus.providers.memory.keys import MemoryKeys
+from isthmus.providers.memory.labels import MemoryLabels
 from isthmus.providers.memory.metrics import MemoryMetrics
 from isthmus.providers.memory.networks import MemoryNetworks
 from isthmus.providers.memory.ports import MemoryPorts
@@ -46,6 +47,7 @@ class MemorySession:
     addresses: MemoryAddresses
     keys: MemoryKeys
     metrics: MemoryMetrics
+    labels: MemoryLabels
     limits: Mapping[str, int]
 
     def once(self) -> MemorySession:
@@ -103,6 +105,7 @@ class Memory:
             addresses=MemoryAddresses(world, mine),
             keys=MemoryKeys(world, mine),
             metrics=MemoryMetrics(world, mine),
+            labels=MemoryLabels(world, mine),
             limits=self._limits,
         )
 

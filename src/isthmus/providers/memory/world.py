@@ -131,6 +131,8 @@ class Tenant:
         self.firewalls: Table[Firewall] = Table("firewall")
         self.addresses: Table[Address] = Table("address")
         self.keys: Table[Key] = Table("key")
+        self.labels: dict[str, dict[str, dict[str, str]]] = {}
+        """Kind -> native id -> labels."""
         self.pools: dict[str, Pool] = {}
         self.wirings: dict[str, Wiring] = {}
         self.default_firewalls: dict[str, str] = {}

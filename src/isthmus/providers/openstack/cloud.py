@@ -225,6 +225,7 @@ class OpenStackSession:
         self.addresses = OpenStackAddresses(cloud, client)
         self.keys = OpenStackKeys(cloud, client)
         self.metrics = None
+        self.labels = None
 
     def once(self) -> OpenStackSession:
         return OpenStackSession(self._cloud, self.client.once())

@@ -19,6 +19,7 @@ _KINDS = {
     "networkacl": "aclitem",
     "firewallrule": "firewallrule",
     "template": "template",
+    "iso": "iso",
     "securitygrouprule": "rule",
 }
 _INDEXED = re.compile(r"tags\[(\d+)\]\.(key|value)")
