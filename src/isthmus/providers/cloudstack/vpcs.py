@@ -212,7 +212,7 @@ class Vpcs:
         if route.hop is Hop.INTERNET and not wiring.internet:
             raise Invalid("the network has no way to the internet", "routes")
         if route != OUT and route.hop is not Hop.NOWHERE:  # without a way out all is dropped
-            raise Unsupported("CloudStack's routers lead to the internet alone: route 0.0.0.0/0 there.")
+            raise Unsupported("Over CloudStack the only route is 0.0.0.0/0, to the internet.")
 
     def _tag(self, command: str, native: str) -> None:
         about = {"resourcetype": "Vpc", "resourceids": [native]}
