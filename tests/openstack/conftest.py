@@ -85,12 +85,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 class Isthmus(House):
     """An Isthmus over the real OpenStack, with an account each for the projects of `demo` and `alt`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, **options: Any) -> None:
         from isthmus.providers.openstack import OpenStack, Options
 
-        self.real = real_openstack.SignedIn(
-            OpenStack("openstack", ("nova",), Options(cloud="gateway", clouds_yaml=str(real_openstack.CLOUDS_YAML)))
-        )
+        said = Options(cloud="gateway", clouds_yaml=str(real_openstack.CLOUDS_YAML), **options)
+        self.real = real_openstack.SignedIn(OpenStack("openstack", ("nova",), said))
         super().__init__(url)
         self.alt = self.new_account("alt")
         for account, name in ((self.account, "demo"), (self.alt, "alt")):
@@ -109,12 +108,12 @@ def isthmus(_up: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ist
 
 
 @pytest.fixture
-def fresh(_up: None, tmp_path: Path) -> Iterator[Callable[[], Any]]:
-    """Makes clients of the project `demo`, each of an Isthmus that has seen nothing yet."""
+def fresh(_up: None, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Makes clients of the project `demo`, each of an Isthmus that has seen nothing yet, with options of the cloud."""
     houses: list[Isthmus] = []
 
-    def make() -> Any:
-        houses.append(Isthmus(f"sqlite:///{tmp_path}/fresh-{len(houses)}.db"))
+    def make(**options: Any) -> Any:
+        houses.append(Isthmus(f"sqlite:///{tmp_path}/fresh-{len(houses)}.db", **options))
         return houses[-1].client()
 
     yield make
@@ -124,20 +123,19 @@ def fresh(_up: None, tmp_path: Path) -> Iterator[Callable[[], Any]]:
 
 
 @pytest.fixture
-def natively() -> Iterator[Callable[[int], list[str]]]:
+def natively() -> Iterator[Callable[..., list[str]]]:
     """Launches so many servers with Nova's own tools, and says their native ids; with 0 all are deleted."""
     made, nova = [], real_openstack.connection("demo")
 
-    def launch(number: int) -> list[str]:
-        new = [real_openstack.launched_natively(nova) for _ in range(number)]
+    def launch(number: int, **more: Any) -> list[str]:
+        new = [real_openstack.launched_natively(nova, **more) for _ in range(number)]
         made.extend(new)
         for one in new:
             nova.compute.wait_for_server(nova.compute.get_server(one), wait=120)
         if not number:
             for one in made:
                 nova.compute.delete_server(one)
-            for one in made:
-                real_openstack.until(lambda one=one: nova.compute.find_server(one), None)
+            real_openstack.until(lambda: [one for one in made if nova.compute.find_server(one)], [])
         return new
 
     yield launch

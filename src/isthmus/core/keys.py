@@ -23,7 +23,7 @@ from isthmus.core.registry import NO_TAGS, fan_out
 from isthmus.errors import Conflict, Invalid, NotFound
 from isthmus.model import Key
 from isthmus.providers import KeySpec, Session
-from isthmus.store import Record
+from isthmus.store import Record, View
 
 _PEM = serialization.Encoding.PEM
 _DER = serialization.Encoding.DER
@@ -60,7 +60,7 @@ def find(cx: Context) -> list[KeyPair]:
     for cloud, keys in fan_out(cx, _keys):
         for key in keys:
             if key.name not in found:
-                found[key.name] = _adopted(cloud, key)
+                found[key.name] = _adopted(cloud, key, view)
     return sorted(found.values(), key=lambda pair: pair.name)
 
 
@@ -140,9 +140,10 @@ def _pair(record: Record, tags: Mapping[str, str]) -> KeyPair:
     return KeyPair(record.id, said["name"], said["type"], said["fingerprint"], said["public"], record.created, tags)
 
 
-def _adopted(cloud: str, key: Key) -> KeyPair:
+def _adopted(cloud: str, key: Key, view: View) -> KeyPair:
     known = key.ref or adopt(Kind.KEY, cloud, key.native)
-    return KeyPair(known, key.name, *_described(key.public), key.public, key.created, NO_TAGS)
+    tags = view.tags.get(known, NO_TAGS)
+    return KeyPair(known, key.name, *_described(key.public), key.public, key.created, tags)
 
 
 def _described(public: str) -> tuple[str, str]:

@@ -3,8 +3,9 @@
 A network is a Neutron network of the tenant's own with its subnets of IPv4 and one router. Those made here say so in
 their notes: `cidr` and perhaps `default`. Of those made by other means, the oldest that reaches the outside is the
 default one, unless another says that it is, or the account's own group says that there is none. Of those taken over
-from ec2-api, which `main` notes the whole range of, none is by its age. A Neutron network that notes another one, as
-`network`, is no network here: it is a member of that one, and its subnets are that one's.
+from ec2-api, or whose last subnet was deleted here, `main` notes the whole range: none of them is by its age. A
+Neutron network that notes another one, as `network`, is no network here: it is a member of that one, and its subnets
+are that one's.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Landscape:
         return self.members.get(item["network_id"], str(item["network_id"]))
 
     def is_taken(self, subnet: Item) -> bool:
-        """Whether a subnet was made by ec2-api, in what was taken over from it: its gateway is ours to change."""
+        """Whether a subnet was made by other means in a network with a range of ours, as what was taken over from
+        ec2-api: its gateway is ours to change."""
         return not is_own(subnet) and "main" in said(self.networks[self.home(subnet)])
 
     def is_outside(self, network: str) -> bool:

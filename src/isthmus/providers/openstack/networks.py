@@ -133,9 +133,22 @@ class OpenStackNetworks:
                 if router := land.router_of(land.home(subnet)):
                     routers.connect(self._client, self._read(), subnet, router)
                 raise
+            self._outlast(land, subnet)
             if within in land.members and not listed(self._client, "subnet", network_id=within):
                 with suppress(Conflict):  # somebody else's ports are in it
                     delete(self._client, "network", within)
+
+    def _outlast(self, land: Landscape, subnet: Item) -> None:
+        """A network that was made by other means goes on without its last subnet: what this said of it is noted."""
+        home = land.home(subnet)
+        network = land.networks[home]
+        if {"cidr", "main"} & said(network).keys() or len(land.subnets_of(home)) > 1:
+            return
+        default = "1" if home == land.default else ""
+        note(self._client, "network", network, main=subnet["cidr"], default=default)
+        router = land.router_of(home)
+        if router and not routers.shared(land, router, home):
+            note(self._client, "router", router, network=home)
 
     def _read(self, *, ports: bool = False, groups: bool = False) -> Landscape:
         return landscape.read(self._client, self._cloud.zones, ports=ports, groups=groups)

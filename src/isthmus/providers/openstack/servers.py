@@ -43,6 +43,8 @@ STATES = {
     endings.DELETED: ServerState.DELETING,
 }
 """Nova's statuses; a resize is only ever of a stopped server here."""
+STARTS = {"PAUSED": "unpause", "SUSPENDED": "resume", "SHELVED": "unshelve", "SHELVED_OFFLOADED": "unshelve"}
+"""What lets a server go on that was stopped by Nova's own tools; all others are started."""
 GONE = ("DELETED", "SOFT_DELETED")
 """Nova still shows a server for a moment, or for as long as the operator's `reclaim_instance_interval`."""
 TASKS = {
@@ -199,9 +201,10 @@ class OpenStackCompute:
             return
         if server["status"] in RESIZING:
             self._confirm(native)
-        started = {"isthmus:started": datetime.now(UTC).isoformat()}
-        self._client.post("compute", f"/servers/{server['id']}/metadata", {"metadata": started}, "server", native)
-        self._act(native, {"os-start": None})
+        if server["status"] != "SHELVED_OFFLOADED":  # whose metadata Nova does not let change
+            started = {"isthmus:started": datetime.now(UTC).isoformat()}
+            self._client.post("compute", f"/servers/{server['id']}/metadata", {"metadata": started}, "server", native)
+        self._act(native, {STARTS.get(server["status"], "os-start"): None})
 
     def stop_server(self, native: str, *, force: bool = False) -> None:  # noqa: ARG002
         """Nova asks the guest first and switches it off after the operator's `shutdown_timeout`."""
