@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from emulated_cloudstack import Isthmus, fronted
+from emulators.cloudstack.world import NEVER
 
 from isthmus.providers.cloudstack import client as wired
 from isthmus.providers.cloudstack import copies, snapshots
@@ -49,6 +50,7 @@ class Site:
 
     def __init__(self, isthmus: Isthmus) -> None:
         self.ec2 = ec2 = isthmus.client()
+        self.cloud = isthmus.emulated
         self.image = ec2.describe_images()["Images"][0]["ImageId"]
         [made] = self.launch()["Instances"]
         self.instance = made["InstanceId"]
@@ -72,6 +74,14 @@ class Site:
 
     def with_disk(self) -> Any:
         return self.launch(BlockDeviceMappings=[{"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 1}}])
+
+
+def create_route(site: Site) -> object:
+    """It makes a list of filters for the subnet."""
+    site.ec2.attach_internet_gateway(InternetGatewayId=site.gateway, VpcId=site.vpc)
+    [table] = site.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [site.vpc]}])["RouteTables"]
+    asked = {"RouteTableId": table["RouteTableId"], "DestinationCidrBlock": "0.0.0.0/0"}
+    return site.ec2.create_route(**asked, GatewayId=site.gateway)
 
 
 AT_ONCE = ""
@@ -162,3 +172,25 @@ def test_an_action_is_answered_before_its_client_gives_up(site: Site, name: str,
     assert answer == told
     assert waits.seconds < CLIENT_SECONDS - 10
     assert (told == BUSY) == (waits.seconds > CLIENT_SECONDS / 2)
+
+
+WELL = ""
+"""In place of a fault: the job is done."""
+UNDONE: Mapping[tuple[bool, str], Mapping[str, tuple[str, ...]]] = {
+    (True, "AssignPrivateIpAddresses"): {"addIpToNic": (WELL, NEVER), "removeIpFromNic": (NEVER,)},
+    (False, "CreateRoute"): {"createNetworkACL": (NEVER,) * 9, "deleteNetworkACLList": (NEVER,) * 9},
+}
+"""Where what was begun is taken back, by kind and action: what becomes of the jobs of each command."""
+ACTS: Mapping[str, tuple[Act, str]] = {**ROUTED, "CreateRoute": (create_route, BUSY)}
+
+
+@pytest.mark.parametrize(("site", "name"), UNDONE, ids=lambda one: str(one), indirect=["site"])
+def test_who_has_waited_once_does_not_wait_for_what_is_taken_back(site: Site, name: str, waits: Waits) -> None:
+    site.cloud.job_seconds = 0
+    for command, faults in UNDONE[not hasattr(site, "vpc"), name].items():
+        site.cloud.wrong_next(f"{command} job", *faults)
+
+    with pytest.raises(ClientError, match=BUSY):
+        ACTS[name][0](site)
+
+    assert CLIENT_SECONDS / 2 < waits.seconds < CLIENT_SECONDS - 10

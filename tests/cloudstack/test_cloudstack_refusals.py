@@ -34,7 +34,11 @@ def refused(call: Any, **params: Any) -> tuple[str, int, str]:
         (431, "Unable to execute API command createvolume due to missing parameter size", ("MissingParameter", 400)),
         (430, "Unable to execute API command createvolume due to missing parameter size", ("MissingParameter", 400)),
         (431, "Unable to execute API command createvolume due to invalid value", ("InvalidParameterValue", 400)),
-        (429, "The given user has reached his/her account api limit", ("RequestLimitExceeded", 503)),
+        (
+            429,
+            "The given user has reached his/her account api limit, please retry after 60000 ms.",
+            ("RequestLimitExceeded", 503),
+        ),
         (532, "Maximum number of resources of type 'volume' exceeded", ("VolumeLimitExceeded", 400)),
         (533, "Insufficient capacity", ("InsufficientVolumeCapacity", 500)),
     ],

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from isthmus.errors import Conflict, Fault, Invalid, NoCapacity, NotFound
 from isthmus.providers.cloudstack import machines
-from isthmus.providers.cloudstack.client import Item
+from isthmus.providers.cloudstack.client import Item, Unsure
 from isthmus.providers.cloudstack.tenant import Tenant
 
 
@@ -40,10 +40,11 @@ def add(tenant: Tenant, native: str, addresses: Sequence[str], count: int) -> No
     try:
         for address in [*wanted, *[""] * count]:
             made.append(_add(tenant, native, address))
-    except Fault:
+    except Fault as fault:
+        undo = tenant.client.begin if isinstance(fault, Unsure) else tenant.client.do  # who waited once waits no more
         for known in made:
             with suppress(Fault):
-                tenant.client.do("removeIpFromNic", "address", known, id=known)
+                undo("removeIpFromNic", "address", known, id=known)
         raise
 
 

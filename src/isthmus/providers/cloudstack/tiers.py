@@ -113,8 +113,8 @@ class _Tier(NamedTuple):
             with ThreadPoolExecutor(_AT_ONCE) as threads:
                 list(threads.map(add, enumerate(wanted, 1)))
         except BaseException:
-            with suppress(Fault):
-                self._do("deleteNetworkACLList", tier, id=made)
+            with suppress(Fault):  # it is of no tier: nobody has to wait until it is gone
+                self.tenant.client.begin("deleteNetworkACLList", "subnet", tier, id=made)
             raise
         return made
 
