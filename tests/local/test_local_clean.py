@@ -65,8 +65,10 @@ def test_with_everything_nothing_is_left(world: World, killed: str) -> None:
     machines = [pid for pid, _ in process.machines(base.prefix)]
     assert len(machines) == 1
     assert bool(networks) == base.namespaces
-    for pid in [*(networks if "networks" in killed else ()), *(machines if "machines" in killed else ())]:
+    doomed = [*(networks if "networks" in killed else ()), *(machines if "machines" in killed else ())]
+    for pid in doomed:
         os.kill(pid, signal.SIGKILL)
+    until(lambda: not [pid for pid in doomed if process.birth(pid)])
 
     said = list(world.cloud.clean(everything=True))
 
