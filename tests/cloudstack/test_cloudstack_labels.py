@@ -138,6 +138,9 @@ def test_where_all_is_shown_mending_asks_for_tags_and_changes_none(
     isthmus: Isthmus, ec2: Any, labeller: Labeller
 ) -> None:
     ids = instances(isthmus, ec2, 5)
+    volume = ec2.describe_volumes()["Volumes"][0]["VolumeId"]
+    ids.append(ec2.create_snapshot(VolumeId=volume)["SnapshotId"])
+    isthmus.real.settle()
     ec2.create_tags(Resources=ids, Tags=TAGS)
     labeller.once()
     isthmus.mend()

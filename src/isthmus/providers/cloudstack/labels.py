@@ -68,7 +68,7 @@ class CloudStackLabels:
     def list_labels(self, kind: str) -> Mapping[str, Mapping[str, str]]:
         found: dict[str, dict[str, str]] = {}
         for one in self._tenant.all("listTags", "tag", customer=CUSTOMER):
-            if one["resourcetype"] in self._types.get(kind, ()):
+            if one.get("resourcetype") in self._types.get(kind, ()):
                 found.setdefault(one["resourceid"], {})[one["key"]] = one["value"]
         return found
 
@@ -112,7 +112,7 @@ class CloudStackLabels:
             listed = [self._tenant.all("listTags", "tag")]
         found: dict[Thing, list[Item]] = {}
         for one in (tag for tags in listed for tag in tags):
-            found.setdefault((one["resourcetype"], one["resourceid"]), []).append(one)
+            found.setdefault((one.get("resourcetype", ""), one.get("resourceid", "")), []).append(one)
         return found
 
     def _sender(self, command: str) -> Callable[[Sending], None]:

@@ -65,7 +65,8 @@ def delete_tags(world: World, account: Account, params: Params) -> Item:
 
 @act("listTags")
 def list_tags(world: World, account: Account, params: Params) -> list[Item]:
-    every = (tag for kind in _KINDS.values() for one in world.own(account, kind) for tag in one["tags"])
+    things = (one for kind in _KINDS.values() for one in world.own(account, kind))
+    every = ({**tag, "resourceid": one["id"]} for one in things for tag in one["tags"])
     return filtered(every, params, "resourceid", "resourcetype", "key", "value", "customer")
 
 
