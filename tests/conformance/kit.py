@@ -218,8 +218,15 @@ class Maker:
     def subnet(self, ref: str = "", network: str = "", **changes: Any) -> Subnet:
         spec = SubnetSpec(ref or word(), word(), network or self.network().native, "10.77.1.0/24", self.zone)
         subnet: Subnet = self.session.networks.create_subnet(replace(spec, **changes))
-        self.later(lambda: self.session.networks.delete_subnet(subnet.native))
+        self.later(lambda: self.patience.until(lambda: self._cleared(subnet), bool, "deleted"))
         return subnet
+
+    def _cleared(self, subnet: Subnet) -> bool:
+        """A server that is gone may hold its address for a while."""
+        with suppress(Conflict):
+            self.session.networks.delete_subnet(subnet.native)
+            return True
+        return False
 
     def port(self, ref: str = "", **changes: Any) -> Port:
         """A port of no server, in the default subnet unless `subnet` says another."""
