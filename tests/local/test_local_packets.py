@@ -394,13 +394,12 @@ def test_the_same_addresses_of_two_accounts_never_meet(net: Net) -> None:
 
 def test_a_guest_is_told_the_dhcp_options_of_its_vpc(net: Net) -> None:
     a, e = net.guests("a", "e")
-    assert e("grep nameserver /etc/resolv.conf").split() == ["nameserver", "192.0.2.53", "nameserver", "192.0.2.54"]
-    assert a("grep nameserver /etc/resolv.conf") == "nameserver 10.20.0.2"
-    e("printf '#!/bin/sh\\necho told $1 $domain $dns\\n' >/tmp/told; chmod 755 /tmp/told")
-
-    told = e("udhcpc -i eth0 -q -n -t 10 -T 1 -s /tmp/told")
-
-    assert "told bound far.example 192.0.2.53 192.0.2.54" in told
+    assert e("cat /etc/resolv.conf").split("\n") == [
+        "search far.example",
+        "nameserver 192.0.2.53",
+        "nameserver 192.0.2.54",
+    ]
+    assert "nameserver 10.20.0.2" in a("cat /etc/resolv.conf").split("\n")
 
 
 METADATA = "169.254.169.254"
