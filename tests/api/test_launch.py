@@ -185,8 +185,8 @@ class Full:
     def list_flavors(self):
         return self._session.compute.list_flavors()
 
-    def delete_server(self, native):
-        return self._session.compute.delete_server(native)
+    def delete_server(self, native, *, force=False):
+        return self._session.compute.delete_server(native, force=force)
 
 
 def test_a_launch_into_a_full_cloud_is_taken_back_whole(house, ec2, image, monkeypatch):

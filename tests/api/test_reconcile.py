@@ -321,8 +321,8 @@ class Silent:
     def list_flavors(self):
         return self._session.compute.list_flavors()
 
-    def delete_server(self, native):
-        return self._session.compute.delete_server(native)
+    def delete_server(self, native, *, force=False):
+        return self._session.compute.delete_server(native, force=force)
 
 
 def test_a_launch_without_an_answer_is_known_and_can_be_tried_again(house, ec2, image, monkeypatch):

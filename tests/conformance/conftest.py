@@ -54,7 +54,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         if session.compute is not None:
             for server in session.compute.list_servers():
                 if server.ref.startswith(RUN):
-                    session.compute.delete_server(server.native)
+                    session.compute.delete_server(server.native, force=True)
     made.close()
     candidate.clean(made)
 

@@ -162,7 +162,7 @@ class Maker:
         server: Server = self.session.compute.create_server(spec)
 
         def clear() -> None:
-            self.session.compute.delete_server(server.native)
+            self.session.compute.delete_server(server.native, force=True)
             self.patience.gone(lambda: self.session.compute.list_servers([server.native]), server.native)
             if self.session.volumes is not None:
                 kept = {disk.ref for disk in spec.disks}

@@ -37,6 +37,17 @@ i=0
 (while put "$a" && put "$b"; do echo "ACK $i" >/dev/console; i=$((i + 1)); done) &
 """
 
+FAREWELL = b"""#!/bin/sh
+cat >/etc/acpi/PWRF/00000080 <<'END'
+#!/bin/sh
+echo 'the guest has shut down' >/dev/vdb
+sync
+poweroff -f
+END
+echo LISTENS >/dev/console
+"""
+"""Writes to its second disk before it goes."""
+
 
 def sectors(path: Path, scratch: Path) -> int:
     """How many numbered sectors a disk begins with; after the last there is none."""
@@ -117,6 +128,23 @@ def test_with_a_server_go_the_disks_that_are_to(world: World) -> None:
     [left] = world.session.volumes.list_volumes()
     assert (first.native, VolumeState.AVAILABLE) == (left.native, left.state)
     assert [first.native] == [native for native, path in files.items() if path.exists()]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_guest_shuts_down_before_its_server_goes_but_not_by_force(world: World, tmp_path: Path, force: bool) -> None:
+    world.metadata.user_data["acme,ltd"] = FAREWELL
+    root = DiskSpec("root", "/dev/sda1", 0, root=True)
+    server = world.launched("first", disks=(root, DiskSpec(FIRST, "/dev/sdf", 1, delete_with_server=False)))
+    world.says(server.native, b"LISTENS")
+
+    world.session.compute.delete_server(server.native, force=force)
+    until(lambda: not world.session.compute.list_servers())
+
+    [kept] = world.session.volumes.list_volumes()
+    raw = tmp_path / "kept.raw"
+    path = world.cloud.base.disk(kept.native)
+    disks.run("dd", "-f", "qcow2", "-O", "raw", "bs=512", "count=1", f"if={path}", f"of={raw}")
+    assert (b"the guest has shut down" in raw.read_bytes()) is not force
 
 
 def test_a_guest_that_never_lets_go_of_a_volume_loses_it_by_force(world: World, tmp_path: Path) -> None:

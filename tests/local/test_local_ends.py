@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from served import Account, Served, client, end_machines, eventually, machines, serving, tiny_image
 
-from isthmus.providers.local import tiny
+from isthmus.providers.local import halts, tiny
 
 pytestmark = pytest.mark.qemu
 SETTINGS = """
@@ -132,8 +133,12 @@ def test_a_guest_that_hears_no_power_button_is_cut_off_and_by_force_at_once(acco
     assert stopped["StateTransitionReason"].startswith("User initiated (")
     assert stopped["StateTransitionReason"].endswith("GMT)")
 
-    ec2.terminate_instances(InstanceIds=[instance])
+    ec2.start_instances(InstanceIds=[instance])
+    await_state(ec2, instance, "running")
+    ec2.terminate_instances(InstanceIds=[instance], SkipOsShutdown=True)
+    began = time.monotonic()
     await_state(ec2, instance, "terminated")
+    assert time.monotonic() - began < halts.POWERDOWN_SECONDS
 
 
 def volumes_of(ec2: Any, instance: str) -> dict[str, str]:

@@ -89,6 +89,14 @@ def test_a_guest_that_does_not_listen_is_cut_off(
     assert "" == caplog.text
     assert "tiny: power button" not in world.says(native, b"tiny: ready", times=3)
 
+    monkeypatch.setattr(halts, "POWERDOWN_SECONDS", 1.0)
+    world.session.compute.start_server(native)
+    world.says(native, b"tiny: ready", times=4)
+    world.session.compute.delete_server(native)
+    assert ServerState.DELETING is world.server(native).state
+    until(lambda: not world.session.compute.list_servers())
+    assert f"the server {native}: {cut_off}" in caplog.text
+
 
 def test_a_stop_whose_process_ends_meanwhile_lets_the_guest_shut_down(world: World) -> None:
     world.metadata.user_data["acme,ltd"] = DEAF

@@ -108,7 +108,7 @@ def take_back(cx: Context, made: Sequence[Instance]) -> None:
     """Undo launches that nobody was told of. A server that its cloud keeps is shown as it is."""
     for one in made:
         with suppress(Fault):
-            compute(cx.session(one.cloud)).delete_server(one.server.native)
+            compute(cx.session(one.cloud)).delete_server(one.server.native, force=True)
             publics.release(cx, one.id)
             disks = cx.view().of_kind(Kind.VOLUME).values()
             forget(cx, one.id, *(disk.id for disk in disks if disk.data.get("server") == one.id))
@@ -337,7 +337,7 @@ def _one(cx: Context, plan: _Plan, spec: ServerSpec) -> Server:
     except Fault:
         if server:
             with suppress(Fault):
-                compute(cx.session(cloud)).delete_server(server.native)
+                compute(cx.session(cloud)).delete_server(server.native, force=True)
         _clear(cx, plan, spec)
         raise
     return server
@@ -392,7 +392,7 @@ def _undo(cx: Context, plan: _Plan, answers: Mapping[str, Server | Fault], specs
         answer = answers[spec.ref]
         try:
             if isinstance(answer, Server):
-                servers.delete_server(answer.native)
+                servers.delete_server(answer.native, force=True)
                 publics.release(cx, spec.ref)
         except Fault:
             continue

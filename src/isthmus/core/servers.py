@@ -75,7 +75,7 @@ def reboot(cx: Context, ids: Collection[str]) -> None:
         compute(cx.session(one.cloud)).reboot_server(one.server.native)
 
 
-def delete(cx: Context, ids: Collection[str]) -> list[Change]:
+def delete(cx: Context, ids: Collection[str], *, force: bool = False) -> list[Change]:
     """Terminate servers; what is terminated already stays so. Raises Denied if any of them is protected."""
     wanted = pick(cx, ids)
     for one in wanted:
@@ -86,12 +86,12 @@ def delete(cx: Context, ids: Collection[str]) -> list[Change]:
     for cloud in {one.cloud for one in live.values()}:
         natives = [one.server.native for one in live.values() if one.cloud == cloud]
         compute(cx.session(cloud)).prepare_deletion(natives)
-    each(cx, lambda one: _delete(cx, one), list(live.values()))
+    each(cx, lambda one: _delete(cx, one, force=force), list(live.values()))
     return [(one, _going(one) if one.id in live else one) for one in wanted]
 
 
-def _delete(cx: Context, one: Instance) -> None:
-    compute(cx.session(one.cloud)).delete_server(one.server.native)
+def _delete(cx: Context, one: Instance, *, force: bool = False) -> None:
+    compute(cx.session(one.cloud)).delete_server(one.server.native, force=force)
     _mark(cx, one)
     if one.launch.public:
         publics.release(cx, one.id)

@@ -85,8 +85,12 @@ def start_instances(cx: Context, req: StartInstancesRequestTypeDef) -> Mapping[s
 
 @ec2.action("StopInstances", refuses={"Hibernate": "Memory is not kept over a stop."})
 def stop_instances(cx: Context, req: StopInstancesRequestTypeDef) -> Mapping[str, Any]:
-    force = req.get("Force", False) or req.get("SkipOsShutdown", False)
-    return {"StoppingInstances": [change(*one) for one in servers.stop(cx, req["InstanceIds"], force=force)]}
+    return {"StoppingInstances": [change(*one) for one in servers.stop(cx, req["InstanceIds"], force=_force(req))]}
+
+
+def _force(req: StopInstancesRequestTypeDef | TerminateInstancesRequestTypeDef) -> bool:
+    """Whether the operating system is not waited for."""
+    return bool(req.get("Force", False) or req.get("SkipOsShutdown", False))
 
 
 @ec2.action("RebootInstances")
@@ -97,8 +101,7 @@ def reboot_instances(cx: Context, req: RebootInstancesRequestTypeDef) -> Mapping
 
 @ec2.action("TerminateInstances")
 def terminate_instances(cx: Context, req: TerminateInstancesRequestTypeDef) -> Mapping[str, Any]:
-    """Force and SkipOsShutdown change nothing: the operating system is never waited for."""
-    return {"TerminatingInstances": [change(*one) for one in servers.delete(cx, req["InstanceIds"])]}
+    return {"TerminatingInstances": [change(*one) for one in servers.delete(cx, req["InstanceIds"], force=_force(req))]}
 
 
 @ec2.action("GetConsoleOutput")

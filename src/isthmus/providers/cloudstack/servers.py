@@ -112,7 +112,7 @@ class CloudStackCompute:
     def prepare_deletion(self, natives: Collection[str]) -> None:
         """Each is deleted by itself."""
 
-    def delete_server(self, native: str) -> None:
+    def delete_server(self, native: str, *, force: bool = False) -> None:  # noqa: ARG002
         """With it go its volumes that shall; CloudStack detaches the others."""
         for found in machines.every(self._tenant, [native]):
             disks = self._tenant.all("listVolumes", "volume", virtualmachineid=native)

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from isthmus.model import AttachmentState, ServerState, SnapshotState, VolumeState
 from isthmus.providers.local import ports, process, quiesce, wires
@@ -39,13 +40,13 @@ class Halts:
         """Begin to restart the guest of a server whose record says so."""
         self._work.start(f"reboot {native}", lambda: self._reboot(native))
 
-    def delete(self, native: str) -> None:
+    def delete(self, native: str, *, force: bool) -> None:
         """Begin to end a server whose record says deleting."""
-        self._work.start(f"{LAST}{native}", lambda: self._delete(native))
+        self._work.start(f"{LAST}{native} {force}", lambda: self._delete(native, force=force))
 
     def _stop(self, native: str, *, force: bool) -> None:
         self._await_copies(native)
-        if not force and not self._power_down(native, self._stopping):
+        if not force and not self._power_down(native, partial(self._going, ServerState.STOPPING)):
             return  # the next process goes on with it
         with self._base.lock_of(native):
             record = self._base.servers.raw(native)
@@ -95,9 +96,10 @@ class Halts:
                 return False
         return True
 
-    def _stopping(self, native: str) -> bool:
+    def _going(self, state: ServerState, native: str) -> bool:
+        """Whether a server that is to stop, or to end, is still in that state, and runs."""
         record = self._base.servers.raw(native)
-        if record is None or record.noun.state is not ServerState.STOPPING:
+        if record is None or record.noun.state is not state:
             return False
         return process.alive(record.pid, record.birth)
 
@@ -111,12 +113,16 @@ class Halts:
             noun = replace(record.noun, state=ServerState.STOPPED, reason=reason)
             self._base.servers.put(replace(record, noun=noun, pid=0, birth=0))
 
-    def _delete(self, native: str) -> None:
+    def _delete(self, native: str, *, force: bool) -> None:
         self._await_copies(native)
+        if not force and not self._power_down(native, partial(self._going, ServerState.DELETING)):
+            return  # the next process goes on with it
         with self._base.lock_of(native):
             record = self._base.servers.raw(native)
             if record is None or record.noun.state is not ServerState.DELETING:
                 return
+            if not force and process.alive(record.pid, record.birth):
+                _cut_off(native)
             self._end(record)
             with self._base.lock:
                 for volume in self._base.on_server(native):

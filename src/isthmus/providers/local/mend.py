@@ -71,7 +71,7 @@ class Mender:
             case ServerState.STOPPING:
                 self._halts.stop(native, force=False)
             case ServerState.DELETING:
-                self._halts.delete(native)
+                self._halts.delete(native, force=False)
             case ServerState.RUNNING:
                 self._running(native)
                 if record.rebooting:

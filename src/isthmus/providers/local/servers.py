@@ -94,7 +94,7 @@ class LocalCompute:
     def prepare_deletion(self, natives: Collection[str]) -> None:
         """Each is deleted by itself."""
 
-    def delete_server(self, native: str) -> None:
+    def delete_server(self, native: str, *, force: bool = False) -> None:
         with self._base.lock:
             record = self._base.servers.find(self._tenant, native)
             if record is None:
@@ -103,7 +103,7 @@ class LocalCompute:
                 self._put(record, ServerState.DELETING)
                 begin_release(self._base, native)
                 ports.free_publics(self._base, native)
-        self._halts.delete(native)
+        self._halts.delete(native, force=force)
 
     def resize_server(self, native: str, flavor: str) -> None:
         with self._base.lock:

@@ -75,7 +75,7 @@ class MemoryCompute:
     def prepare_deletion(self, natives: Collection[str]) -> None:
         """Each is deleted by itself."""
 
-    def delete_server(self, native: str) -> None:
+    def delete_server(self, native: str, *, force: bool = False) -> None:  # noqa: ARG002
         with self._world as now:
             tenant = self._tenant
             server = tenant.servers.find(native)

@@ -224,7 +224,7 @@ class OpenStackCompute:
         ports = self._ports(servers, seen)
         self._ending = {one["id"]: (one, ports.get(one["id"], [])) for one in servers}
 
-    def delete_server(self, native: str) -> None:
+    def delete_server(self, native: str, *, force: bool = False) -> None:  # noqa: ARG002
         """Nova's acceptance is the answer; the ports go afterwards."""
         if native not in self._ending:
             self.prepare_deletion([native])
