@@ -15,7 +15,7 @@ from isthmus.context import Context, World
 from isthmus.core import addresses, firewalls, images, instances, networks, volumes
 from isthmus.core.ids import PREFIX, Kind
 from isthmus.core.registry import Found, Noun
-from isthmus.errors import Fault
+from isthmus.errors import Fault, Unavailable
 from isthmus.model import ServerState
 
 QUIET_SECONDS = 0.3
@@ -147,7 +147,7 @@ class Labeller:
             left: Collection[str] = show(cx, looks.keys())
         except Fault as fault:
             _log.info("tags of account %s are shown later: %s", account, fault)
-            left = looks
+            left = looks if isinstance(fault, Unavailable) else ()
         tags = cx.view().tags
         return [one for one in left if one in tags and looks[one] < MOST_LOOKS]
 
