@@ -179,3 +179,11 @@ def _all(connection: socket.socket) -> bytes:
     except OSError:
         return got
     return got
+
+
+def refusal(done: Any) -> str:
+    """What a command said that failed: one line."""
+    assert 1 == done.returncode, done
+    assert done.stderr.startswith("isthmus: ")
+    assert 1 == done.stderr.count("\n")
+    return str(done.stderr)

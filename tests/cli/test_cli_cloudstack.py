@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from emulated_cloudstack import emulating
 from emulators.cloudstack.server import Emulator
 from emulators.cloudstack.world import Account
-from service import ISTHMUS, environment, isthmus, serving
+from service import ISTHMUS, environment, isthmus, refusal, serving
 
 from isthmus import config
 
@@ -27,19 +27,8 @@ SECRET_NAME = "secret"
 
 
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with emulating(groups=True) as made:
-        yield made
-
-
-@pytest.fixture
 def root(emulator: Emulator) -> Account:
     return emulator.world.new_account("root", "Admin")
-
-
-@pytest.fixture
-def demo(emulator: Emulator) -> Account:
-    return emulator.world.new_account("demo")
 
 
 @pytest.fixture
@@ -55,13 +44,6 @@ def adding(emulator: Emulator, by: Account, file: Path | None, *words: str, **mo
     done = isthmus("cloud", "add", "cloudstack", *given, *to, *words, text=by.secret + "\n", **more)
     assert by.secret not in done.stdout + done.stderr
     return done
-
-
-def refusal(done: Any) -> str:
-    assert 1 == done.returncode, done
-    assert done.stderr.startswith("isthmus: ")
-    assert 1 == done.stderr.count("\n")
-    return str(done.stderr)
 
 
 def test_an_administrators_cloud_is_added(emulator: Emulator, root: Account, file: Path, tmp_path: Path) -> None:

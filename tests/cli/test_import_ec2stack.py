@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import tomllib
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from emulated_cloudstack import emulating
 from emulators.cloudstack.server import Emulator
 from emulators.cloudstack.world import Account
 from service import isthmus, serving
@@ -49,17 +47,6 @@ create table users (apikey varchar(255) not null, secretkey varchar(255), primar
 create table alembic_version (version_num varchar(32) not null);
 insert into alembic_version values ('1b1a5f6b42a');
 """
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with emulating(groups=True) as made:
-        yield made
-
-
-@pytest.fixture
-def demo(emulator: Emulator) -> Account:
-    return emulator.world.new_account("demo")
 
 
 @pytest.fixture

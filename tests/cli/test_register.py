@@ -26,21 +26,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from emulated_cloudstack import emulating
 from emulators.cloudstack.server import Emulator
 from emulators.cloudstack.world import Account
-from service import Service, isthmus, serving
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with emulating(groups=True) as made:
-        yield made
-
-
-@pytest.fixture
-def demo(emulator: Emulator) -> Account:
-    return emulator.world.new_account("demo")
+from service import Service, isthmus, refusal, serving
 
 
 @pytest.fixture
@@ -69,13 +57,6 @@ def registering(endpoint: str, by: Account, *words: str, **more: str) -> Any:
     done = isthmus("credentials", "register", *given, *words, text=by.secret + "\n", **more)
     assert by.secret not in done.stdout + done.stderr
     return done
-
-
-def refusal(done: Any) -> str:
-    assert 1 == done.returncode, done
-    assert done.stderr.startswith("isthmus: ")
-    assert 1 == done.stderr.count("\n")
-    return str(done.stderr)
 
 
 def may(service: Service, by: Account) -> bool:

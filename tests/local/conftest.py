@@ -235,3 +235,22 @@ def quiet(tmp_path: Path) -> Iterator[Local]:
     cloud = Local("local", tmp_path / "state", (ZONE,), FLAVORS, accelerator="tcg")
     yield cloud
     end_machines(cloud)
+
+
+class _Name(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"the host")
+
+
+@pytest.fixture
+def service() -> Iterator[int]:
+    """A service on all of the host's addresses."""
+    with socketserver.ThreadingTCPServer(("", 0), _Name) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def hosts_addresses() -> list[str]:
+    said = subprocess.run(["ip", "-4", "-o", "address"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[3].partition("/")[0] for line in said.splitlines()]

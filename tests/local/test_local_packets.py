@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import socket
-import socketserver
-import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from isthmus.providers.local import tiny
 from isthmus.providers.local.netd.client import able
 
 from .beyond import beyond
+from .conftest import hosts_addresses
 from .guests import DATAGRAM, ECHO, SECONDS, WEB, Guest, asked_by_host
 from .launched import BUSY, EVERYTHING, Cloud, Vpc, blocked, cloud, passes, reached, rule
 
@@ -426,25 +424,6 @@ def test_a_guest_reads_its_own_metadata_alone(net: Net) -> None:
         checked(net, a, True)
     eventually(lambda: fetched(a).startswith("HTTP/1"))
     assert a("imds meta-data/instance-id") == a.id
-
-
-class _Name(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        self.wfile.write(b"the host")
-
-
-@pytest.fixture
-def service() -> Iterator[int]:
-    """A service on all of the host's addresses."""
-    with socketserver.ThreadingTCPServer(("", 0), _Name) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
-def hosts_addresses() -> list[str]:
-    said = subprocess.run(["ip", "-4", "-o", "address"], capture_output=True, text=True, check=True).stdout
-    return [line.split()[3].partition("/")[0] for line in said.splitlines()]
 
 
 @contextmanager

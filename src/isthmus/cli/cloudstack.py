@@ -186,8 +186,7 @@ def _looked(
     at = _api(url or common.asked("URL of CloudStack's API", "--url"))
     api = key or common.asked("API key", "--key")
     told = common.text_of(secret).strip() if secret else common.asked("Secret key", "--secret", hidden=True)
-    if any(not word.isprintable() or " " in word or not word for word in (api, told)):
-        raise Failure("An API key and its secret are printable and have no spaces.")
+    common.demand_pair(api, told)
     given: dict[str, Any] = {"url": at}
     given |= {"cacert": str(cacert.absolute())} if cacert else {"verify": False} if insecure else {}
     verify = given.get("cacert", not insecure)

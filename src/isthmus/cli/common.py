@@ -126,6 +126,12 @@ def asked(what: str, option: str, *, hidden: bool = False) -> str:
     return str(typer.prompt(what, hide_input=hidden, err=True))
 
 
+def demand_pair(key: str, secret: str) -> None:
+    """Raises Failure for what cannot be an API key of CloudStack's and its secret."""
+    if any(not word.isprintable() or " " in word or not word for word in (key, secret)):
+        raise Failure("An API key and its secret are printable and have no spaces.")
+
+
 def table(*columns: str) -> Table:
     """A table without frills, that a person and awk can read."""
     from rich.table import Table

@@ -73,8 +73,7 @@ def register(
     key = access_key or common.asked("API key", "--access-key")
     told = common.text_of(secret).strip() if secret else os.environ.get(_SECRET, "")
     told = told or common.asked("secret key", "--secret", hidden=True)
-    if any(not word.isprintable() or " " in word or not word for word in (key, told)):
-        raise Failure("An API key and its secret are printable and have no spaces.")
+    common.demand_pair(key, told)
     answer = _sent(url, key, told, "RemoveSecretKey" if remove else "RegisterSecretKey", cacert)
     if answer.status_code != 200:
         raise Failure(_why(answer))

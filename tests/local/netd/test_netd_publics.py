@@ -6,9 +6,7 @@ import os
 import shutil
 import signal
 import socket
-import socketserver
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from isthmus.providers.local.netd import client
 from isthmus.providers.local.netd.plan import FirewallPlan, NetworkPlan, PublicPlan, SubnetPlan
 
 from ..beyond import beyond
+from ..conftest import hosts_addresses
 from .conftest import ALL_OUT, EVERYWHERE, IN, OUT, SOON, TO_INTERNET, Cloud, names_of_namespaces, network, port, until
 
 PUBLIC = f"127.13.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
@@ -87,25 +86,6 @@ def test_no_public_address_answers_without_a_route_or_against_the_subnets_filter
     cloud.start(wired(*ports, firewalls=(ONLY_HOST,), publics=public, **changes))
 
     assert connect(PUBLIC, LOCAL80) == "ConnectionRefusedError"
-
-
-class _Name(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        self.wfile.write(b"the host")
-
-
-@pytest.fixture
-def service() -> Iterator[int]:
-    """A service on all of the host's addresses."""
-    with socketserver.ThreadingTCPServer(("", 0), _Name) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
-def hosts_addresses() -> list[str]:
-    said = subprocess.run(["ip", "-4", "-o", "address"], capture_output=True, text=True, check=True).stdout
-    return [line.split()[3].partition("/")[0] for line in said.splitlines()]
 
 
 def test_no_guest_reaches_a_service_of_the_host(cloud: Cloud, service: int) -> None:
